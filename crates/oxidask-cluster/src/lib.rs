@@ -1,0 +1,1 @@
+//! Scheduler server, worker agents and clients over sockets.

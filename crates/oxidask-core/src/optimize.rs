@@ -1,0 +1,155 @@
+//! From expressions to one graph: rewrite to a fixed point, then lower.
+//!
+//! Every pass visits each *distinct* node once (memo by key), without
+//! recursion, so plans that share work stay linear and deep plans need no
+//! stack.
+
+use crate::error::{Error, Result};
+use crate::expr::{ExprRef, Uses};
+use crate::graph::{Blocks, Graph};
+use crate::key::Key;
+use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// How often one node may be rewritten before we call it a mistake of ours.
+const MAX_REWRITES: usize = 1_000;
+
+/// Rewrites the plans below `roots` until no rule applies.
+///
+/// # Errors
+/// If a rule builds a node that does not fit.
+pub fn optimize(roots: &[ExprRef]) -> Result<Vec<ExprRef>> {
+    let uses = count_uses(roots);
+    let mut done: HashMap<Key, ExprRef> = HashMap::new();
+    roots.iter().map(|root| optimize_one(root, &uses, &mut done)).collect()
+}
+
+fn optimize_one(root: &ExprRef, uses: &Uses, done: &mut HashMap<Key, ExprRef>) -> Result<ExprRef> {
+    enum Visit {
+        Enter(ExprRef),
+        /// All inputs of the node are done; `original` is the key to answer for.
+        Leave {
+            node: ExprRef,
+            original: Key,
+            rewrites: usize,
+        },
+    }
+    let mut stack = vec![Visit::Enter(root.clone())];
+    while let Some(visit) = stack.pop() {
+        match visit {
+            Visit::Enter(node) => {
+                if done.contains_key(&node.key()) {
+                    continue;
+                }
+                let original = node.key();
+                let inputs = node.inputs().to_vec();
+                stack.push(Visit::Leave { node, original, rewrites: 0 });
+                stack.extend(inputs.into_iter().rev().map(Visit::Enter));
+            }
+            Visit::Leave { node, original, rewrites } => {
+                if done.contains_key(&original) {
+                    continue;
+                }
+                let node = with_done_inputs(node, done)?;
+                match node.rewrite(uses)? {
+                    None => {
+                        done.insert(node.key(), node.clone());
+                        done.insert(original, node);
+                    }
+                    Some(better) => {
+                        assert!(rewrites < MAX_REWRITES, "rewriting '{}' does not end", better.label());
+                        let inputs = better.inputs().to_vec();
+                        stack.push(Visit::Leave { node: better, original, rewrites: rewrites + 1 });
+                        stack.extend(inputs.into_iter().rev().map(Visit::Enter));
+                    }
+                }
+            }
+        }
+    }
+    done.get(&root.key())
+        .cloned()
+        .ok_or_else(|| Error::value(format!("the plan of '{}' was not finished", root.label())))
+}
+
+fn with_done_inputs(node: ExprRef, done: &HashMap<Key, ExprRef>) -> Result<ExprRef> {
+    let changed = node.inputs().iter().any(|input| {
+        done.get(&input.key()).is_some_and(|better| !Arc::ptr_eq(better, input) && better.key() != input.key())
+    });
+    if !changed {
+        return Ok(node);
+    }
+    let inputs = node.inputs().iter().map(|input| done.get(&input.key()).unwrap_or(input).clone()).collect();
+    node.with_inputs(inputs)
+}
+
+fn count_uses(roots: &[ExprRef]) -> Uses {
+    let mut uses: HashMap<Key, u32> = HashMap::new();
+    for root in roots {
+        *uses.entry(root.key()).or_insert(0) += 1;
+    }
+    for node in distinct(roots) {
+        for input in node.inputs() {
+            *uses.entry(input.key()).or_insert(0) += 1;
+        }
+    }
+    Uses(uses)
+}
+
+/// All distinct nodes below `roots`, inputs before the nodes that read them.
+#[must_use]
+pub fn distinct(roots: &[ExprRef]) -> Vec<&ExprRef> {
+    let mut seen: HashSet<Key> = HashSet::new();
+    let mut order = Vec::new();
+    let mut stack: Vec<(&ExprRef, usize)> = Vec::new();
+    for root in roots {
+        if seen.insert(root.key()) {
+            stack.push((root, 0));
+        }
+        while let Some((node, next)) = stack.last_mut() {
+            if let Some(input) = node.inputs().get(*next) {
+                *next += 1;
+                if seen.insert(input.key()) {
+                    stack.push((input, 0));
+                }
+            } else {
+                order.push(*node);
+                stack.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Lowers the plans below `roots` to one graph whose outputs are all blocks of
+/// all roots, in order; the answer's second half says which are whose.
+///
+/// # Errors
+/// If a node cannot run.
+pub fn lower(roots: &[ExprRef]) -> Result<(Graph, Vec<Blocks>)> {
+    let mut graph = Graph::new();
+    let mut lowered: HashMap<Key, Blocks> = HashMap::new();
+    let mut inputs: Vec<Blocks> = Vec::new();
+    for node in distinct(roots) {
+        inputs.clear();
+        inputs.extend(node.inputs().iter().map(|input| lowered[&input.key()].clone()));
+        let blocks = node.lower(&inputs, &mut graph).map_err(|error| error.within(node.describe()))?;
+        lowered.insert(node.key(), blocks);
+    }
+    let blocks: Vec<Blocks> = roots.iter().map(|root| lowered[&root.key()].clone()).collect();
+    graph.outputs = blocks.iter().flatten().copied().collect();
+    Ok((graph, blocks))
+}
+
+/// The plan below `root` as an indented text, for tests and `explain`.
+#[must_use]
+pub fn plan_text(root: &ExprRef) -> String {
+    let mut text = String::new();
+    let mut stack = vec![(root.clone(), 0)];
+    while let Some((node, depth)) = stack.pop() {
+        text.push_str(&"  ".repeat(depth));
+        text.push_str(&node.describe());
+        text.push('\n');
+        stack.extend(node.inputs().iter().rev().map(|input| (input.clone(), depth + 1)));
+    }
+    text
+}

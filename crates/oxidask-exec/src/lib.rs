@@ -1,0 +1,1 @@
+//! Runs the scheduler and worker cores in one process.

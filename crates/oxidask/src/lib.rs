@@ -1,0 +1,1 @@
+//! Lazy parallel arrays, dataframes, bags and tasks.
