@@ -81,6 +81,13 @@ impl Uses {
         self.0.get(&key).copied().unwrap_or(1)
     }
 
+    /// Counts the readers of `original` for `rewritten`, which takes its place.
+    pub(crate) fn carry(&mut self, original: Key, rewritten: Key) {
+        let readers = self.of(original);
+        let counted = self.0.entry(rewritten).or_insert(readers);
+        *counted = readers.max(*counted);
+    }
+
     /// Whether only one node reads it.
     #[must_use]
     pub fn is_single(&self, expr: &ExprRef) -> bool {

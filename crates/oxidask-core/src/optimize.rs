@@ -19,12 +19,12 @@ const MAX_REWRITES: usize = 1_000;
 /// # Errors
 /// If a rule builds a node that does not fit.
 pub fn optimize(roots: &[ExprRef]) -> Result<Vec<ExprRef>> {
-    let uses = count_uses(roots);
+    let mut uses = count_uses(roots);
     let mut done: HashMap<Key, ExprRef> = HashMap::new();
-    roots.iter().map(|root| optimize_one(root, &uses, &mut done)).collect()
+    roots.iter().map(|root| optimize_one(root, &mut uses, &mut done)).collect()
 }
 
-fn optimize_one(root: &ExprRef, uses: &Uses, done: &mut HashMap<Key, ExprRef>) -> Result<ExprRef> {
+fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef>) -> Result<ExprRef> {
     enum Visit {
         Enter(ExprRef),
         /// All inputs of the node are done; `original` is the key to answer for.
@@ -53,6 +53,8 @@ fn optimize_one(root: &ExprRef, uses: &Uses, done: &mut HashMap<Key, ExprRef>) -
                 let node = with_done_inputs(node, done)?;
                 match node.rewrite(uses)? {
                     None => {
+                        // Who shared the original shares what became of it.
+                        uses.carry(original, node.key());
                         done.insert(node.key(), node.clone());
                         done.insert(original, node);
                     }
@@ -152,4 +154,119 @@ pub fn plan_text(root: &ExprRef) -> String {
         stack.extend(node.inputs().iter().rev().map(|input| (input.clone(), depth + 1)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{Expr, Inputs};
+    use crate::graph::Input;
+    use crate::key::KeyHasher;
+    use crate::op::FnOp;
+    use crate::value::{Parts, Value};
+    use std::any::Any;
+    use std::borrow::Cow;
+
+    /// Adds numbers to its inputs; a sum over an unshared sum becomes one.
+    struct Sum {
+        key: Key,
+        terms: Vec<u64>,
+        inputs: Inputs,
+    }
+
+    fn sum(terms: &[u64], inputs: &[ExprRef]) -> ExprRef {
+        let key = KeyHasher::new("sum").params(&terms).keys(inputs.iter().map(|input| input.key())).finish();
+        Arc::new(Sum { key, terms: terms.to_vec(), inputs: inputs.to_vec().into() })
+    }
+
+    impl Expr for Sum {
+        fn key(&self) -> Key {
+            self.key
+        }
+
+        fn label(&self) -> Cow<'_, str> {
+            "sum".into()
+        }
+
+        fn inputs(&self) -> &[ExprRef] {
+            &self.inputs
+        }
+
+        fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
+            Ok(sum(&self.terms, &inputs))
+        }
+
+        fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
+            let [input] = &*self.inputs else { return Ok(None) };
+            let Some(inner) = input.get::<Sum>().filter(|_| uses.is_single(input)) else { return Ok(None) };
+            Ok(Some(sum(&[&inner.terms[..], &self.terms].concat(), &inner.inputs)))
+        }
+
+        fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
+            let stage = graph.stage(Arc::new(FnOp::new("sum", |_, _| Ok(Value::new(Parts(Vec::new()))))));
+            let inputs: Vec<Input> = inputs.iter().flatten().copied().collect();
+            Ok(vec![Input::whole(graph.task(self.key, stage, 0, &inputs))])
+        }
+
+        fn meta(&self) -> &(dyn Any + Send + Sync) {
+            &()
+        }
+
+        fn describe(&self) -> String {
+            format!("sum{:?}", self.terms)
+        }
+    }
+
+    #[test]
+    fn unshared_work_fuses_and_shared_work_does_not() {
+        let base = sum(&[1], &[]);
+        let a = sum(&[2], &[base.clone()]);
+        let b = sum(&[3], &[base]);
+        let root = sum(&[5], &[sum(&[4], &[a, b])]);
+        let plans = optimize(&[root]).unwrap();
+        assert_eq!(plan_text(&plans[0]), "sum[4, 5]\n  sum[2]\n    sum[1]\n  sum[3]\n    sum[1]\n");
+        let (graph, _) = lower(&plans).unwrap();
+        assert_eq!(graph.to_text(), "0: sum[0]\n1: sum[0] 0\n2: sum[0] 0\n3: sum[0] 1 2\n-> 3\n");
+    }
+
+    #[test]
+    fn work_stays_shared_after_it_was_rewritten() {
+        // The shared node fuses with the base below it and so changes its key.
+        let shared = sum(&[2], &[sum(&[1], &[])]);
+        let roots = [sum(&[3], &[shared.clone()]), sum(&[4], &[shared])];
+        let plans = optimize(&roots).unwrap();
+        assert_eq!(lower(&plans).unwrap().0.to_text(), "0: sum[0]\n1: sum[0] 0\n2: sum[0] 0\n-> 1 2\n");
+    }
+
+    #[test]
+    fn a_wanted_result_is_not_absorbed() {
+        let inner = sum(&[1], &[]);
+        let outer = sum(&[2], &[inner.clone()]);
+        let plans = optimize(&[outer, inner]).unwrap();
+        assert_eq!(lower(&plans).unwrap().0.len(), 2);
+    }
+
+    #[test]
+    fn work_shared_many_times_is_visited_once() {
+        // Were each path visited, this would take 2^200 steps.
+        let mut node = sum(&[0], &[]);
+        for depth in 0..200 {
+            node = sum(&[depth], &[node.clone(), node]);
+        }
+        let plans = optimize(&[node]).unwrap();
+        assert_eq!(lower(&plans).unwrap().0.len(), 201);
+    }
+
+    #[test]
+    fn a_deep_chain_needs_no_stack() {
+        let mut node = sum(&[0], &[]);
+        for depth in 0..200_000 {
+            let other = sum(&[depth, 1], &[]);
+            node = sum(&[depth], &[node, other]);
+        }
+        let plans = optimize(&[node]).unwrap();
+        let (graph, _) = lower(&plans).unwrap();
+        assert_eq!(graph.len(), 400_001);
+        drop(plans);
+    }
 }
