@@ -1,1 +1,31 @@
-//! Runs the scheduler and worker cores in one process.
+//! Runs the pure cores of `oxidask-sched`: in one process here, and with a
+//! socket for a link in `oxidask-cluster`.
+//!
+//! ```text
+//!  client ── Submission ──▶ Coordinator<H> ── Order + Job ──▶ Node ── Runnable ──▶ Pool threads
+//!                           scheduler core                    worker core, Store    │ children
+//!                           keys, claims, errors ◀─ NodeReport ─ (Uplink)  ◀────────┘
+//! ```
+//!
+//! [`coordinator`] and [`node`] do no I/O: they turn events of the world into
+//! events of the cores and hand on what the cores answer. [`pool`] owns the one
+//! lock and the threads. [`local`] puts all of it into one process behind
+//! [`oxidask_core::Executor`].
+
+pub mod child;
+pub mod coordinator;
+pub mod encoded;
+pub mod local;
+pub mod node;
+pub mod observe;
+pub mod pool;
+pub mod store;
+pub mod work;
+
+pub use child::{ChildCommand, serve_child};
+pub use coordinator::{Coordinator, Effect, Job, Submission, TaskEnd};
+pub use encoded::{Encoded, decoded};
+pub use local::{Local, LocalKind, LocalOptions};
+pub use node::{Assignment, Node, NodeReport, Peers, Uplink};
+pub use pool::{Pool, PoolOptions};
+pub use work::Work;

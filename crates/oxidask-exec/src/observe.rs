@@ -1,0 +1,5 @@
+//! Hands events to observers.
+
+/// Those who watch an executor.
+#[derive(Default)]
+pub struct Observers {}

@@ -1,0 +1,1 @@
+//! The values of a node, in memory and on disk.
