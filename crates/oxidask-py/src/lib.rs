@@ -1,11 +1,41 @@
 //! The Python module of oxidask: the only crate that names `pyo3` and the only
 //! one that knows pickle. It parses arguments, calls the engine and wraps what
 //! comes back; it decides nothing.
+//!
+//! Read in this order: [`value`] (what crosses the border), [`template`] and
+//! [`call`] (how a Python function becomes a task), [`base`] (how a collection
+//! is computed), then the collections.
+
+mod array;
+mod bag;
+mod base;
+mod call;
+mod client;
+mod config;
+mod delayed;
+mod error;
+mod executor;
+mod frame;
+mod pickle;
+mod progress;
+mod template;
+mod value;
 
 use pyo3::prelude::*;
 
 /// The compiled half of the `oxidask` package.
 #[pymodule]
 fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    error::register(module)?;
+    value::register(module)?;
+    executor::register(module)?;
+    base::register(module)?;
+    config::register(module)?;
+    progress::register(module)?;
+    delayed::register(module)?;
+    array::register(module)?;
+    frame::register(module)?;
+    bag::register(module)?;
+    client::register(module)
 }
