@@ -1,0 +1,61 @@
+use super::*;
+
+fn pair() -> (Arc<Stream>, Arc<Stream>) {
+    let (a, b) = UnixStream::pair().unwrap();
+    (Arc::new(Stream::Unix(a)), Arc::new(Stream::Unix(b)))
+}
+
+fn packet(head: &[u8], buffers: &[usize]) -> Packet {
+    let buffers = buffers.iter().enumerate().map(|(idx, &length)| vec![idx as u8; length].into()).collect();
+    Packet { head: Bytes::copy_from_slice(head), buffers }
+}
+
+#[tokio::test]
+async fn packets_arrive_as_sent() {
+    let (a, b) = pair();
+    let outlet = Outlet::new(a);
+    let mut inlet = Inlet::new(b, Limits::TRUSTED);
+    let packets = [
+        packet(b"", &[]),
+        packet(b"small", &[0, 1, 5000]),
+        packet(&vec![9; 200_000], &[3 << 20, 17, 4096, 4097]),
+        packet(b"many", &vec![10; 1000]),
+    ];
+    for packet in &packets {
+        outlet.send(packet.clone());
+    }
+    for packet in &packets {
+        assert_eq!(&inlet.next().await.unwrap(), packet);
+    }
+    outlet.close();
+    assert_eq!(inlet.next().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_late_gets_everything_in_order() {
+    let (a, b) = pair();
+    let outlet = Outlet::new(a);
+    for number in 0..200_u32 {
+        outlet.send(packet(&number.to_le_bytes(), &[100_000]));
+    }
+    let mut inlet = Inlet::new(b, Limits::TRUSTED);
+    for number in 0..200_u32 {
+        let packet = inlet.next().await.unwrap();
+        assert_eq!(packet.head[..], number.to_le_bytes());
+        assert_eq!(packet.buffers[0].len(), 100_000);
+    }
+    outlet.drained().await;
+}
+
+#[tokio::test]
+async fn packets_beyond_the_limits_are_refused_before_they_are_read() {
+    for (head, buffers) in [(u32::MAX, 0), (0, u32::MAX), (1 << 21, 0)] {
+        let (a, b) = pair();
+        let mut prefix = Vec::new();
+        prefix.extend_from_slice(&u32::to_le_bytes(head));
+        prefix.extend_from_slice(&u32::to_le_bytes(buffers));
+        a.write_all(&prefix).await.unwrap();
+        let error = Inlet::new(b, Limits::HELLO).next().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
