@@ -17,6 +17,8 @@ pub struct Assignment {
     pub order: Order,
     /// What it runs.
     pub job: Option<NodeJob>,
+    /// For [`Order::Copy`], the key of what is copied.
+    pub copy_key: Option<Key>,
 }
 
 /// What a task runs, as its worker knows it.
@@ -43,6 +45,9 @@ pub struct NodeReport {
     pub report: Report,
     /// The error, for [`Report::Failed`].
     pub error: Option<Error>,
+    /// The result, for [`Report::Done`]: an uplink may send a small one along,
+    /// which saves its reader the way to this node.
+    pub value: Option<Value>,
 }
 
 /// The way to the scheduler. It lies beside the [`Node`] under the pool's lock,
