@@ -29,11 +29,6 @@ pub struct TaskId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u32);
 
-impl WorkerId {
-    /// Stands for the reporting worker itself, which does not know its number.
-    pub const SELF: WorkerId = WorkerId(u32::MAX);
-}
-
 /// Somebody who wants results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u32);
@@ -42,8 +37,7 @@ pub struct ClientId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);
 
-/// Number of an order to run a task; grows each time it is ordered again, and
-/// goes on growing when the task's number is reused after `Forget`.
+/// Number of an order to run a task; grows each time it is ordered again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(pub u32);
 
@@ -232,11 +226,6 @@ pub enum SchedulerEvent {
 }
 
 /// What a worker reports to the scheduler.
-///
-/// Every order to compute is answered once, by `Done`, `Failed`,
-/// `MissingInput`, `Retracted` or `Abandoned`, and only when none of its
-/// fetches is under way: what the worker said about the inputs has then been
-/// said, so that their numbers may be reused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// The task is done and its result is held here.
@@ -268,7 +257,7 @@ pub enum Report {
         attempt: Attempt,
         /// What is missing.
         input: TaskId,
-        /// Who was said to hold it; [`WorkerId::SELF`] for the reporter.
+        /// Who was said to hold it.
         holder: WorkerId,
     },
     /// The attempt was given back before it began, because the scheduler asked.
@@ -278,24 +267,14 @@ pub enum Report {
         /// The order it answers.
         attempt: Attempt,
     },
-    /// The attempt was forgotten, because the scheduler asked: its thread has
-    /// returned, and nothing of it is left here.
-    Abandoned {
-        /// The task.
-        task: TaskId,
-        /// The order it answers.
-        attempt: Attempt,
-    },
-    /// A copy of another worker's whole result is now held here too, because it
-    /// was fetched for a task or because of [`Order::Copy`].
+    /// A copy of another worker's result is now held here too.
     Copied {
         /// The task.
         task: TaskId,
         /// Its size.
         bytes: u64,
     },
-    /// A result is no longer held here (spill file unreadable, say), or could
-    /// not be copied here.
+    /// A result is no longer held here (spill file unreadable, say).
     Dropped {
         /// The task.
         task: TaskId,
@@ -378,9 +357,8 @@ pub enum Order {
         /// The order to give back.
         attempt: Attempt,
     },
-    /// Forget the attempt whether it has begun, has ended or not, and drop its
-    /// result. The thread that runs it stays busy until it returns; then the
-    /// answer is `Abandoned`.
+    /// Forget the attempt whether it has begun or not, and say nothing. The
+    /// thread that runs it stays busy until it returns.
     Abandon {
         /// The task.
         task: TaskId,
@@ -389,8 +367,7 @@ pub enum Order {
     },
     /// Drop the result.
     Free(TaskId),
-    /// Get a copy of a result from `holder`; answered by `Copied`, or by
-    /// `Dropped` if that fails.
+    /// Get a copy of a result from `holder`; answered by `Copied`.
     Copy {
         /// The task.
         task: TaskId,
@@ -412,12 +389,12 @@ pub struct Compute {
     pub priority: u64,
     /// Estimated size of the result, or [`UNKNOWN_BYTES`].
     pub bytes: u64,
-    /// Inputs that this worker does not hold, and who does; a piece may be listed
-    /// twice. Inputs that it holds are not listed.
+    /// Inputs that this worker does not hold, and who does. Inputs that it
+    /// holds are not listed.
     pub fetch: Vec<FetchFrom>,
     /// All inputs, in order, each a piece once for each mention.
     pub inputs: Vec<Piece>,
-    /// What it shares with its siblings.
+    /// Abstract resources it occupies while it runs.
     pub group: GroupId,
 }
 
@@ -497,8 +474,7 @@ pub enum WorkerEvent {
         /// The reader.
         reader: u32,
     },
-    /// Bytes that the process uses beyond the results that the core knows to be
-    /// in memory.
+    /// Memory of the whole process, beyond what the ledger knows.
     ProcessMemory(u64),
     /// Time passed.
     Tick,
@@ -530,9 +506,7 @@ pub enum WorkerAction {
     Fetch(FetchFrom),
     /// Write a piece to disk, then drop it from memory.
     Spill(Piece),
-    /// Read a piece back into memory. A part of a result that was spilled as a
-    /// whole becomes a piece of its own: only it is read, the whole stays on
-    /// disk.
+    /// Read a piece back into memory.
     Load(Piece),
     /// Drop a piece from memory and disk.
     Drop(Piece),
