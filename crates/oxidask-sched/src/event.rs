@@ -29,6 +29,11 @@ pub struct TaskId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u32);
 
+impl WorkerId {
+    /// Stands for the reporting worker itself, which does not know its number.
+    pub const SELF: WorkerId = WorkerId(u32::MAX);
+}
+
 /// Somebody who wants results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u32);
@@ -37,7 +42,8 @@ pub struct ClientId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);
 
-/// Number of an order to run a task; grows each time it is ordered again.
+/// Number of an order to run a task; grows each time it is ordered again, and
+/// goes on growing when the task's number is reused after `Forget`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(pub u32);
 
@@ -226,6 +232,11 @@ pub enum SchedulerEvent {
 }
 
 /// What a worker reports to the scheduler.
+///
+/// Every order to compute is answered once, by `Done`, `Failed`,
+/// `MissingInput`, `Retracted` or `Abandoned`, and only when none of its
+/// fetches is under way: what the worker said about the inputs has then been
+/// said, so that their numbers may be reused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// The task is done and its result is held here.
@@ -257,7 +268,7 @@ pub enum Report {
         attempt: Attempt,
         /// What is missing.
         input: TaskId,
-        /// Who was said to hold it.
+        /// Who was said to hold it; [`WorkerId::SELF`] for the reporter.
         holder: WorkerId,
     },
     /// The attempt was given back before it began, because the scheduler asked.
@@ -267,14 +278,24 @@ pub enum Report {
         /// The order it answers.
         attempt: Attempt,
     },
-    /// A copy of another worker's result is now held here too.
+    /// The attempt was forgotten, because the scheduler asked: its thread has
+    /// returned, and nothing of it is left here.
+    Abandoned {
+        /// The task.
+        task: TaskId,
+        /// The order it answers.
+        attempt: Attempt,
+    },
+    /// A copy of another worker's whole result is now held here too, because it
+    /// was fetched for a task or because of [`Order::Copy`].
     Copied {
         /// The task.
         task: TaskId,
         /// Its size.
         bytes: u64,
     },
-    /// A result is no longer held here (spill file unreadable, say).
+    /// A result is no longer held here (spill file unreadable, say), or could
+    /// not be copied here.
     Dropped {
         /// The task.
         task: TaskId,
@@ -357,8 +378,9 @@ pub enum Order {
         /// The order to give back.
         attempt: Attempt,
     },
-    /// Forget the attempt whether it has begun or not, and say nothing. The
-    /// thread that runs it stays busy until it returns.
+    /// Forget the attempt whether it has begun, has ended or not, and drop its
+    /// result. The thread that runs it stays busy until it returns; then the
+    /// answer is `Abandoned`.
     Abandon {
         /// The task.
         task: TaskId,
@@ -367,7 +389,8 @@ pub enum Order {
     },
     /// Drop the result.
     Free(TaskId),
-    /// Get a copy of a result from `holder`; answered by `Copied`.
+    /// Get a copy of a result from `holder`; answered by `Copied`, or by
+    /// `Dropped` if that fails.
     Copy {
         /// The task.
         task: TaskId,
@@ -389,12 +412,12 @@ pub struct Compute {
     pub priority: u64,
     /// Estimated size of the result, or [`UNKNOWN_BYTES`].
     pub bytes: u64,
-    /// Inputs that this worker does not hold, and who does. Inputs that it
-    /// holds are not listed.
+    /// Inputs that this worker does not hold, and who does; a piece may be listed
+    /// twice. Inputs that it holds are not listed.
     pub fetch: Vec<FetchFrom>,
     /// All inputs, in order, each a piece once for each mention.
     pub inputs: Vec<Piece>,
-    /// Abstract resources it occupies while it runs.
+    /// What it shares with its siblings.
     pub group: GroupId,
 }
 
@@ -474,7 +497,8 @@ pub enum WorkerEvent {
         /// The reader.
         reader: u32,
     },
-    /// Memory of the whole process, beyond what the ledger knows.
+    /// Bytes that the process uses beyond the results that the core knows to be
+    /// in memory.
     ProcessMemory(u64),
     /// Time passed.
     Tick,
@@ -506,7 +530,9 @@ pub enum WorkerAction {
     Fetch(FetchFrom),
     /// Write a piece to disk, then drop it from memory.
     Spill(Piece),
-    /// Read a piece back into memory.
+    /// Read a piece back into memory. A part of a result that was spilled as a
+    /// whole becomes a piece of its own: only it is read, the whole stays on
+    /// disk.
     Load(Piece),
     /// Drop a piece from memory and disk.
     Drop(Piece),

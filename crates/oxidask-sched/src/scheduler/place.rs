@@ -1,0 +1,162 @@
+//! Where ready tasks queue, and what they are expected to cost.
+
+use super::task::queue;
+use super::worker::Worker;
+use super::{Scheduler, TaskState};
+use crate::event::{Nanos, Piece, TaskId, UNKNOWN_BYTES, WorkerId};
+use crate::queue::Entry;
+
+/// Copies beyond which a result counts as being everywhere.
+const HOLDERS_WEIGHED_MAX: usize = 8;
+/// A part is taken for this share of its whole (as a power of two), since
+/// nobody knows how many parts there are.
+const PART_SHIFT: u32 = 4;
+
+impl Scheduler {
+    /// Queues what became ready in the event at hand.
+    pub(super) fn queue_fresh(&mut self) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let mut bulk: Vec<Entry> = Vec::new();
+        for task in fresh.drain(..) {
+            let record = &self.tasks[task];
+            if record.state != TaskState::Ready || record.place != queue::FRESH {
+                continue;
+            }
+            let group = self.group(record.group);
+            let has_inputs = record.n_inputs > 0;
+            let is_constrained = group.is_constrained();
+            let estimate = group.duration().unwrap_or(self.config.prefetch_ns);
+            let entry = self.entry(task);
+            self.tasks[task].estimate = u32::try_from(estimate).unwrap_or(u32::MAX);
+            if is_constrained {
+                let record = &mut self.tasks[task];
+                record.place = queue::GROUP;
+                let group = self.groups[record.group as usize].as_deref_mut();
+                group.expect("tasks name declared groups only").queue.push(entry);
+                self.constrained_dirty = true;
+            } else if has_inputs
+                && self.alive.len() > 1
+                && let Some(worker) = self.best_worker(task)
+            {
+                self.tasks[task].place = worker.0;
+                let record = self.worker_mut(worker);
+                record.local.push(entry);
+                record.local_ns += u64::from(u32::try_from(estimate).unwrap_or(u32::MAX));
+                self.touched.push(worker);
+            } else {
+                self.tasks[task].place = queue::GLOBAL;
+                bulk.push(entry);
+            }
+        }
+        self.fresh = fresh;
+        match bulk[..] {
+            [] => {}
+            [entry] => self.global.push(entry),
+            _ => self.global.extend(bulk),
+        }
+    }
+
+    /// The worker where a task is expected to begin first, if any holds an input:
+    /// what waits there already, and what must be moved there.
+    fn best_worker(&mut self, task: TaskId) -> Option<WorkerId> {
+        let mut candidates: Vec<(WorkerId, u64)> = Vec::new();
+        let mut total = 0_u64;
+        let mut holders = std::mem::take(&mut self.worker_list);
+        for edge in self.inputs(task) {
+            let piece = self.edges[edge].piece();
+            let record = &self.tasks[piece.task];
+            let bytes = piece_bytes(piece, record.bytes);
+            holders.clear();
+            self.holders.list(record.holders, &mut holders);
+            if holders.len() > HOLDERS_WEIGHED_MAX {
+                continue;
+            }
+            total += bytes;
+            for &worker in &holders {
+                self.score(&mut candidates, worker, bytes);
+            }
+        }
+        holders.clear();
+        self.worker_list = holders;
+        if let Some(&worker) = self.idle.front()
+            && candidates.iter().all(|&(other, _)| other != worker)
+        {
+            candidates.push((worker, 0));
+        }
+        let bandwidth = self.config.bandwidth.max(1);
+        candidates
+            .iter()
+            .filter_map(|&(worker, local)| {
+                let record = self.worker(worker).filter(|record| !record.retiring)?;
+                let transfer = (u128::from(total - local) * 1_000_000_000 / u128::from(bandwidth)) as u64;
+                Some((wait(record).saturating_add(transfer), u64::MAX - local, worker))
+            })
+            .min()
+            .map(|(_, _, worker)| worker)
+    }
+
+    /// Adds bytes to a worker's entry among the candidates.
+    fn score(&self, candidates: &mut Vec<(WorkerId, u64)>, worker: WorkerId, bytes: u64) {
+        // Inputs mostly lie where the one before lies, so look from the end.
+        match candidates.iter_mut().rev().find(|(other, _)| *other == worker) {
+            Some((_, local)) => *local += bytes,
+            None => candidates.push((worker, bytes)),
+        }
+    }
+
+    /// What running a task on a worker adds to its memory: the result, and the
+    /// inputs that must be moved there.
+    pub(super) fn bytes_added(&self, task: TaskId, worker: WorkerId) -> u64 {
+        let record = &self.tasks[task];
+        let own = match record.bytes {
+            UNKNOWN_BYTES => self.group(record.group).bytes(),
+            bytes => bytes,
+        };
+        let own = if own == UNKNOWN_BYTES { 0 } else { own };
+        own.saturating_add(self.bytes_to_move(task, worker))
+    }
+
+    /// The bytes of inputs that a worker does not hold.
+    pub(super) fn bytes_to_move(&self, task: TaskId, worker: WorkerId) -> u64 {
+        self.inputs(task)
+            .map(|edge| self.edges[edge].piece())
+            .filter(|piece| !self.holders.contains(self.tasks[piece.task].holders, worker))
+            .map(|piece| piece_bytes(piece, self.tasks[piece.task].bytes))
+            .sum()
+    }
+
+    /// The bytes that are freed on a worker once the task is done.
+    pub(super) fn bytes_freed(&self, task: TaskId, worker: WorkerId) -> u64 {
+        self.inputs(task)
+            .map(|edge| &self.tasks[self.edges[edge].input])
+            .filter(|input| input.n_waiters == 1 && input.claims == super::NONE)
+            .filter(|input| self.holders.contains(input.holders, worker))
+            .map(|input| input.bytes)
+            .sum()
+    }
+
+    /// How long a transfer of so many bytes is assumed to take.
+    pub(super) fn transfer_time(&self, bytes: u64) -> Nanos {
+        (u128::from(bytes) * 1_000_000_000 / u128::from(self.config.bandwidth.max(1))) as u64
+    }
+}
+
+/// How long a new task would wait at a worker.
+pub(super) fn wait(worker: &Worker) -> Nanos {
+    if worker.assigned.len() < worker.slots as usize && worker.local.live == 0 {
+        0
+    } else {
+        (worker.in_flight_ns + worker.local_ns) / u64::from(worker.slots)
+    }
+}
+
+fn piece_bytes(piece: Piece, whole: u64) -> u64 {
+    match (whole, piece.part) {
+        (UNKNOWN_BYTES, _) => 0,
+        (whole, Piece::WHOLE) => whole,
+        (whole, _) => whole >> PART_SHIFT,
+    }
+}

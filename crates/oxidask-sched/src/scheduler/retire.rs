@@ -1,0 +1,131 @@
+//! Workers that leave in good order: what only they hold is copied first.
+
+use super::task::queue;
+use super::{HolderSets, Scheduler, TaskState};
+use crate::event::{Attempt, Order, SchedulerAction, TaskId, WorkerId};
+
+/// Copies away from one worker that are under way at once.
+const COPIES_MAX: u32 = 64;
+
+impl Scheduler {
+    pub(super) fn retire(&mut self, worker: WorkerId) {
+        if self.worker(worker).is_none_or(|record| record.retiring) {
+            return;
+        }
+        self.worker_mut(worker).retiring = true;
+        self.retiring.push(worker);
+        for entry in self.worker_mut(worker).local.drain() {
+            let record = &mut self.tasks[entry.task];
+            if record.state == TaskState::Ready && record.place == worker.0 {
+                record.place = queue::FRESH;
+                self.fresh.push(entry.task);
+            }
+        }
+        self.worker_mut(worker).local_ns = 0;
+        let assigned = self.worker_mut(worker).assigned.clone();
+        for task in assigned {
+            self.retract(worker, task);
+        }
+        self.worker_mut(worker).to_copy = self.only_held_by(worker);
+        self.constrained_dirty = true;
+    }
+
+    /// Asks a worker for a task back, unless it was asked already.
+    pub(super) fn retract(&mut self, worker: WorkerId, task: TaskId) {
+        let record = &mut self.tasks[task];
+        if !std::mem::replace(&mut record.retracting, true) {
+            let order = Order::Retract { task, attempt: Attempt(record.attempt) };
+            self.out.push(SchedulerAction::To { worker, order });
+        }
+    }
+
+    fn is_only_held_by(&self, task: TaskId, worker: WorkerId) -> bool {
+        let record = &self.tasks[task];
+        record.state == TaskState::Done && HolderSets::is_single(record.holders) && record.holders == worker.0
+    }
+
+    fn only_held_by(&self, worker: WorkerId) -> Vec<TaskId> {
+        let held = self.worker(worker).map_or(&[][..], |record| &record.held);
+        let mut tasks: Vec<TaskId> = held.iter().copied().filter(|&task| self.is_only_held_by(task, worker)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        tasks
+    }
+
+    /// Orders copies, and lets workers go that have nothing left.
+    pub(super) fn advance_retirements(&mut self) {
+        for index in (0..self.retiring.len()).rev() {
+            let worker = self.retiring[index];
+            self.order_copies(worker);
+            let record = self.worker_mut(worker);
+            if !record.to_copy.is_empty() || record.n_copies > 0 || !record.assigned.is_empty() {
+                continue;
+            }
+            // Copies elsewhere may have vanished since.
+            let left = self.only_held_by(worker);
+            if left.is_empty() {
+                self.worker_mut(worker).retired = true;
+                self.retiring.swap_remove(index);
+                self.out.push(SchedulerAction::Retired(worker));
+            } else {
+                self.worker_mut(worker).to_copy = left;
+                self.order_copies(worker);
+            }
+        }
+    }
+
+    fn order_copies(&mut self, source: WorkerId) {
+        while self.worker_mut(source).n_copies < COPIES_MAX {
+            let Some(task) = self.worker_mut(source).to_copy.pop() else { return };
+            if !self.is_only_held_by(task, source) || self.tasks[task].copying {
+                continue;
+            }
+            let Some(target) = self.emptiest_worker() else {
+                self.worker_mut(source).to_copy.push(task);
+                return;
+            };
+            self.worker_mut(source).n_copies += 1;
+            self.worker_mut(target).copying.push((task, source));
+            let record = &mut self.tasks[task];
+            record.copying = true;
+            record.unsettled += 1;
+            let order = Order::Copy { task, bytes: record.bytes, holder: source };
+            self.out.push(SchedulerAction::To { worker: target, order });
+        }
+    }
+
+    /// The worker with the most room that stays; they take turns where equal.
+    fn emptiest_worker(&mut self) -> Option<WorkerId> {
+        let n_alive = self.alive.len();
+        self.steal_cursor = self.steal_cursor.wrapping_add(1);
+        let turn = self.steal_cursor;
+        let candidates = (0..n_alive).map(|index| self.alive[(index + turn) % n_alive]);
+        candidates
+            .filter_map(|worker| self.worker(worker).filter(|record| !record.retiring))
+            .min_by_key(|record| record.resident as u128 * 1000 / u128::from(record.memory_limit.max(1)))
+            .map(|record| record.id)
+    }
+
+    /// The source of a copy to `target` that is under way; it counts no more.
+    pub(super) fn take_copy(&mut self, target: WorkerId, task: TaskId) -> Option<WorkerId> {
+        let copying = &mut self.worker_mut(target).copying;
+        let position = copying.iter().position(|&(other, _)| other == task)?;
+        Some(copying.swap_remove(position).1)
+    }
+
+    /// A copy to `target`, if one was under way, came to nothing.
+    pub(super) fn copy_ended(&mut self, target: WorkerId, task: TaskId) {
+        if let Some(source) = self.take_copy(target, task) {
+            self.copy_failed(task, source);
+        }
+    }
+
+    pub(super) fn copy_failed(&mut self, task: TaskId, source: WorkerId) {
+        self.tasks[task].copying = false;
+        if let Some(source) = self.workers[source.0 as usize].as_deref_mut() {
+            source.n_copies -= 1;
+            source.to_copy.push(task);
+        }
+        self.settle(task);
+    }
+}

@@ -1,0 +1,160 @@
+//! The scheduler's record of a worker, and what it learns about groups.
+
+use crate::event::{GroupSpec, Nanos, ResourceId, TaskId, UNKNOWN_BYTES, WorkerId, WorkerName};
+use crate::queue::ReadyQueue;
+use std::collections::HashSet;
+
+/// One worker.
+pub(super) struct Worker {
+    pub id: WorkerId,
+    pub name: WorkerName,
+    pub slots: u32,
+    pub memory_limit: u64,
+    /// Name, how much there is, how much is in use.
+    pub resources: Vec<(ResourceId, f64, f64)>,
+    /// Tasks given to it.
+    pub assigned: Vec<TaskId>,
+    /// Estimated run time of what was given to it.
+    pub in_flight_ns: u64,
+    /// Ready tasks that do best here, kept back until there is room.
+    pub local: ReadyQueue,
+    /// Estimated run time of those.
+    pub local_ns: u64,
+    /// Results held here; may name some that are gone. Used when it leaves.
+    pub held: Vec<TaskId>,
+    pub n_held: usize,
+    /// Bytes of results in memory: as reported last, and what changed since.
+    pub resident: u64,
+    pub spilled: u64,
+    /// Set aside for the results of tasks given to it.
+    pub reserved: u64,
+    /// It starts nothing that takes memory.
+    pub paused: bool,
+    pub retiring: bool,
+    /// It was told that it may go.
+    pub retired: bool,
+    /// Results that only it holds, to be copied before it goes.
+    pub to_copy: Vec<TaskId>,
+    /// Copies from it that are under way.
+    pub n_copies: u32,
+    /// Copies to it that are under way, and from where.
+    pub copying: Vec<(TaskId, WorkerId)>,
+    /// Attempts that it was told to forget and has not answered.
+    pub abandoned: HashSet<(TaskId, u32)>,
+    /// Whether it is in the list of that name.
+    pub in_idle: bool,
+    /// Whether it is in the list of that name.
+    pub in_backlogged: bool,
+}
+
+impl Worker {
+    pub fn new(
+        id: WorkerId,
+        name: WorkerName,
+        slots: u32,
+        memory_limit: u64,
+        resources: Vec<(ResourceId, f64)>,
+    ) -> Self {
+        Worker {
+            id,
+            name,
+            slots: slots.max(1),
+            memory_limit,
+            resources: resources.into_iter().map(|(name, total)| (name, total, 0.0)).collect(),
+            assigned: Vec::new(),
+            in_flight_ns: 0,
+            local: ReadyQueue::default(),
+            local_ns: 0,
+            held: Vec::new(),
+            n_held: 0,
+            resident: 0,
+            spilled: 0,
+            reserved: 0,
+            paused: false,
+            retiring: false,
+            retired: false,
+            to_copy: Vec::new(),
+            n_copies: 0,
+            copying: Vec::new(),
+            abandoned: HashSet::new(),
+            in_idle: false,
+            in_backlogged: false,
+        }
+    }
+
+    /// Whether it has everything that the group occupies, in all.
+    pub fn could_satisfy(&self, spec: &GroupSpec) -> bool {
+        spec.resources.iter().all(|&(name, amount)| {
+            amount <= 0.0 || self.resources.iter().any(|&(own, total, _)| own == name && amount <= total + EPSILON)
+        })
+    }
+
+    /// Whether it has that free now.
+    pub fn satisfies_now(&self, spec: &GroupSpec) -> bool {
+        spec.resources.iter().all(|&(name, amount)| {
+            amount <= 0.0
+                || self.resources.iter().any(|&(own, total, used)| own == name && amount <= total - used + EPSILON)
+        })
+    }
+
+    /// Occupies (sign 1) or gives back (sign -1) what the group needs.
+    pub fn occupy(&mut self, spec: &GroupSpec, sign: f64) {
+        for &(name, amount) in &spec.resources {
+            for resource in &mut self.resources {
+                if resource.0 == name {
+                    resource.2 += sign * amount;
+                }
+            }
+        }
+    }
+
+    /// Bytes that are or will be in memory as far as is known.
+    pub fn committed(&self) -> u64 {
+        self.resident.saturating_add(self.reserved)
+    }
+}
+
+/// Slack for amounts of resources that were added and subtracted.
+const EPSILON: f64 = 1e-9;
+
+/// What the scheduler knows of a group.
+#[derive(Default)]
+pub(super) struct Group {
+    pub spec: GroupSpec,
+    /// Running mean of run times; 0 while none has run.
+    mean_ns: u64,
+    /// Running mean of result sizes.
+    mean_bytes: u64,
+    n_done: u64,
+    /// Ready tasks, where not every worker may run them.
+    pub queue: ReadyQueue,
+}
+
+/// A running mean forgets with this weight.
+const MEAN_WEIGHT: u64 = 16;
+
+impl Group {
+    /// Whether not every worker may run its tasks.
+    pub fn is_constrained(&self) -> bool {
+        !self.spec.workers.is_empty() || !self.spec.resources.is_empty()
+    }
+
+    /// Learns from a task that ran.
+    pub fn ran(&mut self, duration: Nanos, bytes: u64) {
+        self.n_done += 1;
+        let weight = self.n_done.min(MEAN_WEIGHT);
+        let blend = |mean: u64, sample: u64| mean - mean / weight + sample / weight;
+        self.mean_ns = if self.n_done == 1 { duration } else { blend(self.mean_ns, duration) };
+        self.mean_bytes = if self.n_done == 1 { bytes } else { blend(self.mean_bytes, bytes) };
+    }
+
+    /// Expected run time, if one has run.
+    pub fn duration(&self) -> Option<Nanos> {
+        (self.n_done > 0).then_some(self.mean_ns.max(1))
+    }
+
+    /// Expected size of a result whose size was not given.
+    pub fn bytes(&self) -> u64 {
+        if self.n_done > 0 { self.mean_bytes } else { UNKNOWN_BYTES }
+    }
+}
