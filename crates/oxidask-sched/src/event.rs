@@ -473,8 +473,13 @@ pub enum WorkerEvent {
         /// Its size.
         bytes: u64,
     },
-    /// A spilled piece is in memory again.
-    Loaded(Piece),
+    /// A spilled piece, or a part of one, is in memory.
+    Loaded {
+        /// The piece.
+        piece: Piece,
+        /// Its size.
+        bytes: u64,
+    },
     /// A piece is on disk and no longer in memory.
     Spilled(Piece),
     /// A piece could not be spilled (disk full, say) and stays in memory; it is

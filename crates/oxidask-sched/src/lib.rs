@@ -11,6 +11,8 @@
 pub mod event;
 mod queue;
 pub mod scheduler;
+pub mod worker;
 
 pub use event::*;
 pub use scheduler::{Counts, Scheduler, TaskState, Why};
+pub use worker::{Worker, WorkerWhy};
