@@ -6,22 +6,32 @@
 //! carry out: runnables for its threads, reads and writes for its I/O thread,
 //! fetches for [`Peers`], reports for the [`Uplink`].
 
+use crate::store::spill::SpillFile;
+use crate::store::{Garbage, Store, not_here};
 use crate::work::Work;
+use hashbrown::HashMap;
 use oxidask_core::{Error, Key, Result, Value};
-use oxidask_sched::{FetchFrom, Nanos, Order, Piece, Report, TaskId};
+use oxidask_sched::{
+    Attempt, Ended, Failure, FetchFrom, Nanos, Order, Piece, Report, TaskId, Worker, WorkerAction, WorkerConfig,
+    WorkerEvent,
+};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// An order and, for [`Order::Compute`], what to run.
+/// An order and what to know about it.
+#[derive(Debug)]
 pub struct Assignment {
     /// The order.
     pub order: Order,
-    /// What it runs.
+    /// What it runs, for [`Order::Compute`].
     pub job: Option<NodeJob>,
     /// For [`Order::Copy`], the key of what is copied.
     pub copy_key: Option<Key>,
 }
 
 /// What a task runs, as its worker knows it.
+#[derive(Clone, Debug)]
 pub struct NodeJob {
     /// The name of the value.
     pub key: Key,
@@ -36,6 +46,14 @@ pub struct NodeJob {
     /// Keys of the pieces in [`oxidask_sched::Compute::fetch`], in order. A
     /// peer checks them, because task numbers are used again.
     pub fetch_keys: Vec<Key>,
+}
+
+impl NodeJob {
+    /// What users call the task.
+    #[must_use]
+    pub fn display_name(&self) -> String {
+        self.name.as_ref().map_or_else(|| format!("{}-{}", self.work.label(), self.key), ToString::to_string)
+    }
 }
 
 /// What a node tells the scheduler.
@@ -53,7 +71,7 @@ pub struct NodeReport {
 /// The way to the scheduler. It lies beside the [`Node`] under the pool's lock,
 /// so it must neither block nor take locks that are held while calling the pool.
 pub trait Uplink: Send + Sized + 'static {
-    /// Carries `node.take_reports()` away. A scheduler in the same process gives
+    /// Carries [`Node::take_reports`] away. A scheduler in the same process gives
     /// its orders to `node` at once, until there is nothing more to say; a socket
     /// puts the reports into its queue and delivers orders later by
     /// [`crate::Pool::deliver`].
@@ -67,36 +85,368 @@ pub trait Peers: Send + Sync + 'static {
     fn fetch(&self, fetch: FetchFrom, key: Key);
 }
 
+/// Called with a value that was read, without the pool's lock.
+pub type ReadDone = Box<dyn FnOnce(Result<Value>) + Send>;
+
+/// A task that may run now.
+#[derive(Debug)]
+pub(crate) struct Runnable {
+    pub task: TaskId,
+    pub attempt: Attempt,
+    pub job: NodeJob,
+    /// In the order in which the task names them; an error if one of them is not
+    /// what the task expects.
+    pub inputs: Result<SmallVec<[Value; 2]>>,
+}
+
+/// How a [`Runnable`] ended.
+pub(crate) struct Completion {
+    pub task: TaskId,
+    pub attempt: Attempt,
+    pub job: NodeJob,
+    /// Taken by [`Node::finished`].
+    pub result: Option<Result<Value, (Failure, Error)>>,
+    pub bytes: u64,
+    pub start_ns: Nanos,
+    pub duration_ns: Nanos,
+}
+
+/// Reading and writing of spill files.
+pub(crate) enum IoRequest {
+    Spill { piece: Piece, life: u64, value: Value },
+    Load { piece: Piece, life: u64, file: Arc<SpillFile>, part: Option<u32> },
+}
+
+/// What the pool has to do without its lock.
+#[derive(Default)]
+pub(crate) struct Aside {
+    pub io: Vec<IoRequest>,
+    pub fetches: Vec<(FetchFrom, Key)>,
+    pub replies: Vec<(ReadDone, Result<Value>)>,
+    /// Anything else that must not happen under the lock.
+    pub calls: Vec<Box<dyn FnOnce() + Send>>,
+    pub garbage: Garbage,
+    /// Ops may hold anything, even futures of this executor.
+    pub works: Vec<Arc<Work>>,
+}
+
+impl Aside {
+    pub fn is_empty(&self) -> bool {
+        self.io.is_empty()
+            && self.fetches.is_empty()
+            && self.replies.is_empty()
+            && self.calls.is_empty()
+            && self.works.is_empty()
+            && self.garbage.values.is_empty()
+            && self.garbage.files.is_empty()
+    }
+}
+
+/// A task that the scheduler ordered and that has not ended.
+struct Assigned {
+    attempt: Attempt,
+    /// None once it runs.
+    job: Option<NodeJob>,
+    inputs: Vec<Piece>,
+}
+
 /// The worker core with values and jobs. See the module's head.
 pub struct Node {
+    core: Worker,
+    actions: Vec<WorkerAction>,
+    assigned: HashMap<TaskId, Assigned>,
+    store: Store,
+    fetch_keys: HashMap<Piece, Key>,
+    readers: HashMap<u32, ReadDone>,
+    next_reader: u32,
+    /// The error of the attempt whose end the core is being told.
+    failure: Option<(TaskId, Error)>,
     reports: Vec<NodeReport>,
+    pub(crate) ready: VecDeque<Runnable>,
+    pub(crate) aside: Aside,
 }
 
 impl Node {
+    /// A node that holds nothing.
+    #[must_use]
+    pub fn new(config: WorkerConfig) -> Self {
+        Node {
+            core: Worker::new(config),
+            actions: Vec::new(),
+            assigned: HashMap::new(),
+            store: Store::default(),
+            fetch_keys: HashMap::new(),
+            readers: HashMap::new(),
+            next_reader: 0,
+            failure: None,
+            reports: Vec::new(),
+            ready: VecDeque::new(),
+            aside: Aside::default(),
+        }
+    }
+
     /// Takes an order of the scheduler.
     pub fn order(&mut self, now: Nanos, assignment: Assignment) {
-        todo!()
+        let Assignment { order, job, copy_key } = assignment;
+        match &order {
+            Order::Compute(compute) => {
+                if let Some(job) = &job {
+                    let pieces = compute.fetch.iter().map(|from| from.piece);
+                    self.fetch_keys.extend(pieces.zip(job.fetch_keys.iter().copied()));
+                }
+                let inputs = compute.inputs.clone();
+                let assigned = Assigned { attempt: compute.attempt, job, inputs };
+                let old = self.assigned.insert(compute.task, assigned);
+                self.discard(old);
+            }
+            Order::Copy { task, .. } => {
+                self.fetch_keys.extend(copy_key.map(|key| (Piece::whole(*task), key)));
+            }
+            Order::Abandon { task, attempt } => self.end_of(*task, *attempt),
+            Order::Retract { .. } | Order::Free(_) => {}
+        }
+        self.tell(now, WorkerEvent::Order(order));
+    }
+
+    /// Forgets an ordered attempt, if that is the one that is known.
+    fn end_of(&mut self, task: TaskId, attempt: Attempt) {
+        if self.assigned.get(&task).is_some_and(|assigned| assigned.attempt == attempt) {
+            let assigned = self.assigned.remove(&task);
+            self.discard(assigned);
+        }
+    }
+
+    fn discard(&mut self, assigned: Option<Assigned>) {
+        self.aside.works.extend(assigned.and_then(|assigned| assigned.job).map(|job| job.work));
     }
 
     /// Puts a value that a client brought under a task's number.
     pub fn put(&mut self, now: Nanos, task: TaskId, key: Key, value: Value) {
-        todo!()
+        let bytes = value.nbytes();
+        self.store.insert(Piece::whole(task), key, value, &mut self.aside.garbage);
+        self.tell(now, WorkerEvent::Put { task, bytes });
     }
 
     /// A fetched piece arrived, or did not.
     pub fn fetched(&mut self, now: Nanos, fetch: FetchFrom, value: Result<Value>) {
-        todo!()
+        let FetchFrom { piece, holder, .. } = fetch;
+        match (self.fetch_keys.remove(&piece), value) {
+            (Some(key), Ok(value)) => {
+                let bytes = value.nbytes();
+                self.store.insert(piece, key, value, &mut self.aside.garbage);
+                self.tell(now, WorkerEvent::Arrived { piece, bytes });
+            }
+            _ => self.tell(now, WorkerEvent::FetchFailed { piece, holder }),
+        }
     }
 
     /// Reads a piece for a client or peer, loading it from disk if need be.
-    /// `done` is called once, without the pool's lock and maybe at once. `key`
-    /// must be that of the task. The value may be [`crate::Encoded`].
-    pub fn read(&mut self, now: Nanos, piece: Piece, key: Key, done: Box<dyn FnOnce(Result<Value>) + Send>) {
-        todo!()
+    /// `done` is called once, without the pool's lock. `key` must be that of the
+    /// task, else nothing is found. The value may be [`crate::Encoded`].
+    pub fn read(&mut self, now: Nanos, piece: Piece, key: Key, done: ReadDone) {
+        if self.store.key(piece) != Some(key) {
+            self.aside.replies.push((done, Err(not_here(piece))));
+            return;
+        }
+        // What is in memory is shared without asking the core.
+        if let Some(value) = self.store.get(piece) {
+            self.aside.replies.push((done, value));
+            return;
+        }
+        let reader = self.next_reader;
+        self.next_reader = self.next_reader.wrapping_add(1);
+        self.readers.insert(reader, done);
+        self.tell(now, WorkerEvent::Wanted { piece, reader });
+    }
+
+    /// The whole value of a task, if it is in memory.
+    #[must_use]
+    pub fn value(&self, task: TaskId) -> Option<Value> {
+        self.store.get(Piece::whole(task)).and_then(Result::ok)
+    }
+
+    /// Number of values held, in memory or on disk.
+    #[must_use]
+    pub fn n_values(&self) -> usize {
+        self.store.len()
+    }
+
+    /// The worker core, for questions.
+    #[must_use]
+    pub fn core(&self) -> &Worker {
+        &self.core
     }
 
     /// What to tell the scheduler.
     pub fn take_reports(&mut self) -> Vec<NodeReport> {
-        todo!()
+        std::mem::take(&mut self.reports)
+    }
+
+    /// Lets up to `n` more tasks begin; they are then in [`Node::ready`].
+    pub(crate) fn capacity(&mut self, now: Nanos, n: u32) {
+        self.tell(now, WorkerEvent::Capacity(n));
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Nanos) {
+        self.tell(now, WorkerEvent::Tick);
+    }
+
+    /// Tells how much memory the process uses beyond the values held here, in
+    /// bytes.
+    pub fn process_memory(&mut self, now: Nanos, bytes: u64) {
+        self.tell(now, WorkerEvent::ProcessMemory(bytes));
+    }
+
+    /// A runnable returned. Its result is taken out of `completion`.
+    pub(crate) fn finished(&mut self, now: Nanos, completion: &mut Completion) {
+        let Completion { task, attempt, bytes, duration_ns, .. } = *completion;
+        let is_current = self.assigned.get(&task).is_some_and(|assigned| assigned.attempt == attempt);
+        let ended = match completion.result.take() {
+            Some(Ok(value)) => {
+                if is_current {
+                    self.store.insert(Piece::whole(task), completion.job.key, value, &mut self.aside.garbage);
+                } else {
+                    self.aside.garbage.values.push(value);
+                }
+                Ended::Ok { bytes }
+            }
+            Some(Err((failure, error))) => {
+                self.failure = Some((task, error));
+                Ended::Failed(failure)
+            }
+            None => unreachable!("a completion is told once"),
+        };
+        self.tell(now, WorkerEvent::Finished { task, attempt, ended, duration: duration_ns });
+        self.failure = None;
+    }
+
+    /// The I/O thread wrote a piece.
+    pub(crate) fn spilled(&mut self, now: Nanos, piece: Piece, life: u64, file: Result<SpillFile>) {
+        let spilled = file.is_ok_and(|file| self.store.spilled(piece, life, Arc::new(file), &mut self.aside.garbage));
+        // If the piece was dropped meanwhile, the core hears of a failure, because
+        // nothing of it is on disk.
+        let event = if spilled { WorkerEvent::Spilled(piece) } else { WorkerEvent::SpillFailed(piece) };
+        self.tell(now, event);
+    }
+
+    /// The I/O thread read a piece.
+    pub(crate) fn loaded(&mut self, now: Nanos, piece: Piece, life: u64, value: Result<Value>) {
+        let garbage = &mut self.aside.garbage;
+        let event = match value {
+            Ok(value) => {
+                let bytes = value.nbytes();
+                if self.store.loaded(piece, life, value, garbage) {
+                    WorkerEvent::Loaded { piece, bytes }
+                } else {
+                    WorkerEvent::LoadFailed(piece)
+                }
+            }
+            Err(_) => {
+                self.store.load_failed(piece, life, garbage);
+                WorkerEvent::LoadFailed(piece)
+            }
+        };
+        self.tell(now, event);
+    }
+
+    /// Forgets all values.
+    pub(crate) fn clear(&mut self) {
+        self.store.clear(&mut self.aside.garbage);
+        let readers = self.readers.drain().map(|(_, done)| {
+            (done, Err(Error::new(oxidask_core::ErrorKind::Lost, "the executor that held the value was closed")))
+        });
+        self.aside.replies.extend(readers);
+        let ready = self.ready.drain(..).map(|runnable| runnable.job.work);
+        self.aside.works.extend(ready);
+    }
+
+    fn tell(&mut self, now: Nanos, event: WorkerEvent) {
+        self.core.handle(now, event, &mut self.actions);
+        while !self.actions.is_empty() {
+            let mut actions = std::mem::take(&mut self.actions);
+            for action in actions.drain(..) {
+                self.carry_out(now, action);
+            }
+            // What the core answered to events made on the way comes next; the
+            // emptied list keeps its memory for it.
+            if self.actions.is_empty() {
+                self.actions = actions;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Nanos, action: WorkerAction) {
+        match action {
+            WorkerAction::Run { task, attempt } => self.make_ready(task, attempt),
+            WorkerAction::Fetch(fetch) => match self.fetch_keys.get(&fetch.piece) {
+                Some(&key) => self.aside.fetches.push((fetch, key)),
+                None => unreachable!("orders to fetch come with keys"),
+            },
+            WorkerAction::Spill(piece) => self.spill(now, piece),
+            WorkerAction::Load(piece) => match self.store.to_load(piece) {
+                Some((life, file, part)) => self.aside.io.push(IoRequest::Load { piece, life, file, part }),
+                None => self.core.handle(now, WorkerEvent::LoadFailed(piece), &mut self.actions),
+            },
+            WorkerAction::Drop(piece) => self.store.remove(piece, &mut self.aside.garbage),
+            WorkerAction::Serve { piece, reader } => {
+                let value = self.store.get(piece).unwrap_or_else(|| Err(not_here(piece)));
+                self.aside.replies.extend(self.readers.remove(&reader).map(|done| (done, value)));
+                self.core.handle(now, WorkerEvent::Served { piece, reader }, &mut self.actions);
+            }
+            WorkerAction::ServeFailed { piece, reader } => {
+                let done = self.readers.remove(&reader);
+                self.aside.replies.extend(done.map(|done| (done, Err(not_here(piece)))));
+            }
+            WorkerAction::Report(report) => self.report(report),
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let mut error = None;
+        let mut value = None;
+        match &report {
+            Report::Failed { task, attempt, .. } => {
+                error = self.failure.take_if(|(failed, _)| failed == task).map(|(_, error)| error);
+                self.end_of(*task, *attempt);
+            }
+            Report::Done { task, attempt, .. } => {
+                self.end_of(*task, *attempt);
+                value = self.value(*task);
+            }
+            Report::Retracted { task, attempt }
+            | Report::Abandoned { task, attempt }
+            | Report::MissingInput { task, attempt, .. } => self.end_of(*task, *attempt),
+            Report::Copied { .. } | Report::Dropped { .. } | Report::Memory { .. } => {}
+        }
+        self.reports.push(NodeReport { report, error, value });
+    }
+
+    fn make_ready(&mut self, task: TaskId, attempt: Attempt) {
+        let assigned = self.assigned.get_mut(&task).expect("the core runs what was ordered");
+        let job = assigned.job.take().expect("an attempt runs once");
+        let store = &self.store;
+        let inputs = assigned
+            .inputs
+            .iter()
+            .map(|&piece| store.get(piece).expect("inputs of a task that runs are in memory"))
+            .collect();
+        self.ready.push_back(Runnable { task, attempt, job, inputs });
+    }
+
+    fn spill(&mut self, now: Nanos, piece: Piece) {
+        let event = match self.store.to_spill(piece) {
+            Some((life, value, None)) => {
+                self.aside.io.push(IoRequest::Spill { piece, life, value });
+                return;
+            }
+            Some((life, value, Some(file))) => {
+                self.aside.garbage.values.push(value);
+                self.store.spilled(piece, life, file, &mut self.aside.garbage);
+                WorkerEvent::Spilled(piece)
+            }
+            None => WorkerEvent::SpillFailed(piece),
+        };
+        self.core.handle(now, event, &mut self.actions);
     }
 }

@@ -1,37 +1,112 @@
-//! What a stage's tasks run, as a worker knows it.
+//! What the tasks of a stage run, as a worker knows it.
 
+use oxidask_core::registry::decode_op;
 use oxidask_core::{EncodedOp, Op, Result};
-use std::sync::atomic::AtomicU64;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The op that tasks of one stage share, decoded or encoded when first needed:
 /// an agent without Python never decodes what only its children run.
 pub struct Work {
+    id: u64,
     label: Arc<str>,
     runs_user_code: bool,
     op: OnceLock<Result<Arc<dyn Op>>>,
     encoded: OnceLock<Result<EncodedOp>>,
-    mean_ns: AtomicU64,
+    mean_ns: AtomicU32,
 }
+
+/// Numbers works within this process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Work {
     /// Work of this process.
+    #[must_use]
     pub fn from_op(label: Arc<str>, op: Arc<dyn Op>) -> Self {
-        todo!()
+        let runs_user_code = op.runs_user_code();
+        let work = Self::new(label, runs_user_code);
+        let _ = work.op.set(Ok(op));
+        work
     }
 
     /// Work that came from another process.
+    #[must_use]
     pub fn from_encoded(label: Arc<str>, runs_user_code: bool, encoded: EncodedOp) -> Self {
-        todo!()
+        let work = Self::new(label, runs_user_code);
+        let _ = work.encoded.set(Ok(encoded));
+        work
+    }
+
+    fn new(label: Arc<str>, runs_user_code: bool) -> Self {
+        Work {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            label,
+            runs_user_code,
+            op: OnceLock::new(),
+            encoded: OnceLock::new(),
+            mean_ns: AtomicU32::new(0),
+        }
+    }
+
+    /// Its number, never given twice in this process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What users read.
+    #[must_use]
+    pub fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// Whether it belongs into a child process.
+    #[must_use]
+    pub fn runs_user_code(&self) -> bool {
+        self.runs_user_code
     }
 
     /// The op, decoded at the first call.
+    ///
+    /// # Errors
+    /// If this build does not know it; the same error at every call.
     pub fn op(&self) -> Result<&Arc<dyn Op>> {
-        todo!()
+        self.op.get_or_init(|| decode_op(self.encoded()?)).as_ref().map_err(Clone::clone)
     }
 
     /// The op's bytes, encoded at the first call.
+    ///
+    /// # Errors
+    /// If it cannot travel; the same error at every call.
     pub fn encoded(&self) -> Result<&EncodedOp> {
-        todo!()
+        self.encoded.get_or_init(|| self.op()?.encode()).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether its tasks run one at a time in this process.
+    pub(crate) fn has_lane(&self) -> bool {
+        matches!(self.op.get(), Some(Ok(op)) if op.lane().is_some())
+    }
+
+    /// Nanoseconds that its tasks take, as far as is known; 0 before the first
+    /// one ended.
+    pub(crate) fn mean_ns(&self) -> u64 {
+        u64::from(self.mean_ns.load(Ordering::Relaxed))
+    }
+
+    /// Takes one more duration into the running mean. Two threads may overwrite
+    /// each other's update, which only costs one sample.
+    pub(crate) fn took(&self, duration_ns: u64) {
+        let sample = duration_ns.clamp(1, u64::from(u32::MAX));
+        let mean = self.mean_ns();
+        // Slower samples count at once, so that a batch is never too long for long.
+        let mean = if mean == 0 || sample > mean { sample.max(mean / 2 + sample / 2) } else { (mean * 7 + sample) / 8 };
+        self.mean_ns.store(mean as u32, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Work({}, {})", self.id, self.label)
     }
 }

@@ -1,0 +1,107 @@
+//! Measures what a task costs beyond its own work, in nanoseconds.
+//!
+//! `cargo run --release -p oxidask-exec --example overhead [-- N…]` prints, for
+//! each number of tasks, the time from nothing to the collected results, divided
+//! by the number of tasks; then a chain and a tree, whose tasks depend on others.
+
+use oxidask_core::{Data, DataKind, Frames};
+use oxidask_core::{Executor, FnOp, Graph, Input, Key, Result, Value};
+use oxidask_exec::{Local, LocalKind, LocalOptions};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A value as small as a value can be.
+struct Number(u64);
+
+impl DataKind for Number {
+    fn kind(&self) -> &'static str {
+        "overhead.number"
+    }
+}
+
+impl Data for Number {
+    fn nbytes(&self) -> u64 {
+        8
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        Ok(Frames::inline(self.0.to_le_bytes().to_vec()))
+    }
+}
+
+fn sum(inputs: &[Value]) -> Result<u64> {
+    inputs.iter().map(|value| value.expect::<Number>().map(|number| number.0)).sum()
+}
+
+fn add() -> Arc<dyn oxidask_core::Op> {
+    Arc::new(FnOp::new("add", |_, inputs: &[Value]| Ok(Value::new(Number(1 + sum(inputs)?)))))
+}
+
+/// `n` tasks that need nothing, all of them wanted.
+fn independent(n: usize) -> Graph {
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("independent"), add(), n, |_, _| {});
+    graph
+}
+
+/// Each task needs the one before; the last is wanted.
+fn chain(n: usize) -> Graph {
+    let mut graph = Graph::new();
+    graph.blocks(Key::named("chain"), add(), n, |block, inputs| {
+        if block > 0 {
+            inputs.push(Input::whole(block as u32 - 1));
+        }
+    });
+    graph.outputs.push(Input::whole(n as u32 - 1));
+    graph
+}
+
+/// `n` leaves, added in pairs to one root.
+fn tree(n: usize) -> Graph {
+    let mut graph = Graph::new();
+    let mut level = graph.blocks(Key::named("tree"), add(), n, |_, _| {});
+    while level.len() > 1 {
+        let pairs: Vec<Vec<Input>> = level.chunks(2).map(<[Input]>::to_vec).collect();
+        let key = Key::named(&format!("tree of {}", pairs.len()));
+        level = graph.blocks(key, add(), pairs.len(), |block, inputs| inputs.extend(pairs[block].iter().copied()));
+    }
+    graph.outputs = level;
+    graph
+}
+
+fn measure(name: &str, executor: &Local, n_tasks: usize, build: impl Fn() -> Graph) -> Result<()> {
+    let mut best = f64::INFINITY;
+    for _ in 0..if n_tasks > 2_000_000 { 1 } else { 5 } {
+        let begin = Instant::now();
+        let graph = build();
+        let built = begin.elapsed();
+        let values = executor.compute(graph, &|| Ok(()))?;
+        let collected = begin.elapsed();
+        drop(values);
+        let nanos = collected.as_nanos() as f64 / n_tasks as f64;
+        if nanos < best {
+            best = nanos;
+            println!(
+                "{:>8} {name:<12} {n_tasks:>9} tasks: {nanos:6.0} ns/task, of which build {:4.0}",
+                executor.name(),
+                built.as_nanos() as f64 / n_tasks as f64
+            );
+        }
+    }
+    assert_eq!(executor.counts(), (0, 0), "nothing is held any more");
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let sizes = if sizes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { sizes };
+    for kind in [LocalKind::Sync, LocalKind::Threads] {
+        let executor = Local::new(LocalOptions::new(kind))?;
+        for &n_tasks in &sizes {
+            measure("independent", &executor, n_tasks, || independent(n_tasks))?;
+        }
+        measure("chain", &executor, 20_000, || chain(20_000))?;
+        measure("tree", &executor, 131_071, || tree(65_536))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,523 @@
+//! The scheduler's side: the scheduler core, and the tables that give its
+//! numbers a meaning (keys, ops, names, errors).
+//!
+//! It does no I/O and decodes nothing. `H` is however the driver holds an op:
+//! `Arc<Work>` in one process, encoded bytes in a scheduler process of its own.
+//! Whoever drives it calls one of the methods that take `now`, then carries out
+//! the effects in order.
+
+mod submission;
+#[cfg(test)]
+mod tests;
+
+pub use submission::{NewStage, RowSource, Submission, TaskRow};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use oxidask_core::graph::Annotations;
+use oxidask_core::{Error, ErrorKind, Key, Result};
+use oxidask_sched::{
+    ClientId, Failure, GroupId, GroupSpec, Nanos, NewTask, Order, Outcome, Piece, Report, ResourceId, Scheduler,
+    SchedulerAction, SchedulerConfig, SchedulerEvent, Submit, TaskId, WorkerId, WorkerName,
+};
+use std::sync::Arc;
+
+/// What became of a [`Submission`].
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The number of this graph, for observers.
+    pub graph: u64,
+    /// The tasks of [`Submission::outputs`], in order.
+    pub outputs: Vec<TaskId>,
+    /// Values the client has to bring, as (task, number of [`RowSource::Data`]):
+    /// those that were not known before. Tell their arrival on a worker with
+    /// [`SchedulerEvent::Placed`].
+    pub data: Vec<(TaskId, u32)>,
+    /// How many new tasks of each label there are.
+    pub labels: Vec<(Arc<str>, u64)>,
+}
+
+/// What a worker must know to run a task, beside the [`Order`].
+#[derive(Clone, Debug)]
+pub struct Job<H> {
+    /// The name of the value.
+    pub key: Key,
+    /// The stage's number, unique while any task of the stage lives: a driver
+    /// sends the handle once per worker and then the number.
+    pub stage: u32,
+    /// The op.
+    pub handle: H,
+    /// Which block.
+    pub block: u32,
+    /// The graph it was first submitted with, for observers.
+    pub graph: u64,
+    /// The name its user chose.
+    pub name: Option<Arc<str>>,
+}
+
+/// How a task ended, as its client reads it.
+#[derive(Clone, Debug)]
+pub enum TaskEnd {
+    /// The result lies on `holder`.
+    Done {
+        /// Who has it.
+        holder: WorkerId,
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// It, or what it needs, failed or is lost; the error names the culprit.
+    Failed(Error),
+    /// It was cancelled.
+    Cancelled,
+    /// It was done, was lost, and is computed again.
+    Pending,
+}
+
+/// What the driver has to carry out, in this order.
+#[derive(Clone, Debug)]
+pub enum Effect<H> {
+    /// Send a worker an order.
+    Order {
+        /// The worker.
+        worker: WorkerId,
+        /// The order.
+        order: Order,
+        /// For [`Order::Compute`], what it runs.
+        job: Option<Job<H>>,
+        /// Keys of what it fetches: of `Compute::fetch` in order, or the one of
+        /// `Copy`. Peers check them, because task numbers are used again.
+        keys: Vec<Key>,
+    },
+    /// Tell a client.
+    Ended {
+        /// The client.
+        client: ClientId,
+        /// The task.
+        task: TaskId,
+        /// How.
+        end: TaskEnd,
+    },
+    /// The worker may go.
+    Retired(WorkerId),
+    /// No task of this stage is left: its number may be given again, so workers
+    /// must forget what they were sent under it.
+    StageDropped {
+        /// The stage.
+        stage: u32,
+        /// The op, so that the driver can drop it where that does no harm.
+        handle: H,
+    },
+}
+
+/// A live task. Kept small: there is one for each task of every graph.
+struct Row {
+    key: Key,
+    stage: u32,
+    block: u32,
+    graph: u32,
+    /// Whether [`Coordinator::names`] has a row for it.
+    named: bool,
+}
+
+/// A stage that some live task runs.
+struct StageRow<H> {
+    handle: H,
+    label: Arc<str>,
+    n_tasks: u32,
+}
+
+/// The stage of values that clients bring.
+const NO_STAGE: u32 = 0;
+
+/// The scheduler core with its tables. See the module's head.
+pub struct Coordinator<H> {
+    core: Scheduler,
+    actions: Vec<SchedulerAction>,
+    effects: Vec<Effect<H>>,
+    tasks: HashMap<Key, TaskId>,
+    /// By task number. Free rows have a stale content and are in `free_tasks`.
+    rows: Vec<Row>,
+    free_tasks: Vec<u32>,
+    /// By stage number; [`NO_STAGE`] and free ones are none.
+    stages: Vec<Option<StageRow<H>>>,
+    free_stages: Vec<u32>,
+    names: HashMap<TaskId, Arc<str>>,
+    /// Of tasks whose last attempt failed.
+    errors: HashMap<TaskId, Error>,
+    worker_names: HashMap<String, WorkerName>,
+    resources: HashMap<String, ResourceId>,
+    n_graphs: u32,
+}
+
+impl<H: Clone> Coordinator<H> {
+    /// A scheduler without workers.
+    #[must_use]
+    pub fn new(config: SchedulerConfig) -> Self {
+        Coordinator {
+            core: Scheduler::new(config),
+            actions: Vec::new(),
+            effects: Vec::new(),
+            tasks: HashMap::new(),
+            rows: Vec::new(),
+            free_tasks: Vec::new(),
+            stages: vec![None],
+            free_stages: Vec::new(),
+            names: HashMap::new(),
+            errors: HashMap::new(),
+            worker_names: HashMap::new(),
+            resources: HashMap::new(),
+            n_graphs: 0,
+        }
+    }
+
+    /// Takes work. Tasks whose keys are known are not run again; rows that no
+    /// output needs are left out.
+    ///
+    /// # Errors
+    /// If the tables do not fit together (they may come from a peer), or a
+    /// [`RowSource::Held`] key is unknown. Nothing is changed then.
+    pub fn submit(&mut self, now: Nanos, client: ClientId, submission: &Submission<H>) -> Result<Accepted> {
+        submission.validate()?;
+        let mut ids = self.needed(submission)?;
+        let graph = self.n_graphs;
+        self.n_graphs = self.n_graphs.wrapping_add(1);
+
+        let mut work = Submit::default();
+        let mut data = Vec::new();
+        // Stage numbers of this coordinator, given when the first task needs one.
+        let mut stages: Vec<u32> = vec![NO_STAGE; submission.stages.len()];
+        if graph == 0 {
+            work.groups.push((GroupId(NO_STAGE), GroupSpec::default()));
+        }
+        let n_new = ids.iter().filter(|&&id| id == NEEDED).count();
+        work.tasks.reserve(n_new);
+        self.tasks.reserve(n_new);
+        for (row, task) in submission.tasks.iter().enumerate() {
+            if ids[row] != NEEDED {
+                continue;
+            }
+            let next = self.free_tasks.last().copied().unwrap_or(self.rows.len() as u32);
+            match self.tasks.entry(task.key) {
+                // The same work stands twice in the graph.
+                Entry::Occupied(entry) => {
+                    ids[row] = entry.get().0;
+                    continue;
+                }
+                Entry::Vacant(entry) => entry.insert(TaskId(next)),
+            };
+            ids[row] = next;
+            self.free_tasks.pop();
+            let stage = match task.source {
+                RowSource::Run(stage) => {
+                    self.stage(&submission.stages[stage as usize], &mut stages[stage as usize], &mut work)
+                }
+                RowSource::Data(number) => {
+                    data.push((TaskId(next), number));
+                    NO_STAGE
+                }
+                RowSource::Held => unreachable!("`needed` answered the tasks of held keys"),
+            };
+            let new_row = Row { key: task.key, stage, block: task.block, graph, named: false };
+            match self.rows.get_mut(next as usize) {
+                Some(row) => *row = new_row,
+                None => self.rows.push(new_row),
+            }
+            let inputs_start = work.inputs.len() as u32;
+            let inputs = &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize];
+            work.inputs.extend(inputs.iter().map(|&(input, part)| Piece { task: TaskId(ids[input as usize]), part }));
+            let annotations = match task.source {
+                RowSource::Run(stage) => submission.stages[stage as usize].annotations.as_deref(),
+                _ => None,
+            };
+            work.tasks.push(NewTask {
+                id: TaskId(next),
+                inputs_start,
+                n_inputs: task.n_inputs,
+                priority: priority(annotations.map_or(0, |wishes| wishes.priority), graph, task.rank),
+                bytes: task.bytes,
+                group: GroupId(stage),
+                runnable: stage != NO_STAGE,
+            });
+        }
+        for (row, name) in &submission.names {
+            let id = ids[*row as usize];
+            if id != UNNEEDED {
+                self.rows[id as usize].named = true;
+                self.names.insert(TaskId(id), name.clone());
+            }
+        }
+        let outputs: Vec<TaskId> = submission.outputs.iter().map(|&row| TaskId(ids[row as usize])).collect();
+        work.wants.clone_from(&outputs);
+        work.wants.sort_unstable();
+        work.wants.dedup();
+        let labels = stages
+            .iter()
+            .zip(&submission.stages)
+            .filter(|(stage, _)| **stage != NO_STAGE)
+            .map(|(&stage, new)| (new.label.clone(), u64::from(self.stage_row(stage).n_tasks)))
+            .collect();
+        self.handle(now, SchedulerEvent::Submit { client, work });
+        Ok(Accepted { graph: u64::from(graph), outputs, data, labels })
+    }
+
+    /// For every row: the number of its task if it is known, [`NEEDED`] if it
+    /// has to be made, [`UNNEEDED`] if no output needs it.
+    fn needed(&self, submission: &Submission<H>) -> Result<Vec<u32>> {
+        let mut ids = vec![UNNEEDED; submission.tasks.len()];
+        for &output in &submission.outputs {
+            ids[output as usize] = NEEDED;
+        }
+        for (row, task) in submission.tasks.iter().enumerate().rev() {
+            if ids[row] != NEEDED {
+                continue;
+            }
+            if !self.tasks.is_empty()
+                && let Some(id) = self.tasks.get(&task.key)
+            {
+                ids[row] = id.0;
+                continue;
+            }
+            if task.source == RowSource::Held {
+                return Err(Error::new(
+                    ErrorKind::Lost,
+                    format!("the value {} is no longer held by this executor", task.key),
+                )
+                .with_hint(
+                    "keep the persisted collection or future alive until everything that uses it was submitted",
+                ));
+            }
+            for &(input, _) in &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize] {
+                ids[input as usize] = NEEDED;
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The number of a submitted stage, given at its first task.
+    fn stage(&mut self, new: &NewStage<H>, number: &mut u32, work: &mut Submit) -> u32 {
+        if *number == NO_STAGE {
+            *number = self.free_stages.pop().unwrap_or_else(|| {
+                self.stages.push(None);
+                self.stages.len() as u32 - 1
+            });
+            self.stages[*number as usize] =
+                Some(StageRow { handle: new.handle.clone(), label: new.label.clone(), n_tasks: 0 });
+            let spec = new.annotations.as_deref().map_or_else(GroupSpec::default, |wishes| self.group_spec(wishes));
+            work.groups.push((GroupId(*number), spec));
+        }
+        if let Some(row) = &mut self.stages[*number as usize] {
+            row.n_tasks += 1;
+        }
+        *number
+    }
+
+    fn stage_row(&self, stage: u32) -> &StageRow<H> {
+        self.stages[stage as usize].as_ref().expect("a stage lives as long as its tasks")
+    }
+
+    fn group_spec(&mut self, wishes: &Annotations) -> GroupSpec {
+        GroupSpec {
+            retries: wishes.retries,
+            workers: wishes.workers.iter().map(|name| self.worker_name(name)).collect(),
+            allow_other_workers: wishes.allow_other_workers,
+            resources: wishes.resources.iter().map(|(name, &amount)| (self.resource(name), amount)).collect(),
+        }
+    }
+
+    /// Claims the value of a known key for a client.
+    pub fn want(&mut self, now: Nanos, client: ClientId, key: Key) -> Option<TaskId> {
+        let task = self.task_of(key)?;
+        self.handle(now, SchedulerEvent::Want { client, tasks: vec![task] });
+        Some(task)
+    }
+
+    /// Passes an event that carries neither keys nor errors straight to the core:
+    /// `Release`, `Cancel`, `Retry`, `ClientGone`, `WorkerJoined`, `WorkerLost`,
+    /// `Retire`, `Placed`, `Tick`.
+    pub fn handle(&mut self, now: Nanos, event: SchedulerEvent) {
+        self.core.handle(now, event, &mut self.actions);
+        self.translate();
+    }
+
+    /// Takes a worker's report; `error` comes with [`Report::Failed`].
+    pub fn report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
+        if let (Report::Failed { task, .. }, Some(error)) = (&report, error)
+            && self.is_live(*task)
+        {
+            self.errors.insert(*task, error);
+        }
+        self.handle(now, SchedulerEvent::From { worker, report });
+    }
+
+    /// The number of a worker's name; the same name gets the same number.
+    pub fn worker_name(&mut self, name: &str) -> WorkerName {
+        let next = WorkerName(self.worker_names.len() as u32);
+        *self.worker_names.entry_ref(name).or_insert(next)
+    }
+
+    /// The number of an abstract resource's name.
+    pub fn resource(&mut self, name: &str) -> ResourceId {
+        let next = ResourceId(self.resources.len() as u32);
+        *self.resources.entry_ref(name).or_insert(next)
+    }
+
+    /// The task with this key, if it is known.
+    #[must_use]
+    pub fn task_of(&self, key: Key) -> Option<TaskId> {
+        self.tasks.get(&key).copied()
+    }
+
+    /// The key of a live task.
+    #[must_use]
+    pub fn key_of(&self, task: TaskId) -> Key {
+        self.rows[task.0 as usize].key
+    }
+
+    /// What users call a live task.
+    #[must_use]
+    pub fn name_of(&self, task: TaskId) -> String {
+        let row = &self.rows[task.0 as usize];
+        if row.named {
+            return self.names[&task].to_string();
+        }
+        match &self.stages[row.stage as usize] {
+            Some(stage) => format!("{}-{}", stage.label, row.key),
+            None => format!("data-{}", row.key),
+        }
+    }
+
+    /// Why a task is not there yet, in words.
+    #[must_use]
+    pub fn explain(&self, task: TaskId) -> String {
+        format!("'{}' {:?}", self.name_of(task), self.core.explain(task))
+    }
+
+    /// Number of live tasks.
+    #[must_use]
+    pub fn n_tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The scheduler core, for questions.
+    #[must_use]
+    pub fn core(&self) -> &Scheduler {
+        &self.core
+    }
+
+    /// Moves what is to be carried out to the end of `into`, in order. To be
+    /// called after each of the methods that take `now`.
+    pub fn take_effects(&mut self, into: &mut Vec<Effect<H>>) {
+        into.append(&mut self.effects);
+    }
+
+    fn is_live(&self, task: TaskId) -> bool {
+        self.rows.get(task.0 as usize).is_some_and(|row| self.tasks.get(&row.key) == Some(&task))
+    }
+
+    /// Turns the core's actions into effects. Numbers are looked up here and
+    /// not later, because a later action may forget them.
+    fn translate(&mut self) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                SchedulerAction::To { worker, order } => {
+                    let (job, keys) = match &order {
+                        Order::Compute(compute) => {
+                            let keys = compute.fetch.iter().map(|from| self.key_of(from.piece.task)).collect();
+                            (Some(self.job(compute.task)), keys)
+                        }
+                        Order::Copy { task, .. } => (None, vec![self.key_of(*task)]),
+                        _ => (None, Vec::new()),
+                    };
+                    self.effects.push(Effect::Order { worker, order, job, keys });
+                }
+                SchedulerAction::Outcome { client, task, outcome } => {
+                    let end = self.end(outcome);
+                    self.effects.push(Effect::Ended { client, task, end });
+                }
+                SchedulerAction::Forget(task) => self.forget(task),
+                SchedulerAction::Retired(worker) => self.effects.push(Effect::Retired(worker)),
+            }
+        }
+        self.actions = actions;
+    }
+
+    fn job(&self, task: TaskId) -> Job<H> {
+        let row = &self.rows[task.0 as usize];
+        Job {
+            key: row.key,
+            stage: row.stage,
+            handle: self.stage_row(row.stage).handle.clone(),
+            block: row.block,
+            graph: u64::from(row.graph),
+            name: row.named.then(|| self.names[&task].clone()),
+        }
+    }
+
+    fn end(&self, outcome: Outcome) -> TaskEnd {
+        match outcome {
+            Outcome::Done { holder, bytes } => TaskEnd::Done { holder, bytes },
+            Outcome::Failed { culprit, failure } => TaskEnd::Failed(
+                self.errors.get(&culprit).cloned().unwrap_or_else(|| self.unexplained(culprit, failure)),
+            ),
+            Outcome::Lost { culprit } => TaskEnd::Failed(
+                Error::new(
+                    ErrorKind::Lost,
+                    format!("the value '{}' was lost with the worker that held it", self.name_of(culprit)),
+                )
+                .with_hint("bring the value again: only its owner could make it, so it cannot be computed once more")
+                .in_task(self.name_of(culprit)),
+            ),
+            Outcome::Cancelled => TaskEnd::Cancelled,
+            Outcome::Pending => TaskEnd::Pending,
+        }
+    }
+
+    /// The error of a task whose workers died without a word.
+    fn unexplained(&self, culprit: TaskId, failure: Failure) -> Error {
+        let name = self.name_of(culprit);
+        let message = match failure {
+            Failure::Crash => format!("every worker that ran '{name}' died while it ran"),
+            Failure::Error | Failure::Fatal => format!("'{name}' failed, and its worker did not say why"),
+        };
+        Error::new(ErrorKind::Lost, message).in_task(name)
+    }
+
+    fn forget(&mut self, task: TaskId) {
+        let row = &mut self.rows[task.0 as usize];
+        self.tasks.remove(&row.key);
+        if std::mem::take(&mut row.named) {
+            self.names.remove(&task);
+        }
+        if !self.errors.is_empty() {
+            self.errors.remove(&task);
+        }
+        self.free_tasks.push(task.0);
+        let stage = row.stage;
+        if stage == NO_STAGE {
+            return;
+        }
+        let row = self.stages[stage as usize].as_mut().expect("a stage lives as long as its tasks");
+        row.n_tasks -= 1;
+        if row.n_tasks == 0
+            && let Some(row) = self.stages[stage as usize].take()
+        {
+            self.free_stages.push(stage);
+            self.effects.push(Effect::StageDropped { stage, handle: row.handle });
+        }
+    }
+}
+
+/// Marks of [`Coordinator::needed`], beyond any task number.
+const UNNEEDED: u32 = u32::MAX;
+const NEEDED: u32 = u32::MAX - 1;
+
+/// The user's priority before the age of the submission, that before the order
+/// within it. A user's priority beyond ±127 counts as that.
+fn priority(user: i64, graph: u32, rank: u32) -> u64 {
+    const RANK_BITS: u32 = 24;
+    let user = (127 - user.clamp(-127, 127)) as u64;
+    // Beyond 2^24 tasks the last ones share a rank.
+    let rank = rank.min((1 << RANK_BITS) - 1);
+    user << 56 | u64::from(graph) << RANK_BITS | u64::from(rank)
+}

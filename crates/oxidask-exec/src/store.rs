@@ -1,1 +1,0 @@
-//! The values of a node, in memory and on disk.
