@@ -72,6 +72,35 @@ pub struct SortKey {
 }
 
 impl Step {
+    /// The step in a few words, for plans that people read.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let names = |columns: &[(Arc<str>, ColExpr)]| -> String {
+            let shown = columns.iter().take(8).map(|(name, expr)| match expr {
+                ColExpr::Column(column) if column == name => name.to_string(),
+                other => format!("{name}={other}"),
+            });
+            shown.collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Step::Filter(expr) => format!("filter {expr}"),
+            Step::Select(columns) => format!("select {}", names(columns)),
+            Step::DropIndex => "drop index".to_owned(),
+            Step::SetIndex(_) => "set index".to_owned(),
+            Step::ResetIndex(_) => "reset index".to_owned(),
+            Step::Head(n) => format!("head {n}"),
+            Step::Tail(n) => format!("tail {n}"),
+            Step::Sort(_) => "sort".to_owned(),
+            Step::Top(_, n) => format!("top {n}"),
+            Step::Distinct(..) => "distinct".to_owned(),
+            Step::Partial(_) => "aggregate partially".to_owned(),
+            Step::Combine(_) => "combine".to_owned(),
+            Step::Finish(_) => "finish".to_owned(),
+            Step::Share(name) => format!("share of {name}"),
+            Step::Transpose(name) => format!("transpose to {name}"),
+        }
+    }
+
     /// Whether every row stays what and where it is.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {

@@ -5,20 +5,29 @@
 //! [`compute`] and [`persist`] know nothing else about collections.
 
 use crate::call;
+use crate::delayed::Delayed;
 use crate::error::OrRaise;
 use crate::executor::Executor;
-use crate::template::{Builder, Filling, Template};
-use crate::value::from_value;
+use crate::foreign;
+use crate::persist::{PersistedExpr, ValuesExpr, blocks_collection, lowering_for, submit};
+use crate::template::{Arg, Builder, Filling, Template};
+use crate::value::{from_value, to_value};
 use oxidask_core::{Blocks, ExprRef, Graph, Result, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple, PyType};
+use pyo3::types::{PyTuple, PyType};
 use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PyExpr>()?;
-    module.add_function(wrap_pyfunction!(compute, module)?)
+    module.add_function(wrap_pyfunction!(compute, module)?)?;
+    module.add_function(wrap_pyfunction!(persist, module)?)?;
+    module.add_function(wrap_pyfunction!(compute_with, module)?)?;
+    module.add_function(wrap_pyfunction!(persist_with, module)?)?;
+    module.add_function(wrap_pyfunction!(optimize, module)?)?;
+    module.add_function(wrap_pyfunction!(is_lazy, module)?)?;
+    module.add_function(wrap_pyfunction!(find_lazy, module)?)
 }
 
 /// How a kind of collection appears to its user. One stateless object serves
@@ -66,7 +75,11 @@ impl Lazy {
         }
     }
 
-    fn finish(&self, py: Python<'_>, blocks: Vec<Value>) -> PyResult<Py<PyAny>> {
+    /// What the user gets.
+    ///
+    /// # Errors
+    /// Whatever making it raises.
+    pub fn finish(&self, py: Python<'_>, blocks: Vec<Value>) -> PyResult<Py<PyAny>> {
         match (&self.collection, &*blocks) {
             (Some(collection), _) => collection.finish(py, &self.expr, blocks),
             (None, [value]) => from_value(py, value),
@@ -100,6 +113,17 @@ impl PyExpr {
         self.0.expr.label().into_owned()
     }
 
+    /// The plan as a dict of tasks for any scheduler, and the keys of its blocks.
+    #[pyo3(signature = (optimize = true))]
+    fn dict_graph<'py>(&self, py: Python<'py>, optimize: bool) -> PyResult<foreign::DictGraph<'py>> {
+        foreign::dict_graph(py, &self.0, optimize)
+    }
+
+    /// The result, from the values of the keys of `dict_graph`.
+    fn finish<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+        self.0.finish(py, values.into_iter().map(foreign::unwrapped).collect())
+    }
+
     /// The plan as an indented text, optimised if wished.
     #[pyo3(signature = (optimize = false))]
     fn plan(&self, optimize: bool) -> PyResult<String> {
@@ -116,6 +140,9 @@ impl PyExpr {
 /// # Errors
 /// If asking it raises.
 pub fn lazy_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
+    if let Ok(delayed) = object.cast::<Delayed>() {
+        return Ok(Some(delayed.get().lazy()));
+    }
     if let Ok(expr) = object.cast_exact::<PyExpr>() {
         return Ok(Some(expr.get().0.clone()));
     }
@@ -124,9 +151,23 @@ pub fn lazy_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
         return Ok(None);
     }
     let Some(method) = object.get_type().getattr_opt(intern!(object.py(), "__oxidask_expr__"))? else {
-        return Ok(None);
+        return foreign_lazy(object);
     };
     Ok(Some(method.call1((object,))?.cast::<PyExpr>()?.get().0.clone()))
+}
+
+/// The lazy thing that a collection of another library is, if it follows Dask's
+/// protocol.
+fn foreign_lazy(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
+    let py = object.py();
+    if object.get_type().getattr_opt(intern!(py, "__dask_graph__"))?.is_none() {
+        return Ok(None);
+    }
+    let delayed = py.import("oxidask._graphs")?.getattr("delayed_of_collection")?.call1((object,))?;
+    if delayed.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(delayed.cast::<Delayed>()?.get().lazy()))
 }
 
 /// The graph of some lazy things, and which of its outputs are whose.
@@ -141,25 +182,155 @@ pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Block
     oxidask_core::lower(&roots)
 }
 
-/// Computes all lazy things within `args`; answers a list of the arguments with
-/// results in their place.
+/// Arguments taken apart, and the lazy things in them.
+struct Taken {
+    template: Template,
+    lazy: Vec<Lazy>,
+}
+
+impl Taken {
+    fn apart(args: &Bound<'_, PyTuple>, traverse: bool) -> PyResult<Self> {
+        let mut lazy = Vec::new();
+        let mut builder = Builder::new(&mut lazy, traverse);
+        let args: Vec<Arg> = args.iter().map(|arg| builder.arg(&arg)).collect::<PyResult<_>>()?;
+        let literals = std::mem::take(&mut builder.literals);
+        Ok(Taken { template: Template { args: args.into(), literals, ..Template::default() }, lazy })
+    }
+
+    fn filled<'py>(&self, py: Python<'py>, results: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyTuple>> {
+        let filling = Filling { literals: &self.template.literals, inputs: results };
+        let filled: Vec<_> = self.template.args.iter().map(|arg| filling.fill(py, arg)).collect::<PyResult<_>>()?;
+        PyTuple::new(py, filled)
+    }
+}
+
+/// Computes all lazy things within `args`; answers the arguments with results in
+/// their place.
 #[pyfunction]
 fn compute<'py>(
     args: &Bound<'py, PyTuple>,
     executor: &Bound<'py, Executor>,
     traverse: bool,
     optimize_graph: bool,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'py, PyTuple>> {
     let py = args.py();
-    let mut lazy = Vec::new();
-    let mut builder = Builder::new(&mut lazy, traverse);
-    let template: Vec<_> = args.iter().map(|arg| builder.arg(&arg)).collect::<PyResult<_>>()?;
-    let literals = std::mem::take(&mut builder.literals);
-    let template = Template { args: template.into(), literals, ..Template::default() };
-    let results = compute_all(py, &lazy, executor.get(), optimize_graph)?;
-    let filling = Filling { literals: &template.literals, inputs: &results };
-    let filled: Vec<_> = template.args.iter().map(|arg| filling.fill(py, arg)).collect::<PyResult<_>>()?;
-    PyList::new(py, filled)
+    let taken = Taken::apart(args, traverse)?;
+    let results = compute_all(py, &taken.lazy, executor.get(), optimize_graph)?;
+    taken.filled(py, &results)
+}
+
+/// Submits all lazy things within `args`; answers the arguments with collections
+/// of held results in their place.
+#[pyfunction]
+fn persist<'py>(
+    args: &Bound<'py, PyTuple>,
+    executor: &Bound<'py, Executor>,
+    traverse: bool,
+    optimize_graph: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = args.py();
+    let taken = Taken::apart(args, traverse)?;
+    let executor = executor.get().inner();
+    call::new_round();
+    let (graph, blocks) = py.detach(|| lowering_for(executor, || graph_of(&taken.lazy, optimize_graph))).or_raise()?;
+    let mut futures = submit(py, executor, graph)?.into_iter();
+    let held: Vec<_> = taken
+        .lazy
+        .iter()
+        .zip(blocks)
+        .map(|(lazy, blocks)| {
+            let futures = futures.by_ref().take(blocks.len()).collect();
+            let expr: ExprRef = Arc::new(PersistedExpr::new(lazy.expr.clone(), futures, executor.clone()));
+            match &lazy.collection {
+                Some(collection) => Ok(collection.wrap(py, expr)?.into_bound(py)),
+                None => Ok(Delayed::held(py, &lazy.expr, expr)?.into_any()),
+            }
+        })
+        .collect::<PyResult<_>>()?;
+    taken.filled(py, &held)
+}
+
+/// Computes all lazy things within `args` with `run`, which gets a list of
+/// `Expr` and answers their results.
+#[pyfunction]
+fn compute_with<'py>(
+    args: &Bound<'py, PyTuple>,
+    run: &Bound<'py, PyAny>,
+    traverse: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = args.py();
+    let taken = Taken::apart(args, traverse)?;
+    let exprs: Vec<_> = taken.lazy.iter().map(|lazy| Bound::new(py, PyExpr(lazy.clone()))).collect::<PyResult<_>>()?;
+    let results: Vec<Bound<'py, PyAny>> = run.call1((exprs,))?.extract()?;
+    taken.filled(py, &results)
+}
+
+/// As [`compute_with`], but answers collections of the results.
+#[pyfunction]
+fn persist_with<'py>(
+    args: &Bound<'py, PyTuple>,
+    run: &Bound<'py, PyAny>,
+    traverse: bool,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = args.py();
+    let taken = Taken::apart(args, traverse)?;
+    let whole: Vec<_> = taken
+        .lazy
+        .iter()
+        .map(|lazy| {
+            let lazy = Lazy { collection: lazy.collection.as_ref().map(|_| blocks_collection()), ..lazy.clone() };
+            Bound::new(py, PyExpr(lazy))
+        })
+        .collect::<PyResult<_>>()?;
+    let results: Vec<Bound<'py, PyAny>> = run.call1((whole,))?.extract()?;
+    let held: Vec<_> = taken
+        .lazy
+        .iter()
+        .zip(results)
+        .map(|(lazy, result)| {
+            let Some(collection) = &lazy.collection else {
+                let expr: ExprRef = Arc::new(ValuesExpr::new(lazy.expr.clone(), vec![to_value(result)]));
+                return Ok(Delayed::held(py, &lazy.expr, expr)?.into_any());
+            };
+            let blocks: Vec<Bound<'py, PyAny>> = result.extract()?;
+            let values = blocks.into_iter().map(foreign::unwrapped).collect();
+            let expr: ExprRef = Arc::new(ValuesExpr::new(lazy.expr.clone(), values));
+            Ok(collection.wrap(py, expr)?.into_bound(py))
+        })
+        .collect::<PyResult<_>>()?;
+    taken.filled(py, &held)
+}
+
+/// The rewritten plans of all lazy things within `args`, in their place.
+#[pyfunction]
+fn optimize<'py>(args: &Bound<'py, PyTuple>, traverse: bool) -> PyResult<Bound<'py, PyTuple>> {
+    let py = args.py();
+    let taken = Taken::apart(args, traverse)?;
+    let roots: Vec<ExprRef> = taken.lazy.iter().map(|lazy| lazy.expr.clone()).collect();
+    let roots = py.detach(|| oxidask_core::optimize(&roots)).or_raise()?;
+    let better: Vec<_> = taken
+        .lazy
+        .iter()
+        .zip(roots)
+        .map(|(lazy, root)| match &lazy.collection {
+            Some(collection) => Ok(collection.wrap(py, root)?.into_bound(py)),
+            None => Ok(Delayed::over(py, root)?.into_any()),
+        })
+        .collect::<PyResult<_>>()?;
+    taken.filled(py, &better)
+}
+
+/// Whether an object is a collection of oxidask.
+#[pyfunction]
+fn is_lazy(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(lazy_of(object)?.is_some())
+}
+
+/// All lazy things within `args`, each as an `Expr`.
+#[pyfunction]
+fn find_lazy<'py>(args: &Bound<'py, PyTuple>, traverse: bool) -> PyResult<Vec<Bound<'py, PyExpr>>> {
+    let taken = Taken::apart(args, traverse)?;
+    taken.lazy.into_iter().map(|lazy| Bound::new(args.py(), PyExpr(lazy))).collect()
 }
 
 /// The results of some lazy things.
@@ -176,7 +347,7 @@ pub fn compute_all<'py>(
         return Ok(Vec::new());
     }
     call::new_round();
-    let (graph, blocks) = py.detach(|| graph_of(lazy, optimize_graph)).or_raise()?;
+    let (graph, blocks) = py.detach(|| lowering_for(executor.inner(), || graph_of(lazy, optimize_graph))).or_raise()?;
     let mut values = executor.compute(py, graph)?.into_iter();
     lazy.iter()
         .zip(blocks)

@@ -91,6 +91,7 @@ impl Drop for Function {
 }
 
 /// The name of a function, also within partials, or of its type.
+#[pyfunction]
 pub fn name_of(function: &Bound<'_, PyAny>) -> String {
     let py = function.py();
     let mut current = function.clone();

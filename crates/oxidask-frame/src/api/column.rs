@@ -1,0 +1,154 @@
+//! Columns of frames: what Python users call a Series.
+
+use super::frame::{Frame, aggregated, compute};
+use crate::aggregate::{AggColumn, AggFunc, Aggregation};
+use crate::dtype::DType;
+use crate::expression::{ColExpr, col, lit};
+use crate::lower::type_of;
+use crate::plan::{Node, meta};
+use crate::step::{Keep, SortKey, Step};
+use crate::value::Partition;
+use oxidask_core::{Error, Executor, ExprRef, Result};
+use std::sync::Arc;
+
+/// A lazy column: an expression over the rows of a node.
+#[derive(Clone)]
+pub struct Column {
+    pub(crate) base: ExprRef,
+    /// Its name, if it has one.
+    pub name: Option<Arc<str>>,
+    /// What it is over the node's columns.
+    pub(crate) expr: ColExpr,
+}
+
+impl Column {
+    /// The type of its values.
+    ///
+    /// # Errors
+    /// If the expression does not fit the columns.
+    pub fn dtype(&self) -> Result<DType> {
+        type_of(&self.expr, &meta(&self.base).schema)
+    }
+
+    /// The name in tables of our own, which know no unnamed columns.
+    pub(crate) fn label(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| Arc::from(""))
+    }
+
+    /// The frame of this column alone.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        Frame { base: self.base.clone(), columns: Arc::from([(self.label(), self.expr.clone())]) }
+    }
+
+    /// The expression whose blocks are this column's partitions.
+    ///
+    /// # Errors
+    /// If the expression does not fit the columns.
+    pub fn node(&self) -> Result<ExprRef> {
+        self.to_frame().node()
+    }
+
+    pub(crate) fn check_same_rows(&self, base: &ExprRef, used: &str) -> Result<()> {
+        if self.base.key() == base.key() {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!("a column of other rows cannot be {used} here"))
+            .with_hint("take the column from the very frame that it is combined with, after the same filters"))
+    }
+
+    /// It under another name.
+    #[must_use]
+    pub fn rename(&self, name: Option<&str>) -> Column {
+        Column { name: name.map(Arc::from), ..self.clone() }
+    }
+
+    /// A function of its expression; checked at once.
+    ///
+    /// # Errors
+    /// If the function does not fit the type.
+    pub fn map(&self, function: impl FnOnce(ColExpr) -> ColExpr) -> Result<Column> {
+        let column = Column { expr: function(self.expr.clone()), ..self.clone() };
+        column.dtype()?;
+        Ok(column)
+    }
+
+    /// An expression of this column and another one of the same rows.
+    ///
+    /// # Errors
+    /// If the other belongs to other rows, or the types do not fit.
+    pub fn zip(&self, other: &Column, function: impl FnOnce(ColExpr, ColExpr) -> ColExpr) -> Result<Column> {
+        other.check_same_rows(&self.base, "combined")?;
+        let name = self.name.clone().filter(|name| other.name.as_ref() == Some(name));
+        let column = Column { base: self.base.clone(), name, expr: function(self.expr.clone(), other.expr.clone()) };
+        column.dtype()?;
+        Ok(column)
+    }
+
+    /// One value of all rows, as a column with one row.
+    ///
+    /// # Errors
+    /// If values of this type cannot be reduced so.
+    pub fn reduce(&self, func: AggFunc) -> Result<Column> {
+        let columns = vec![AggColumn { name: "value".to_owned(), func, arg: self.expr.clone() }];
+        let node = self.to_frame().aggregate_all(columns, vec![], vec![None])?;
+        Ok(Column { base: node, name: self.name.clone(), expr: col("value") })
+    }
+
+    /// How often each value occurs, most often first unless `sort` is off.
+    ///
+    /// # Errors
+    /// None that the column itself did not already have.
+    pub fn value_counts(&self, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> Result<Column> {
+        let name: Arc<str> = Arc::from(if normalize { "proportion" } else { "count" });
+        let size = AggColumn { name: name.to_string(), func: AggFunc::Size, arg: lit(1_i64) };
+        let keys = vec![self.expr.clone()];
+        let aggregation = Aggregation { keys, columns: vec![size], dropna, sort: false };
+        let mut after = Vec::new();
+        if sort {
+            after.push(Step::Sort(vec![SortKey { by: col(&name), descending: !ascending, nulls_last: true }]));
+        }
+        if normalize {
+            after.push(Step::Share(name.clone()));
+        }
+        let node = aggregated(&self.base, aggregation, after, vec![self.name.clone()])?;
+        Ok(Column { base: node, expr: col(&name), name: Some(name) })
+    }
+
+    /// The distinct values in order of first appearance, in one partition.
+    ///
+    /// # Errors
+    /// None that the column itself did not already have.
+    pub fn unique(&self) -> Result<Column> {
+        let distinct = Step::Distinct(None, Keep::First);
+        let frame = self.to_frame();
+        let mapped = Node::map(&self.base, vec![frame.show(), Step::DropIndex, distinct.clone()], vec![None])?;
+        let node = Node::tree(&mapped, vec![distinct], vec![], vec![None])?;
+        Ok(Column { base: node, name: self.name.clone(), expr: col(self.label()) })
+    }
+
+    /// The rows of this column for which a boolean column holds.
+    ///
+    /// # Errors
+    /// If the filter is no boolean or belongs to other rows.
+    pub fn filter_by(&self, condition: &Column) -> Result<Column> {
+        self.of_frame(self.to_frame().filter_by(condition)?)
+    }
+
+    /// The only column of a frame that was made from this one.
+    ///
+    /// # Errors
+    /// If the frame has lost it, which would be a mistake of ours.
+    pub fn of_frame(&self, frame: Frame) -> Result<Column> {
+        let column = frame.column(&self.label())?;
+        Ok(Column { name: self.name.clone(), ..column })
+    }
+
+    /// Computes all values.
+    ///
+    /// # Errors
+    /// The first error of a task.
+    pub fn compute(&self, executor: &dyn Executor) -> Result<Partition> {
+        compute(&self.node()?, executor)
+    }
+}

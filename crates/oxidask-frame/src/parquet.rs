@@ -1,0 +1,172 @@
+//! Reading and writing Parquet files: partitions are runs of row groups, and
+//! only the columns that a plan needs are decoded.
+
+use crate::dtype::DType;
+use crate::error::polars_error;
+use crate::files::{SourceFile, expand};
+use crate::value::{Partition, is_hidden};
+use oxidask_core::{Error, Result};
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::sync::Arc;
+
+/// Row groups of a file are put together up to about so many bytes.
+const PARTITION_BYTES: usize = 128 << 20;
+
+/// Parquet files and their runs of row groups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ParquetScan {
+    files: Vec<SourceFile>,
+    columns: Vec<(String, DType)>,
+    runs: Vec<RowRun>,
+}
+
+/// Rows of a file that make a partition.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct RowRun {
+    file: u32,
+    offset: u64,
+    rows: u64,
+}
+
+fn reader(file: &SourceFile) -> Result<ParquetReader<File>> {
+    let open = File::open(&file.path).map_err(|cause| Error::io(format!("reading {}", file.path), &cause))?;
+    Ok(ParquetReader::new(open))
+}
+
+fn failed(file: &SourceFile) -> impl Fn(PolarsError) -> Error {
+    let path = file.path.clone();
+    move |cause| {
+        let error = polars_error(cause);
+        Error::value(format!("{path} could not be read as Parquet: {}", error.message()))
+            .with_hint("the file may be cut off or of another format")
+    }
+}
+
+impl ParquetScan {
+    /// Finds the files and reads their footers.
+    pub(crate) fn open(patterns: &[String], columns: Option<&[String]>) -> Result<ParquetScan> {
+        let files = expand(patterns)?;
+        let mut all: Vec<(String, DType)> = Vec::new();
+        let mut runs = Vec::new();
+        for (number, file) in files.iter().enumerate() {
+            let mut reader = reader(file)?;
+            let schema = reader.schema().map_err(failed(file))?;
+            let schema = Schema::from_arrow_schema(&schema);
+            let own: Vec<(String, DType)> = schema
+                .iter()
+                .map(|(name, dtype)| Ok((name.to_string(), DType::from_polars(dtype)?)))
+                .collect::<Result<_>>()
+                .map_err(|error| error.within(file.path.clone()))?;
+            if number == 0 {
+                all = own;
+            } else if own != all {
+                return Err(Error::value(format!("{} has other columns than {}", file.path, files[0].path))
+                    .with_hint("read files with other columns apart and concat them"));
+            }
+            let metadata = reader.get_metadata().map_err(failed(file))?;
+            let groups = metadata.row_groups.iter().map(|group| (group.num_rows(), group.total_byte_size()));
+            runs.extend(row_runs(number as u32, groups));
+        }
+        if let Some(wanted) = columns {
+            for name in wanted {
+                if !all.iter().any(|(known, _)| known == name) {
+                    return Err(crate::error::unknown_column(name, all.iter().map(|(name, _)| name.as_str())));
+                }
+            }
+            all.retain(|(name, _)| wanted.contains(name) || is_hidden(name));
+        }
+        Ok(ParquetScan { files, columns: all, runs })
+    }
+
+    pub(crate) fn n_blocks(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub(crate) fn take(&self, blocks: &[u32]) -> ParquetScan {
+        ParquetScan { runs: blocks.iter().map(|block| self.runs[*block as usize]).collect(), ..self.clone() }
+    }
+
+    /// The levels of the index that the files hold.
+    pub(crate) fn n_levels(&self) -> u32 {
+        self.columns.iter().filter(|(name, _)| is_hidden(name)).count() as u32
+    }
+
+    /// Names and types, the hidden columns of an index first.
+    pub(crate) fn schema(&self) -> Vec<(Arc<str>, DType)> {
+        let (hidden, visible): (Vec<_>, Vec<_>) = self.columns.iter().partition(|(name, _)| is_hidden(name));
+        hidden.into_iter().chain(visible).map(|(name, dtype)| (Arc::from(&**name), dtype.clone())).collect()
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let first = self.files.first().map_or("", |file| &file.path);
+        format!("read_parquet {first} ({} files, {} blocks)", self.files.len(), self.runs.len())
+    }
+
+    /// A run of rows: the `wanted` columns and the index, at most `limit` rows.
+    pub(crate) fn read(&self, block: usize, wanted: Option<&[String]>, limit: Option<u64>) -> Result<DataFrame> {
+        let run = self.runs[block];
+        let file = &self.files[run.file as usize];
+        let is_wanted =
+            |name: &str| is_hidden(name) || wanted.is_none_or(|wanted| wanted.iter().any(|own| own == name));
+        let names: Vec<String> =
+            self.schema().iter().filter(|(name, _)| is_wanted(name)).map(|(name, _)| name.to_string()).collect();
+        let rows = run.rows.min(limit.unwrap_or(u64::MAX)) as usize;
+        if names.is_empty() {
+            return Ok(DataFrame::empty_with_height(rows));
+        }
+        let reader = reader(file)?
+            .with_columns(Some(names.clone()))
+            .with_slice(Some((run.offset as usize, rows)))
+            .read_parallel(ParallelStrategy::None);
+        let frame = reader.finish().map_err(failed(file))?.select(names).map_err(polars_error)?;
+        // Missing is null everywhere in frames, and files may hold NaN.
+        let floats = frame.dtypes().iter().any(DataType::is_float);
+        if !floats {
+            return Ok(frame);
+        }
+        let cleaned = polars::lazy::dsl::dtype_cols(&[DataType::Float32, DataType::Float64]).as_selector().as_expr();
+        frame.lazy().with_columns([cleaned.fill_nan(lit(NULL))]).collect().map_err(polars_error)
+    }
+}
+
+/// Runs of row groups of about [`PARTITION_BYTES`]; one without rows for a file
+/// that has none.
+fn row_runs(file: u32, groups: impl Iterator<Item = (usize, usize)>) -> Vec<RowRun> {
+    let mut runs: Vec<RowRun> = Vec::new();
+    let (mut bytes, mut offset) = (0, 0);
+    for (rows, size) in groups {
+        match runs.last_mut() {
+            Some(run) if bytes + size <= PARTITION_BYTES => run.rows += rows as u64,
+            _ => {
+                runs.push(RowRun { file, offset, rows: rows as u64 });
+                bytes = 0;
+            }
+        }
+        bytes += size;
+        offset += rows as u64;
+    }
+    if runs.is_empty() {
+        runs.push(RowRun { file, offset: 0, rows: 0 });
+    }
+    runs
+}
+
+/// Writes a partition to a file, in place only once it is whole. Levels of the
+/// index become columns `__index_level_<n>__`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_parquet(partition: &Partition, path: &str) -> Result<()> {
+    let failed = |cause: std::io::Error| Error::io(format!("writing {path}"), &cause);
+    let unfinished = format!("{path}.unfinished-{}", std::process::id());
+    let file = File::create(&unfinished).map_err(failed)?;
+    let mut frame = partition.frame.clone();
+    let written = crate::threads::alone(|| ParquetWriter::new(file).set_parallel(false).finish(&mut frame));
+    if let Err(cause) = written {
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(polars_error(cause).within(format!("writing {path}")));
+    }
+    std::fs::rename(&unfinished, path).map_err(failed)
+}

@@ -1,0 +1,130 @@
+//! The nodes of a frame's plan.
+//!
+//! There are few kinds of node, because everything that happens within a
+//! partition is a list of [`Step`]s: reading, mapping, reducing in a tree,
+//! choosing and chaining partitions, shuffling and joining. `node.rs` builds
+//! them and checks names and types at once; `rewrite.rs` merges and moves them;
+//! `lower.rs` turns them into tasks, whose work is in `ops.rs`.
+
+mod lower;
+mod node;
+mod ops;
+mod prune;
+mod rewrite;
+
+pub use node::{Node, SourceKind};
+pub use ops::JoinHow;
+
+use crate::dtype::{DType, Scalar};
+use crate::step::Step;
+use crate::value::{Index, Partition, is_hidden};
+use oxidask_core::{ExprRef, Key, Op, Result, Value};
+use polars::prelude::{DataFrame, SchemaRef};
+use std::sync::Arc;
+
+/// What is known of a frame before it is computed.
+#[derive(Clone)]
+pub struct FrameMeta {
+    /// Names and types of all columns, the hidden ones of the index first.
+    pub(crate) schema: SchemaRef,
+    /// The kind of index; where a default one starts is known of the first
+    /// partition only.
+    pub index: Index,
+    /// The names of the index's levels.
+    pub index_names: Vec<Option<Arc<str>>>,
+    /// The number of partitions.
+    pub n_partitions: usize,
+    /// The least index of every partition and the greatest of the last, if
+    /// known.
+    pub divisions: Option<Vec<Scalar>>,
+    /// Frames with the same rows in the same partitions share this key.
+    pub rows: Key,
+}
+
+impl FrameMeta {
+    /// Names and types of the columns that users see.
+    ///
+    /// # Errors
+    /// If a column is of a type that frames do not have.
+    pub fn columns(&self) -> Result<Vec<(Arc<str>, DType)>> {
+        let visible = self.schema.iter().filter(|(name, _)| !is_hidden(name));
+        visible.map(|(name, dtype)| Ok((Arc::from(&**name), DType::from_polars(dtype)?))).collect()
+    }
+
+    /// The types of the index's levels.
+    ///
+    /// # Errors
+    /// If a level is of a type that frames do not have.
+    pub fn index_types(&self) -> Result<Vec<DType>> {
+        match self.index {
+            Index::None | Index::Range(_) => Ok(vec![DType::I64]),
+            Index::Levels(_) => {
+                let hidden = self.schema.iter().filter(|(name, _)| is_hidden(name));
+                hidden.map(|(_, dtype)| DType::from_polars(dtype)).collect()
+            }
+        }
+    }
+
+    /// A partition without rows, with these columns and this index.
+    #[must_use]
+    pub fn empty(&self) -> Partition {
+        Partition { frame: DataFrame::empty_with_schema(&self.schema), index: self.index }
+    }
+}
+
+/// What a node does.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    /// Partitions that are there, by the key of their content.
+    Memory(Arc<[Value]>, Key),
+    /// Reads a source and runs steps on each partition.
+    Read(SourceKind, Arc<[Step]>),
+    /// Runs steps on each partition.
+    Map(Arc<[Step]>),
+    /// Merges all partitions into one, a few at a time: `combine` after every
+    /// merge, `finish` at the end.
+    Tree { combine: Arc<[Step]>, finish: Arc<[Step]> },
+    /// Only these partitions.
+    Take(Arc<[u32]>),
+    /// The partitions of all inputs, one after another.
+    Chain,
+    /// The same rows in so many partitions.
+    Repartition(u32),
+    /// Rows with equal keys in one of so many partitions.
+    Shuffle { by: Arc<[crate::expression::ColExpr]>, n_partitions: u32 },
+    /// Each partition of the left with its fellow of the right, or with the
+    /// only one.
+    Join(Arc<ops::Join>),
+    /// An op from outside on each partition: a user's function.
+    Apply(Arc<dyn Op>),
+}
+
+/// The node of an expression that belongs to a frame.
+///
+/// # Panics
+/// If it belongs to another kind of collection, which the constructors of
+/// frames exclude.
+pub(crate) fn node(expr: &ExprRef) -> &Node {
+    expr.get::<Node>().expect("frames hold nodes of frames only")
+}
+
+/// What is known of the frame of an expression.
+#[must_use]
+pub fn meta(expr: &ExprRef) -> &FrameMeta {
+    &node(expr).meta
+}
+
+/// The op of a merge as users describe it.
+///
+/// # Errors
+/// If there are no keys, or not as many on both sides.
+pub(crate) fn join(merge: &crate::api::Merge<'_>) -> Result<ops::Join> {
+    let join = ops::Join {
+        how: merge.how,
+        left_on: merge.left_on.to_vec(),
+        right_on: merge.right_on.to_vec(),
+        suffixes: (merge.suffixes.0.to_owned(), merge.suffixes.1.to_owned()),
+    };
+    join.check()?;
+    Ok(join)
+}

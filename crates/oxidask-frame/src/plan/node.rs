@@ -1,0 +1,408 @@
+//! Building nodes: names and types are checked here, in the user's line.
+
+use super::ops::Join;
+use super::{FrameMeta, Kind, meta};
+use crate::csv::CsvScan;
+use crate::dtype::Scalar;
+use crate::error::polars_error;
+use crate::expression::ColExpr;
+use crate::parquet::ParquetScan;
+use crate::step::{Step, dry_run};
+use crate::value::{Index, Partition};
+use oxidask_core::{Blocks, Error, Expr, ExprRef, Graph, Inputs, Key, KeyHasher, Op, Result, Uses, Value};
+use polars::prelude::{DataFrame, Schema};
+use std::any::Any;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A node of a frame's plan.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) inputs: Inputs,
+    pub(crate) meta: FrameMeta,
+    pub(crate) key: Key,
+}
+
+/// Files that a plan reads.
+#[derive(Clone)]
+pub enum SourceKind {
+    /// CSV files.
+    #[allow(private_interfaces, reason = "users name the kind, not the content")]
+    Csv(Arc<CsvScan>),
+    /// Parquet files.
+    #[allow(private_interfaces, reason = "users name the kind, not the content")]
+    Parquet(Arc<ParquetScan>),
+}
+
+impl SourceKind {
+    pub(crate) fn take(&self, blocks: &[u32]) -> SourceKind {
+        match self {
+            SourceKind::Csv(scan) => SourceKind::Csv(Arc::new(scan.take(blocks))),
+            SourceKind::Parquet(scan) => SourceKind::Parquet(Arc::new(scan.take(blocks))),
+        }
+    }
+
+    fn n_levels(&self) -> u32 {
+        match self {
+            SourceKind::Csv(_) => 0,
+            SourceKind::Parquet(scan) => scan.n_levels(),
+        }
+    }
+
+    /// The index of every partition as it is read.
+    fn index(&self) -> Index {
+        match self.n_levels() {
+            0 => Index::Range(0),
+            levels => Index::Levels(levels),
+        }
+    }
+
+    fn n_blocks(&self) -> usize {
+        match self {
+            SourceKind::Csv(scan) => scan.n_blocks(),
+            SourceKind::Parquet(scan) => scan.n_blocks(),
+        }
+    }
+
+    fn key(&self) -> Key {
+        match self {
+            SourceKind::Csv(scan) => KeyHasher::new("frame.csv").params(scan).finish(),
+            SourceKind::Parquet(scan) => KeyHasher::new("frame.parquet").params(scan).finish(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            SourceKind::Csv(scan) => scan.describe(),
+            SourceKind::Parquet(scan) => scan.describe(),
+        }
+    }
+}
+
+impl Node {
+    fn build(kind: Kind, inputs: Vec<ExprRef>, meta: FrameMeta) -> ExprRef {
+        let hasher = match &kind {
+            Kind::Memory(_, content) => KeyHasher::new("frame.memory").key(*content),
+            Kind::Read(source, steps) => KeyHasher::new("frame.read").key(source.key()).params(steps),
+            Kind::Map(steps) => KeyHasher::new("frame.map").params(steps),
+            Kind::Tree { combine, finish } => KeyHasher::new("frame.tree").params(combine).params(finish),
+            Kind::Take(blocks) => KeyHasher::new("frame.take").params(blocks),
+            Kind::Chain => KeyHasher::new("frame.chain"),
+            Kind::Repartition(n) => KeyHasher::new("frame.repartition").params(n),
+            Kind::Shuffle { by, n_partitions } => KeyHasher::new("frame.shuffle").params(by).params(n_partitions),
+            Kind::Join(join) => KeyHasher::new("frame.join").params(&**join),
+            Kind::Apply(op) => KeyHasher::new("frame.apply").key(key_of_op(&**op)),
+        };
+        let key = hasher.keys(inputs.iter().map(|input| input.key())).finish();
+        Arc::new(Node { kind, inputs: inputs.into(), meta, key })
+    }
+
+    /// The same node with another kind and other inputs.
+    pub(crate) fn with(&self, kind: Kind, inputs: Vec<ExprRef>) -> ExprRef {
+        Node::build(kind, inputs, self.meta.clone())
+    }
+
+    /// A frame of partitions that are there. `divisions` has one value more
+    /// than there are partitions, if it is known.
+    ///
+    /// # Errors
+    /// If there is no partition.
+    pub fn memory(
+        partitions: Vec<Partition>,
+        index_names: Vec<Option<Arc<str>>>,
+        divisions: Option<Vec<Scalar>>,
+    ) -> Result<ExprRef> {
+        let first = partitions.first().ok_or_else(|| Error::value("a frame has at least one partition"))?;
+        let (schema, index) = (first.frame.schema().clone(), first.index);
+        let values: Vec<Value> = partitions.into_iter().map(Value::new).collect();
+        let mut hasher = KeyHasher::new("frame.content");
+        for value in &values {
+            let frames = value.data().encode()?;
+            hasher = frames.buffers.iter().fold(hasher.bytes(&frames.header), |hasher, buffer| hasher.bytes(buffer));
+        }
+        let key = hasher.finish();
+        let meta = FrameMeta { schema, index, index_names, n_partitions: values.len(), divisions, rows: key };
+        Ok(Node::build(Kind::Memory(values.into(), key), Vec::new(), meta))
+    }
+
+    /// The same frame as `expr`, whose partitions were computed already.
+    pub fn computed(expr: &ExprRef, partitions: Vec<Value>) -> ExprRef {
+        let meta = FrameMeta { n_partitions: partitions.len(), ..meta(expr).clone() };
+        let key = KeyHasher::new("frame.computed").key(expr.key()).finish();
+        Node::build(Kind::Memory(partitions.into(), key), Vec::new(), meta)
+    }
+
+    /// A frame that is read from files.
+    ///
+    /// # Errors
+    /// If a column has a type that frames do not have.
+    pub fn read(source: SourceKind) -> Result<ExprRef> {
+        let columns = match &source {
+            SourceKind::Csv(scan) => scan.schema(),
+            SourceKind::Parquet(scan) => scan.schema(),
+        };
+        let mut schema = Schema::with_capacity(columns.len());
+        for (name, dtype) in columns {
+            schema.with_column((&*name).into(), dtype.to_polars()?);
+        }
+        let meta = FrameMeta {
+            schema: Arc::new(schema),
+            index: source.index(),
+            index_names: vec![None; source.n_levels().max(1) as usize],
+            n_partitions: source.n_blocks(),
+            divisions: None,
+            rows: source.key(),
+        };
+        Ok(Node::build(Kind::Read(source, Arc::from([])), Vec::new(), meta))
+    }
+
+    /// Steps on each partition. `index_names` are those after the steps.
+    ///
+    /// # Errors
+    /// If the steps do not fit the columns.
+    pub fn map(input: &ExprRef, steps: Vec<Step>, index_names: Vec<Option<Arc<str>>>) -> Result<ExprRef> {
+        let before = meta(input);
+        let after = dry_run(&before.empty(), &steps)?;
+        let keeps_rows = steps.iter().all(Step::keeps_rows);
+        let keeps_index = !steps
+            .iter()
+            .any(|step| matches!(step, Step::SetIndex(_) | Step::ResetIndex(_) | Step::DropIndex | Step::Partial(_)));
+        let expr = Node::build(
+            Kind::Map(steps.into()),
+            vec![input.clone()],
+            FrameMeta {
+                schema: after.frame.schema().clone(),
+                index: after.index,
+                index_names,
+                n_partitions: before.n_partitions,
+                divisions: before.divisions.clone().filter(|_| keeps_index),
+                rows: before.rows,
+            },
+        );
+        if keeps_rows {
+            return Ok(expr);
+        }
+        let mut node = super::node(&expr).clone();
+        node.meta.rows = node.key;
+        Ok(Arc::new(node))
+    }
+
+    /// All partitions merged into one: `combine` after every merge, `finish` at
+    /// the end.
+    ///
+    /// # Errors
+    /// If the steps do not fit the columns.
+    pub fn tree(
+        input: &ExprRef,
+        combine: Vec<Step>,
+        finish: Vec<Step>,
+        index_names: Vec<Option<Arc<str>>>,
+    ) -> Result<ExprRef> {
+        let before = meta(input);
+        let mut all = combine.clone();
+        all.extend(finish.iter().cloned());
+        let after = dry_run(&before.empty(), &all)?;
+        let rows = KeyHasher::new("frame.rows").key(input.key()).params(&all).finish();
+        let meta = FrameMeta {
+            schema: after.frame.schema().clone(),
+            index: after.index,
+            index_names,
+            n_partitions: 1,
+            divisions: None,
+            rows,
+        };
+        Ok(Node::build(Kind::Tree { combine: combine.into(), finish: finish.into() }, vec![input.clone()], meta))
+    }
+
+    /// Only these partitions.
+    ///
+    /// # Errors
+    /// If there is no such partition.
+    pub fn take(input: &ExprRef, blocks: &[u32]) -> Result<ExprRef> {
+        let before = meta(input);
+        if let Some(beyond) = blocks.iter().find(|block| **block as usize >= before.n_partitions) {
+            let n_partitions = before.n_partitions;
+            return Err(Error::index(format!("there is no partition {beyond}; the frame has {n_partitions}")));
+        }
+        let divisions = before.divisions.as_ref().filter(|_| blocks.is_sorted_by(|a, b| a + 1 == *b));
+        let divisions = divisions.and_then(|all| {
+            let (first, last) = (*blocks.first()? as usize, *blocks.last()? as usize);
+            all.get(first..=last + 1).map(<[Scalar]>::to_vec)
+        });
+        let rows = KeyHasher::new("frame.rows").key(before.rows).params(&blocks).finish();
+        let meta = FrameMeta { n_partitions: blocks.len(), divisions, rows, ..before.clone() };
+        Ok(Node::build(Kind::Take(blocks.into()), vec![input.clone()], meta))
+    }
+
+    /// The partitions of all frames one after another. Their columns must agree
+    /// in names and types.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn chain(inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        let first = inputs.first().ok_or_else(|| Error::value("there is no frame to concat"))?;
+        let mut all = meta(first).clone();
+        for input in &inputs[1..] {
+            let other = meta(input);
+            if other.columns()? != all.columns()? {
+                return Err(Error::value("frames to concat must have the same columns of the same types")
+                    .with_hint("select and convert the columns first"));
+            }
+            all.n_partitions += other.n_partitions;
+            if other.index_types()? != all.index_types()? {
+                return Err(Error::value("frames to concat must have indices of the same type"));
+            }
+        }
+        all.divisions = None;
+        all.rows = KeyHasher::new("frame.rows").keys(inputs.iter().map(|input| input.key())).finish();
+        Ok(Node::build(Kind::Chain, inputs, all))
+    }
+
+    /// The same rows in another number of partitions, in the same order.
+    ///
+    /// # Errors
+    /// If the number is 0.
+    pub fn repartition(input: &ExprRef, n_partitions: usize) -> Result<ExprRef> {
+        let before = meta(input);
+        if n_partitions == 0 {
+            return Err(Error::value("a frame has at least one partition, and npartitions is 0"));
+        }
+        if n_partitions == before.n_partitions {
+            return Ok(input.clone());
+        }
+        let divisions = before.divisions.as_ref().filter(|_| n_partitions < before.n_partitions);
+        let divisions = divisions.map(|all| {
+            let firsts = (0..n_partitions).map(|part| all[part * before.n_partitions / n_partitions].clone());
+            firsts.chain(all.last().cloned()).collect()
+        });
+        let rows = KeyHasher::new("frame.rows").key(before.rows).u64(n_partitions as u64).finish();
+        // Pieces of a numbered partition must keep their numbers.
+        let meta = FrameMeta { n_partitions, divisions, rows, ..before.clone() };
+        Ok(Node::build(Kind::Repartition(n_partitions as u32), vec![input.clone()], meta))
+    }
+
+    /// Rows with equal keys brought together into one of `n_partitions`.
+    pub fn shuffle(input: &ExprRef, by: Vec<ColExpr>, n_partitions: u32) -> ExprRef {
+        let before = meta(input);
+        let rows = KeyHasher::new("frame.rows").key(input.key()).params(&by).finish();
+        let meta = FrameMeta { n_partitions: n_partitions as usize, divisions: None, rows, ..before.clone() };
+        Node::build(Kind::Shuffle { by: by.into(), n_partitions }, vec![input.clone()], meta)
+    }
+
+    /// Partitions of the left joined with those of the right.
+    ///
+    /// # Errors
+    /// If the columns cannot be joined.
+    pub(crate) fn join(left: &ExprRef, right: &ExprRef, join: Join) -> Result<ExprRef> {
+        let (a, b) = (meta(left), meta(right));
+        let joined = join.run(&a.empty(), &b.empty())?;
+        let rows = KeyHasher::new("frame.rows").key(left.key()).key(right.key()).params(&join).finish();
+        let meta = FrameMeta {
+            schema: joined.frame.schema().clone(),
+            index: joined.index,
+            index_names: vec![None],
+            n_partitions: a.n_partitions.max(b.n_partitions),
+            divisions: None,
+            rows,
+        };
+        Ok(Node::build(Kind::Join(Arc::new(join)), vec![left.clone(), right.clone()], meta))
+    }
+
+    /// A user's function on each partition; `result` is an empty partition with
+    /// the columns that it answers.
+    pub fn apply(
+        inputs: Vec<ExprRef>,
+        op: Arc<dyn Op>,
+        result: &Partition,
+        index_names: Vec<Option<Arc<str>>>,
+    ) -> ExprRef {
+        let n_partitions = inputs.iter().map(|input| meta(input).n_partitions).max().unwrap_or(1);
+        let rows = KeyHasher::new("frame.rows").key(key_of_op(&*op)).keys(inputs.iter().map(|i| i.key())).finish();
+        let meta = FrameMeta {
+            schema: result.frame.schema().clone(),
+            index: result.index,
+            index_names,
+            n_partitions,
+            divisions: None,
+            rows,
+        };
+        Node::build(Kind::Apply(op), inputs, meta)
+    }
+}
+
+/// A hash of what the op does, or a unique one if it cannot travel.
+fn key_of_op(op: &dyn Op) -> Key {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static UNIQUE: AtomicU64 = AtomicU64::new(0);
+    let hasher = KeyHasher::new(op.kind());
+    match op.encode() {
+        Ok(encoded) => hasher.bytes(&encoded.body).keys(encoded.blobs.iter().map(|blob| blob.key)).finish(),
+        Err(_) => hasher.u64(UNIQUE.fetch_add(1, Ordering::Relaxed)).finish(),
+    }
+}
+
+impl Expr for Node {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match &self.kind {
+            Kind::Memory(..) => "frame",
+            Kind::Read(SourceKind::Csv(_), _) => "read_csv",
+            Kind::Read(SourceKind::Parquet(_), _) => "read_parquet",
+            Kind::Map(_) => "steps",
+            Kind::Tree { .. } => "aggregate",
+            Kind::Take(_) => "partitions",
+            Kind::Chain => "concat",
+            Kind::Repartition(_) => "repartition",
+            Kind::Shuffle { .. } => "shuffle",
+            Kind::Join(_) => "merge",
+            Kind::Apply(op) => return op.label(),
+        })
+    }
+
+    fn inputs(&self) -> &[ExprRef] {
+        &self.inputs
+    }
+
+    fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        Ok(self.with(self.kind.clone(), inputs))
+    }
+
+    fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
+        super::rewrite::rewrite(self, uses)
+    }
+
+    fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
+        super::lower::lower(self, inputs, graph)
+    }
+
+    fn meta(&self) -> &(dyn Any + Send + Sync) {
+        &self.meta
+    }
+
+    fn describe(&self) -> String {
+        let list = |steps: &[Step]| steps.iter().map(Step::describe).collect::<Vec<_>>().join(", ");
+        match &self.kind {
+            Kind::Read(source, steps) if steps.is_empty() => source.describe(),
+            Kind::Read(source, steps) => format!("{}: {}", source.describe(), list(steps)),
+            Kind::Map(steps) => list(steps),
+            Kind::Tree { finish, .. } if finish.is_empty() => "merge into one".to_owned(),
+            Kind::Tree { finish, .. } => format!("merge into one: {}", list(finish)),
+            Kind::Take(blocks) => format!("partitions {blocks:?}"),
+            Kind::Shuffle { n_partitions, .. } => format!("shuffle into {n_partitions}"),
+            _ => self.label().into_owned(),
+        }
+    }
+}
+
+/// The rows that a list of columns makes, in one partition.
+///
+/// # Errors
+/// If the columns differ in length.
+pub fn partition_of(columns: Vec<polars::prelude::Column>) -> Result<Partition> {
+    let frame = DataFrame::new_infer_height(columns).map_err(polars_error)?;
+    Ok(Partition { frame, index: Index::Range(0) })
+}

@@ -1,0 +1,58 @@
+//! Rules that make plans cheaper: steps move into the source and into each
+//! other, and partitions that nobody asks for are not made.
+
+use super::node::Node;
+use super::{Kind, node};
+use crate::step::Step;
+use oxidask_core::{ExprRef, Result, Uses};
+use std::sync::Arc;
+
+/// A better node, if there is one. Work that others share is left alone.
+pub(crate) fn rewrite(this: &Node, uses: &Uses) -> Result<Option<ExprRef>> {
+    match &this.kind {
+        Kind::Map(steps) => Ok(merge_steps(this, steps, uses)),
+        Kind::Take(blocks) => Ok(push_take(this, blocks)),
+        _ => Ok(None),
+    }
+}
+
+fn joined(first: &[Step], then: &[Step]) -> Arc<[Step]> {
+    first.iter().chain(then).cloned().collect()
+}
+
+fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef> {
+    let input = &this.inputs[0];
+    if steps.is_empty() {
+        return Some(input.clone());
+    }
+    if !uses.is_single(input) {
+        return None;
+    }
+    let below = node(input);
+    match &below.kind {
+        Kind::Map(first) => Some(this.with(Kind::Map(joined(first, steps)), below.inputs.to_vec())),
+        Kind::Read(source, first) => Some(this.with(Kind::Read(source.clone(), joined(first, steps)), Vec::new())),
+        Kind::Tree { combine, finish } => {
+            let kind = Kind::Tree { combine: combine.clone(), finish: joined(finish, steps) };
+            Some(this.with(kind, below.inputs.to_vec()))
+        }
+        _ => None,
+    }
+}
+
+fn push_take(this: &Node, blocks: &Arc<[u32]>) -> Option<ExprRef> {
+    let input = &this.inputs[0];
+    let below = node(input);
+    match &below.kind {
+        Kind::Read(source, steps) => Some(this.with(Kind::Read(source.take(blocks), steps.clone()), Vec::new())),
+        Kind::Map(steps) => {
+            let source = Node::take(&below.inputs[0], blocks).ok()?;
+            Some(this.with(Kind::Map(steps.clone()), vec![source]))
+        }
+        Kind::Take(first) => {
+            let blocks = blocks.iter().map(|block| first[*block as usize]).collect();
+            Some(this.with(Kind::Take(blocks), below.inputs.to_vec()))
+        }
+        _ => None,
+    }
+}

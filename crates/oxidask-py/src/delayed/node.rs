@@ -1,0 +1,129 @@
+//! The expression of one delayed value.
+
+use crate::call::PyCall;
+use crate::value::to_value;
+use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, Result, Stage};
+use pyo3::prelude::*;
+use smallvec::SmallVec;
+use std::any::Any;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where the value of a [`DelayedNode`] comes from.
+pub enum Work {
+    /// It is an object of the user.
+    Literal(Py<PyAny>),
+    /// A call of a Python function with the values of the inputs.
+    Call(Arc<PyCall>),
+    /// A block of the only input.
+    Block(u32),
+}
+
+/// One delayed value: always a single block that holds a Python object.
+pub struct DelayedNode {
+    /// The name of the value.
+    pub key: Key,
+    /// What users read.
+    pub label: Arc<str>,
+    /// The name that the user chose.
+    pub name: Option<Arc<str>>,
+    /// How many elements the value has, if the user said so.
+    pub n_out: Option<usize>,
+    /// Where the value comes from.
+    pub work: Work,
+    /// What the work reads.
+    pub inputs: Inputs,
+    /// The user's wishes about where and how it runs.
+    pub annotations: Option<Arc<Annotations>>,
+}
+
+impl DelayedNode {
+    /// The same value from another source.
+    pub fn with_work(&self, work: Work, inputs: Vec<ExprRef>) -> Self {
+        DelayedNode {
+            key: self.key,
+            label: self.label.clone(),
+            name: self.name.clone(),
+            n_out: self.n_out,
+            work,
+            inputs: inputs.into(),
+            annotations: self.annotations.clone(),
+        }
+    }
+
+    /// The same node once more.
+    pub fn copy(&self, py: Python<'_>) -> Self {
+        let work = match &self.work {
+            Work::Literal(object) => Work::Literal(object.clone_ref(py)),
+            Work::Call(call) => Work::Call(call.clone()),
+            Work::Block(block) => Work::Block(*block),
+        };
+        self.with_work(work, self.inputs.to_vec())
+    }
+
+    /// The name that users read, and that identifies the value in a graph.
+    pub fn key_text(&self) -> String {
+        match &self.name {
+            Some(name) => name.to_string(),
+            None => format!("{}-{}", self.label, self.key),
+        }
+    }
+}
+
+impl Expr for DelayedNode {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.label)
+    }
+
+    fn inputs(&self) -> &[ExprRef] {
+        &self.inputs
+    }
+
+    fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        Ok(Arc::new(DelayedNode { inputs: inputs.into(), ..Python::attach(|py| self.copy(py)) }))
+    }
+
+    fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
+        let task = match &self.work {
+            Work::Literal(object) => graph.data(self.key, Python::attach(|py| to_value(object.bind(py).clone()))),
+            Work::Block(block) => return self.block(inputs, *block),
+            Work::Call(call) => {
+                let mut read: SmallVec<[Input; 8]> = SmallVec::new();
+                for blocks in inputs {
+                    let [block] = blocks[..] else { return Err(self.not_single(blocks.len())) };
+                    read.push(block);
+                }
+                let stage = graph.stage_with(Stage {
+                    op: call.clone(),
+                    label: self.label.clone(),
+                    annotations: self.annotations.clone(),
+                });
+                graph.task(self.key, stage, 0, &read)
+            }
+        };
+        if let Some(name) = &self.name {
+            graph.name(task, name.clone());
+        }
+        Ok(vec![Input::whole(task)])
+    }
+
+    fn meta(&self) -> &(dyn Any + Send + Sync) {
+        &()
+    }
+}
+
+impl DelayedNode {
+    fn block(&self, inputs: &[Blocks], block: u32) -> Result<Blocks> {
+        let blocks = inputs.first().map_or(&[][..], |blocks| blocks);
+        let input = blocks.get(block as usize).ok_or_else(|| self.not_single(blocks.len()))?;
+        Ok(vec![*input])
+    }
+
+    fn not_single(&self, n_blocks: usize) -> Error {
+        Error::value(format!("'{}' reads one value and was given {n_blocks} blocks", self.label))
+    }
+}

@@ -1,0 +1,163 @@
+//! Results that an executor holds, as expressions.
+
+use crate::base::Collection;
+use crate::error::OrRaise;
+use crate::executor::check_signals;
+use oxidask_core::{Blocks, Expr, ExprRef, Future, Graph, Input, Key, KeyHasher, Result, Value};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
+
+thread_local! {
+    /// The executor for which this thread is lowering, by its address.
+    static TARGET: Cell<usize> = const { Cell::new(0) };
+}
+
+fn address(executor: &Arc<dyn oxidask_core::Executor>) -> usize {
+    Arc::as_ptr(executor).cast::<()>() as usize
+}
+
+/// Lowers for one executor: what it holds already is referred to by name.
+pub fn lowering_for<R>(executor: &Arc<dyn oxidask_core::Executor>, lower: impl FnOnce() -> R) -> R {
+    let before = TARGET.replace(address(executor));
+    let result = lower();
+    TARGET.set(before);
+    result
+}
+
+/// An expression whose blocks an executor computes or holds.
+pub struct PersistedExpr {
+    original: ExprRef,
+    key: Key,
+    futures: Vec<Future>,
+    executor: Arc<dyn oxidask_core::Executor>,
+}
+
+impl PersistedExpr {
+    /// The blocks of `original`, held by `executor` as `futures`.
+    pub fn new(original: ExprRef, futures: Vec<Future>, executor: Arc<dyn oxidask_core::Executor>) -> Self {
+        let key = KeyHasher::new("persisted").key(original.key()).finish();
+        PersistedExpr { original, key, futures, executor }
+    }
+}
+
+impl Expr for PersistedExpr {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        self.original.label()
+    }
+
+    fn inputs(&self) -> &[ExprRef] {
+        &[]
+    }
+
+    fn with_inputs(&self, _inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        Err(oxidask_core::Error::value("a persisted collection has no inputs to replace"))
+    }
+
+    fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
+        let is_here = TARGET.get() == address(&self.executor);
+        self.futures
+            .iter()
+            .map(|future| {
+                let task = if is_here {
+                    graph.held(future.key())
+                } else {
+                    graph.data(future.key(), future.wait_interruptibly(&check_signals)?)
+                };
+                Ok(Input::whole(task))
+            })
+            .collect()
+    }
+
+    fn meta(&self) -> &(dyn Any + Send + Sync) {
+        self.original.meta()
+    }
+
+    fn describe(&self) -> String {
+        format!("{} (persisted)", self.original.label())
+    }
+}
+
+/// Submits a graph and keeps hold of its results.
+///
+/// # Errors
+/// If the graph cannot be accepted.
+pub fn submit(py: Python<'_>, executor: &Arc<dyn oxidask_core::Executor>, graph: Graph) -> PyResult<Vec<Future>> {
+    py.detach(|| executor.submit(graph)).or_raise()
+}
+
+/// An expression whose blocks are here already.
+pub struct ValuesExpr {
+    original: ExprRef,
+    key: Key,
+    values: Vec<Value>,
+}
+
+impl ValuesExpr {
+    /// The blocks of `original`.
+    pub fn new(original: ExprRef, values: Vec<Value>) -> Self {
+        let key = KeyHasher::new("values").key(original.key()).finish();
+        ValuesExpr { original, key, values }
+    }
+}
+
+impl Expr for ValuesExpr {
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        self.original.label()
+    }
+
+    fn inputs(&self) -> &[ExprRef] {
+        &[]
+    }
+
+    fn with_inputs(&self, _inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        Err(oxidask_core::Error::value("a computed collection has no inputs to replace"))
+    }
+
+    fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
+        let blocks = self.values.iter().enumerate();
+        Ok(blocks.map(|(block, value)| Input::whole(graph.data(self.key.block(block as u64), value.clone()))).collect())
+    }
+
+    fn meta(&self) -> &(dyn Any + Send + Sync) {
+        self.original.meta()
+    }
+
+    fn describe(&self) -> String {
+        format!("{} (computed)", self.original.label())
+    }
+}
+
+/// Appears as a list of its blocks, each as it travels between tasks.
+struct BlocksCollection;
+
+/// The collection whose result is the list of its blocks.
+pub fn blocks_collection() -> Arc<dyn Collection> {
+    Arc::new(BlocksCollection)
+}
+
+impl Collection for BlocksCollection {
+    fn finish(&self, py: Python<'_>, _expr: &ExprRef, blocks: Vec<Value>) -> PyResult<Py<PyAny>> {
+        let blocks: Vec<_> = blocks.iter().map(|value| crate::foreign::wrapped(py, value)).collect::<PyResult<_>>()?;
+        Ok(PyList::new(py, blocks)?.into_any().unbind())
+    }
+
+    fn whole(&self, expr: &ExprRef) -> Result<ExprRef> {
+        Ok(expr.clone())
+    }
+
+    fn wrap(&self, py: Python<'_>, expr: ExprRef) -> PyResult<Py<PyAny>> {
+        Ok(crate::delayed::Delayed::over(py, expr)?.into_any().unbind())
+    }
+}

@@ -1,0 +1,39 @@
+"""The processes scheduler as a function on dict graphs.
+
+>>> from oxidask.multiprocessing import get
+>>> get({"x": -1, "y": (abs, "x")}, "y")
+1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oxidask.base import run_graph
+
+__all__ = ["get"]
+
+
+def get(dsk: Mapping[Any, Any], keys: Any, **kwargs: Any) -> Any:
+    """Runs a dict graph in child processes.
+
+    Parameters
+    ----------
+    dsk : mapping of keys to tasks
+    keys : a key, or nested lists of keys
+    num_workers : int, optional
+        How many processes; one for each core by default.
+    pool : executor, optional
+        A ``concurrent.futures.Executor`` to run on instead.
+
+    Returns
+    -------
+    The value of the key, or nested tuples of values.
+
+    Examples
+    --------
+    >>> get({"x": -1, "y": (abs, "x")}, ["y"])
+    (1,)
+    """
+    return run_graph(dsk, keys, scheduler="processes", **kwargs)
