@@ -110,7 +110,9 @@ pub struct NewTask {
     /// What it shares with its siblings.
     pub group: GroupId,
     /// False for a value that a client brings: it is never run, only placed by
-    /// [`SchedulerEvent::Placed`], and lost if all copies are lost.
+    /// [`SchedulerEvent::Placed`], and lost if all copies are lost. Its number is
+    /// not forgotten before that event, so it must come even if the client gives
+    /// up: with a worker that is not there, such as [`WorkerId::SELF`].
     pub runnable: bool,
 }
 

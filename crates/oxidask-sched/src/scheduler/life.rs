@@ -43,7 +43,7 @@ impl Scheduler {
     }
 
     /// A client's value is needed: it may still come, or is gone.
-    fn await_value(&mut self, task: TaskId) {
+    pub(super) fn await_value(&mut self, task: TaskId) {
         self.tasks[task].state = TaskState::Waiting;
         self.tasks[task].n_missing = 0;
         if self.tasks[task].was_placed {

@@ -64,9 +64,6 @@ impl Scheduler {
         self.forget_answers_of(worker);
         self.workers[worker.0 as usize] = None;
 
-        for task in lost {
-            self.lost(task);
-        }
         for (index, &task) in assigned.iter().enumerate() {
             let record = &mut self.tasks[task];
             record.crashes += u16::from(index < n_blamed);
@@ -76,6 +73,9 @@ impl Scheduler {
             } else {
                 self.requeue(task);
             }
+        }
+        for task in lost {
+            self.lost(task);
         }
     }
 
@@ -169,7 +169,9 @@ impl Scheduler {
         };
         let is_own_loss = record.state == TaskState::Lost && record.place == task.0;
         let (state, is_needed) = (record.state, record.is_needed());
-        self.tasks[task].was_placed = true;
+        if !std::mem::replace(&mut self.tasks[task].was_placed, true) {
+            self.settle(task);
+        }
         match state {
             _ if !is_there => {
                 if state == TaskState::Waiting {

@@ -132,7 +132,7 @@ impl Scheduler {
     pub(super) fn bytes_freed(&self, task: TaskId, worker: WorkerId) -> u64 {
         self.inputs(task)
             .map(|edge| &self.tasks[self.edges[edge].input])
-            .filter(|input| input.n_waiters == 1 && input.claims == super::NONE)
+            .filter(|input| input.n_waiters == 1 && input.claims == super::NONE && input.runnable)
             .filter(|input| self.holders.contains(input.holders, worker))
             .map(|input| input.bytes)
             .sum()

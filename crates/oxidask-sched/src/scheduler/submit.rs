@@ -64,6 +64,12 @@ impl Scheduler {
             self.edges[edge] = Edge { input: piece.task, part: piece.part, consumer: row.id, next, previous: NONE };
             self.tasks[piece.task].dependents = edge;
         }
+        for &piece in inputs {
+            let input = &self.tasks[piece.task];
+            if !input.runnable && input.state == TaskState::Idle {
+                self.await_value(piece.task);
+            }
+        }
         let record = &mut self.tasks[row.id];
         *record = Task {
             priority: row.priority,
@@ -73,6 +79,8 @@ impl Scheduler {
             n_inputs: row.n_inputs,
             state: TaskState::Idle,
             runnable: row.runnable,
+            // The value may be on its way to a worker.
+            unsettled: u16::from(!row.runnable),
             ..Task::vacant(record.attempt)
         };
         self.n_tasks += 1;
@@ -220,7 +228,8 @@ impl Scheduler {
             self.notify(task, Outcome::Pending);
         }
         for &task in &revived {
-            if self.tasks[task].claims != NONE {
+            // Tasks that only others need are started with those.
+            if self.tasks[task].claims != NONE || !self.tasks[task].runnable {
                 self.activate(task);
             }
         }

@@ -142,9 +142,10 @@ impl Task {
         Task { attempt, ..Task::VACANT }
     }
 
-    /// Whether a client or an active task needs the result.
+    /// Whether a client or an active task needs the result. A client's value,
+    /// which cannot be computed again, is kept for all that may be.
     pub fn is_needed(&self) -> bool {
-        self.n_waiters > 0 || self.claims != NONE
+        self.n_waiters > 0 || self.claims != NONE || (!self.runnable && self.dependents != NONE)
     }
 }
 

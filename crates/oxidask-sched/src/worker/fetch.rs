@@ -187,6 +187,7 @@ impl Worker {
             None => self.insert_piece(PieceRecord::new(piece, bytes, PieceState::Memory)),
         };
         self.pieces[slot].held = true;
+        self.answer_copy(task);
         self.note_spillable(slot);
     }
 }

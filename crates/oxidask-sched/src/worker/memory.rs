@@ -1,7 +1,7 @@
 //! What is in memory, what goes to disk, and when nothing new may begin.
 
 use super::Worker;
-use super::record::{PieceRecord, PieceState};
+use super::record::{Ending, PieceRecord, PieceState};
 use crate::event::{Piece, Report, TaskId, WorkerAction, WorkerId};
 use std::cmp::Reverse;
 
@@ -197,15 +197,29 @@ impl Worker {
         if whole.is_none() {
             self.out.push(WorkerAction::Drop(piece));
         }
+        self.give_up_readers_of(slot);
         self.piece_gone(slot, WorkerId::SELF);
         let Some(whole) = whole else { return };
         self.pieces[whole].needs -= 1;
         if self.pieces[whole].state == PieceState::Disk {
             self.out.push(WorkerAction::Drop(self.pieces[whole].piece));
+            self.give_up_readers_of(whole);
             self.piece_gone(whole, WorkerId::SELF);
         } else {
             self.let_go(whole);
         }
+    }
+
+    /// Orders that are not ready yet, or not loading yet, and will miss a piece.
+    fn give_up_readers_of(&mut self, slot: u32) {
+        let input = self.pieces[slot].piece.task;
+        let doomed: Vec<u32> =
+            self.orders.iter().filter(|(_, order)| order.needs.contains(&slot)).map(|(order, _)| order).collect();
+        self.pieces[slot].needs += 1;
+        for order in doomed {
+            self.give_up(order, Ending::Missing { input, holder: WorkerId::SELF });
+        }
+        self.pieces[slot].needs -= 1;
     }
 
     pub(super) fn report_memory(&mut self, is_tick: bool) {

@@ -26,6 +26,7 @@ impl Worker {
             record.made_by = compute.attempt.0;
             let bytes = record.bytes;
             self.report(Report::Done { task, attempt: compute.attempt, bytes, duration: 0 });
+            self.answer_copy(task);
             return;
         }
         for &source in &compute.fetch {
@@ -261,8 +262,20 @@ impl Worker {
             Ended::Ok { bytes } => {
                 self.keep_result(task, bytes, attempt.0);
                 self.report(Report::Done { task, attempt, bytes, duration });
+                self.answer_copy(task);
             }
             Ended::Failed(failure) => self.report(Report::Failed { task, attempt, failure }),
+        }
+    }
+
+    /// A result that was made here while a copy of it was ordered, too. Said
+    /// after `Done`, before which the scheduler would take it for a stale one.
+    pub(super) fn answer_copy(&mut self, task: TaskId) {
+        if let Some(slot) = self.whole_here(task)
+            && std::mem::take(&mut self.pieces[slot].copy)
+        {
+            let bytes = self.pieces[slot].bytes;
+            self.report(Report::Copied { task, bytes });
         }
     }
 

@@ -1,0 +1,111 @@
+//! What a seed makes of a scenario: how large, and what goes wrong when.
+
+use super::Random;
+use super::graph::GraphScale;
+
+/// Everything that a seed decides beforehand.
+#[derive(Clone, Debug)]
+pub(super) struct Scenario {
+    pub seed: u64,
+    pub n_workers: u32,
+    pub n_clients: u32,
+    pub slots_max: u64,
+    /// Bytes that a worker may have in memory; `u64::MAX` for no limit.
+    pub memory_limit: u64,
+    pub can_spill: bool,
+    /// Bytes that fit on a worker's disk.
+    pub disk_limit: u64,
+    /// One in so many spills and loads fails; 0 for none.
+    pub disk_faults: u64,
+    pub graph: GraphScale,
+    /// Longest time that a message is under way, in nanoseconds.
+    pub delay_max: u64,
+    /// When the last fault happens.
+    pub faults_end: u64,
+    pub n_submits: u64,
+    /// Faults, and when they happen.
+    pub faults: Vec<(u64, Fault)>,
+}
+
+/// Something that goes wrong, or that somebody does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A worker's process ends; the scheduler hears of it later.
+    Kill,
+    /// The scheduler takes a worker for dead that is not.
+    Isolate,
+    Join,
+    Retire,
+    Cancel,
+    Release,
+    Retry,
+    ClientGone,
+    /// Memory that the core did not account for, and its end.
+    ProcessMemory,
+}
+
+impl Scenario {
+    pub fn random(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        // Most clusters are small, because there the same worker meets the same
+        // task again; a few have a thousand workers.
+        let n_workers = match random.below(200) {
+            0 => 1000,
+            1..10 => random.range(20, 100),
+            10..100 => random.range(1, 3),
+            _ => random.range(2, 8),
+        } as u32;
+        let n_tasks = match n_workers {
+            1000 => 2000,
+            20.. => random.range(50, 400),
+            _ => random.range(1, 120),
+        } as usize;
+        let bytes_max = 1000;
+        let memory_limit = match random.below(3) {
+            0 => u64::MAX,
+            1 => random.range(500, 3000),
+            _ => random.range(2000, 20_000),
+        };
+        let faults_end = random.range(1_000_000, 30_000_000);
+        let is_calm = random.one_in(5);
+        let n_faults = if is_calm { 0 } else { random.range(1, 12) + u64::from(n_workers / 20) };
+        let faults = (0..n_faults).map(|_| (random.below(faults_end), random_fault(&mut random))).collect();
+        Scenario {
+            seed,
+            n_workers,
+            n_clients: random.range(1, 3) as u32,
+            slots_max: random.range(1, 4),
+            memory_limit,
+            can_spill: !random.one_in(4),
+            disk_limit: if random.one_in(4) { random.range(0, 5000) } else { u64::MAX },
+            disk_faults: if is_calm || random.one_in(2) { 0 } else { random.range(5, 40) },
+            graph: GraphScale {
+                n_tasks,
+                bytes_max,
+                duration_max: *random.pick(&[2_000, 200_000, 3_000_000]).unwrap_or(&2_000),
+                failing: if is_calm || random.one_in(3) { 0 } else { random.range(5, 50) },
+                n_names: n_workers.min(5),
+                constrained: random.one_in(3),
+                with_data: random.one_in(2),
+            },
+            delay_max: *random.pick(&[1_000, 50_000, 1_000_000]).unwrap_or(&1_000),
+            faults_end,
+            n_submits: random.range(1, 6),
+            faults,
+        }
+    }
+}
+
+fn random_fault(random: &mut Random) -> Fault {
+    match random.below(12) {
+        0..3 => Fault::Kill,
+        3 => Fault::Isolate,
+        4 | 5 => Fault::Join,
+        6 => Fault::Retire,
+        7 => Fault::Cancel,
+        8 => Fault::Release,
+        9 => Fault::Retry,
+        10 => Fault::ClientGone,
+        _ => Fault::ProcessMemory,
+    }
+}
