@@ -1,0 +1,310 @@
+//! A worker process: `oxidask-exec`'s pool with a socket for its uplink.
+//!
+//! The agent owns the results of its tasks, runs native operations on its
+//! threads and user code in child processes, reads inputs directly from other
+//! agents, and serves its own results to them and to clients at an address of
+//! its own. It follows the scheduler's orders and ends when that connection
+//! does: a worker without a scheduler is of no use.
+
+mod link;
+mod process;
+mod serve;
+
+pub use process::{AgentConfig, serve_agent};
+
+use crate::auth::Secret;
+use crate::blobs::KeptBlobs;
+use crate::connect::{Address, Connection, Introduced, Listener, dial};
+use crate::protocol::{Build, FromWorker, Hello, Inbox, Outbox, Role, ToWorker, WireCompute, WorkerIntro};
+use crate::wire::{Inlet, Outlet, Packet};
+use hashbrown::HashMap;
+use link::{Link, PeerReads};
+use oxidask_core::{Error, Result};
+use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
+use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How an agent is set up.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The name that outlives its incarnations.
+    pub name: String,
+    /// Where the scheduler listens.
+    pub scheduler: Address,
+    /// What members know.
+    pub secret: Secret,
+    /// Where to serve results.
+    pub listen: Address,
+    /// Tasks at once.
+    pub n_threads: usize,
+    /// Settings of the worker core.
+    pub worker: WorkerConfig,
+    /// Folder for spilled results; the system's if none.
+    pub spill_dir: Option<PathBuf>,
+    /// How to start the children that run user code; on the threads if none.
+    pub child: Option<ChildCommand>,
+    /// Abstract resources.
+    pub resources: Vec<(String, f64)>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+}
+
+/// How often an agent says that it lives.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// A running agent, in this process. Closed when dropped.
+pub struct Agent {
+    pool: Arc<Pool<Link>>,
+    address: Address,
+    closing: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Agent({})", self.address)
+    }
+}
+
+impl Agent {
+    /// Listens, joins the scheduler and works.
+    ///
+    /// # Errors
+    /// If the scheduler is not there or refuses it, or the pool cannot start.
+    pub fn start(options: AgentOptions) -> Result<Self> {
+        let failed = |cause: std::io::Error| Error::io("starting a worker", &cause);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (listener, connection) = runtime.block_on(async {
+            let listener = Listener::bind(&options.listen).await?;
+            let connection = join(&options, listener.address()).await?;
+            Ok::<_, Error>((listener, connection))
+        })?;
+        let address = listener.address().clone();
+        let peers = Arc::new(PeerReads::new(runtime.handle().clone(), options.secret.clone(), options.connect_timeout));
+        let pool = Arc::new(Pool::start(
+            PoolOptions {
+                n_threads: options.n_threads,
+                worker: options.worker,
+                spill_dir: options.spill_dir,
+                child: options.child,
+                observers: Arc::default(),
+            },
+            Link::new(connection.outlet.clone()),
+            Some(peers.clone()),
+        )?);
+        peers.attach(&pool);
+        let closing = Arc::new(Notify::new());
+        let member = Member {
+            pool: pool.clone(),
+            peers,
+            outlet: connection.outlet,
+            blobs: KeptBlobs::default(),
+            stages: HashMap::new(),
+        };
+        let (inlet, until) = (connection.inlet, closing.clone());
+        let secret = options.secret;
+        let thread = std::thread::Builder::new()
+            .name("oxidask-agent".to_owned())
+            .spawn(move || runtime.block_on(work(member, inlet, listener, secret, &until)))
+            .map_err(failed)?;
+        Ok(Agent { pool, address, closing, thread: Some(thread) })
+    }
+
+    /// Where it serves results.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Waits until the scheduler sends it away or is gone, then ends.
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+        self.pool.close();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.closing.notify_one();
+        self.join();
+    }
+}
+
+async fn join(options: &AgentOptions, address: &Address) -> Result<Connection> {
+    let intro = WorkerIntro {
+        name: options.name.clone(),
+        address: address.to_string(),
+        pid: std::process::id(),
+        n_slots: u32::try_from(options.n_threads).unwrap_or(u32::MAX),
+        memory_limit: options.worker.memory_limit,
+        local_directory: options.spill_dir.clone().unwrap_or_else(std::env::temp_dir).display().to_string(),
+        resources: options.resources.clone(),
+    };
+    let hello = Hello { role: Role::Worker(intro), build: Build::current() };
+    dial(&options.scheduler, &options.secret, &hello, options.connect_timeout).await
+}
+
+/// Runs until the scheduler is gone, sends us away, or `closing` is told.
+async fn work(mut member: Member, mut inlet: Inlet, listener: Listener, secret: Secret, closing: &Notify) {
+    let outlet = member.outlet.clone();
+    let pool = Arc::downgrade(&member.pool);
+    let serving = listener.serve(secret, move |introduced: Introduced| {
+        let pool = pool.clone();
+        async move {
+            if let Some(pool) = pool.upgrade() {
+                serve::serve_reader(&pool, introduced).await;
+            }
+        }
+    });
+    let beating = async {
+        let mut interval = tokio::time::interval(HEARTBEAT);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            say(&outlet, FromWorker::Heartbeat(process_memory()));
+        }
+    };
+    let following = async {
+        while let Ok(packet) = inlet.next().await {
+            match member.take(packet) {
+                Ok(true) => {}
+                // Sent away, or the scheduler cannot be understood.
+                Ok(false) | Err(_) => return,
+            }
+        }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = beating => {}
+        () = following => {}
+        () = closing.notified() => {}
+    }
+    outlet.close();
+}
+
+fn say(outlet: &Outlet, message: FromWorker) {
+    let mut outbox = Outbox::default();
+    outbox.push(message);
+    if let Ok(packet) = outbox.take() {
+        outlet.send(packet);
+    }
+}
+
+/// Bytes of memory that this process uses, or 0 if the system does not say.
+fn process_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = resident.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) << 10
+}
+
+/// What the agent knows from its scheduler.
+struct Member {
+    pool: Arc<Pool<Link>>,
+    peers: Arc<PeerReads>,
+    outlet: Outlet,
+    blobs: KeptBlobs,
+    stages: HashMap<u32, Arc<Work>>,
+}
+
+impl Member {
+    /// Takes what the scheduler says; false if we are sent away.
+    fn take(&mut self, packet: Packet) -> Result<bool> {
+        let (messages, mut inbox) = Inbox::open::<ToWorker>(packet)?;
+        let mut assignments = Vec::with_capacity(messages.len());
+        let mut wanted = Vec::new();
+        for message in messages {
+            let (order, copy_key) = match message {
+                ToWorker::Compute(compute) => {
+                    if compute.is_wanted {
+                        wanted.push(TaskId(compute.task));
+                    }
+                    assignments.push(self.assignment(*compute)?);
+                    continue;
+                }
+                ToWorker::Retract(task, attempt) => {
+                    (Order::Retract { task: TaskId(task), attempt: Attempt(attempt) }, None)
+                }
+                ToWorker::Abandon(task, attempt) => {
+                    (Order::Abandon { task: TaskId(task), attempt: Attempt(attempt) }, None)
+                }
+                ToWorker::Free(task) => (Order::Free(TaskId(task)), None),
+                ToWorker::Copy { task, key, bytes, holder } => {
+                    (Order::Copy { task: TaskId(task), bytes, holder: WorkerId(holder) }, Some(key))
+                }
+                other => {
+                    // What follows may refer to orders before it.
+                    self.deliver(&mut assignments, &mut wanted);
+                    if !self.other(other, &mut inbox)? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+            };
+            assignments.push(Assignment { order, job: None, copy_key });
+        }
+        self.deliver(&mut assignments, &mut wanted);
+        Ok(true)
+    }
+
+    fn other(&mut self, message: ToWorker, inbox: &mut Inbox) -> Result<bool> {
+        match message {
+            ToWorker::Blob(blob) => self.blobs.take(blob, inbox)?,
+            ToWorker::Stage { number, label, op } => {
+                let runs_user_code = op.runs_user_code;
+                let work = Work::from_encoded(label, runs_user_code, self.blobs.op(op)?);
+                self.stages.insert(number, Arc::new(work));
+            }
+            ToWorker::DropStage(number) => {
+                self.stages.remove(&number);
+            }
+            ToWorker::Put { task, key, value } => {
+                let value = inbox.value(value)?;
+                let bytes = value.nbytes();
+                self.pool.put(TaskId(task), key, value);
+                say(&self.outlet, FromWorker::HasPut(task, bytes));
+            }
+            ToWorker::Joined { id, address } => self.peers.joined(WorkerId(id), address),
+            ToWorker::Left(id) => self.peers.left(WorkerId(id)),
+            ToWorker::Close => return Ok(false),
+            // Orders were taken before.
+            ToWorker::Compute(_)
+            | ToWorker::Retract(..)
+            | ToWorker::Abandon(..)
+            | ToWorker::Free(_)
+            | ToWorker::Copy { .. } => {}
+        }
+        Ok(true)
+    }
+
+    fn deliver(&self, assignments: &mut Vec<Assignment>, wanted: &mut Vec<TaskId>) {
+        if !wanted.is_empty() {
+            self.pool.with(|_, _, link| link.want(wanted));
+            wanted.clear();
+        }
+        if !assignments.is_empty() {
+            self.pool.deliver(std::mem::take(assignments));
+        }
+    }
+
+    fn assignment(&self, compute: WireCompute) -> Result<Assignment> {
+        let work = self.stages.get(&compute.stage).cloned().ok_or_else(|| {
+            Error::new(oxidask_core::ErrorKind::Version, "the scheduler ordered a task of a stage that it never sent")
+        })?;
+        let (key, block, graph, name) = (compute.key, compute.block, compute.graph, compute.name.clone());
+        let (order, fetch_keys) = compute.into_order();
+        let job = oxidask_exec::node::NodeJob { key, work, block, graph, name, fetch_keys };
+        Ok(Assignment { order, job: Some(job), copy_key: None })
+    }
+}

@@ -1,0 +1,116 @@
+//! An agent as a process of its own, started by [`crate::deploy`].
+//!
+//! Its configuration is the first line of its standard input, so that the
+//! secret stands neither on the command line nor in the environment. The end of
+//! standard input means that the parent is gone: the agent then ends too and
+//! deletes the cluster's folder, whatever killed the parent.
+
+use super::{Agent, AgentOptions};
+use crate::auth::Secret;
+use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_exec::ChildCommand;
+use oxidask_sched::WorkerConfig;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead as _, Read as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the parent writes to an agent's standard input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentConfig {
+    /// See [`AgentOptions::name`].
+    pub name: String,
+    /// The scheduler's address.
+    pub scheduler: String,
+    /// The secret in hexadecimal digits.
+    pub secret: String,
+    /// Where to serve results.
+    pub listen: String,
+    /// Tasks at once.
+    pub n_threads: usize,
+    /// Bytes of results held in memory.
+    pub memory_limit: u64,
+    /// Fraction of the limit beyond which results are spilled.
+    pub target: f64,
+    /// Fraction of the limit beyond which no new task starts.
+    pub pause: f64,
+    /// Folder for spilled results.
+    pub spill_dir: PathBuf,
+    /// Program, arguments and environment of the children for user code.
+    pub child: Option<(String, Vec<String>, Vec<(String, String)>)>,
+    /// Abstract resources.
+    pub resources: Vec<(String, f64)>,
+    /// Seconds to wait for a connection.
+    pub connect_timeout: f64,
+    /// The cluster's folder, deleted if the parent dies.
+    pub folder: PathBuf,
+    /// The parent's process.
+    pub parent: u32,
+}
+
+/// Longest configuration line.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The main program of an agent's process: reads its configuration from standard
+/// input and works until the scheduler or the parent is gone.
+///
+/// # Errors
+/// If standard input holds no configuration, or the agent cannot join.
+pub fn serve_agent() -> Result<()> {
+    let mut line = String::new();
+    let mut stdin = std::io::stdin().lock();
+    std::io::Read::take(&mut stdin, CONFIG_BYTES_MAX)
+        .read_line(&mut line)
+        .map_err(|cause| Error::io("reading the worker's configuration", &cause))?;
+    drop(stdin);
+    let config: AgentConfig = serde_json::from_str(&line).map_err(|cause| {
+        Error::new(ErrorKind::Version, format!("standard input holds no configuration of a worker: {cause}"))
+            .with_hint("workers are started by a cluster, not by hand")
+    })?;
+    let folder = config.folder.clone();
+    std::thread::Builder::new()
+        .name("oxidask-parent".to_owned())
+        .spawn(move || watch_parent(&folder))
+        .map_err(|cause| Error::io("starting a worker", &cause))?;
+    Agent::start(config.into_options()?)?.wait();
+    Ok(())
+}
+
+/// Ends this process once the parent is gone.
+fn watch_parent(folder: &std::path::Path) {
+    let mut rest = Vec::new();
+    // Blocks until the parent closes its end; the parent writes nothing more.
+    let _ = std::io::stdin().lock().read_to_end(&mut rest);
+    // A parent that lives closes standard input last of all, and then the
+    // folder is gone or empty anyway.
+    let _ = std::fs::remove_dir_all(folder);
+    std::process::exit(0);
+}
+
+impl AgentConfig {
+    fn into_options(self) -> Result<AgentOptions> {
+        let child = self.child.map(|(program, args, env)| ChildCommand {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        });
+        Ok(AgentOptions {
+            name: self.name,
+            scheduler: self.scheduler.parse()?,
+            secret: Secret::from_hex(&self.secret)?,
+            listen: self.listen.parse()?,
+            n_threads: self.n_threads,
+            worker: WorkerConfig {
+                memory_limit: self.memory_limit,
+                target: self.target,
+                pause: self.pause,
+                ..WorkerConfig::default()
+            },
+            spill_dir: Some(self.spill_dir),
+            child,
+            resources: self.resources,
+            connect_timeout: Duration::try_from_secs_f64(self.connect_timeout)
+                .map_err(|_| Error::value("the connect timeout is no length of time"))?,
+        })
+    }
+}

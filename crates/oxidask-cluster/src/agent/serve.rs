@@ -1,0 +1,91 @@
+//! Serves this agent's results to other agents and to clients.
+
+use super::link::Link;
+use crate::connect::Introduced;
+use crate::protocol::{Build, Inbox, Outbox, ReadReply, ReadRequest, Role};
+use crate::wire::Outlet;
+use oxidask_core::{Error, ErrorKind, Frames, Result, Value};
+use oxidask_exec::Pool;
+use oxidask_sched::{Piece, TaskId};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Answers one reader's requests until it closes.
+pub async fn serve_reader(pool: &Pool<Link>, mut introduced: Introduced) {
+    let checked = match introduced.hello.role {
+        Role::Reader => Build::current().check(&introduced.hello.build, "a reader"),
+        Role::Client { .. } | Role::Worker(_) => {
+            Err(Error::new(ErrorKind::Denied, "this is a worker; clients and workers join the scheduler"))
+        }
+    };
+    if let Err(error) = checked {
+        introduced.refuse(&error).await;
+        return;
+    }
+    introduced.accept(0);
+    let replies = Arc::new(Replies { outlet: introduced.outlet.clone(), batch: Mutex::default() });
+    while let Ok(packet) = introduced.inlet.next().await {
+        let Ok((requests, _)) = Inbox::open::<ReadRequest>(packet) else { break };
+        replies.batch.lock().is_held = true;
+        for ReadRequest { request, task, part, key } in requests {
+            let replies = replies.clone();
+            pool.read(Piece { task: TaskId(task), part }, key, move |value| replies.answer(request, value));
+        }
+        replies.release();
+    }
+    introduced.outlet.close();
+}
+
+/// Collects the replies that are there at once into one packet.
+struct Replies {
+    outlet: Outlet,
+    batch: Mutex<Batch>,
+}
+
+#[derive(Default)]
+struct Batch {
+    outbox: Outbox<ReadReply>,
+    bytes: u64,
+    is_held: bool,
+}
+
+/// Bytes of replies beyond which they are sent without waiting for more.
+const BATCH_BYTES: u64 = 1 << 20;
+
+impl Replies {
+    fn answer(&self, request: u32, value: Result<Value>) {
+        // Encoding may take long and need Python's lock, so no lock is held.
+        let encoded: Result<(&'static str, Frames)> =
+            value.and_then(|value| Ok((value.data().kind(), value.data().encode()?)));
+        let mut batch = self.batch.lock();
+        let value = match encoded {
+            Ok((kind, frames)) => {
+                batch.bytes += frames.nbytes();
+                Ok(batch.outbox.frames(kind, frames))
+            }
+            Err(error) => Err(batch.outbox.error(&error)),
+        };
+        batch.outbox.push(ReadReply { request, value });
+        if !batch.is_held || batch.bytes > BATCH_BYTES {
+            self.send(&mut batch);
+        }
+    }
+
+    fn release(&self) {
+        let mut batch = self.batch.lock();
+        batch.is_held = false;
+        self.send(&mut batch);
+    }
+
+    fn send(&self, batch: &mut Batch) {
+        batch.bytes = 0;
+        if batch.outbox.is_empty() {
+            return;
+        }
+        match batch.outbox.take() {
+            Ok(packet) => self.outlet.send(packet),
+            // Too large for the wire; the reader sees the connection end.
+            Err(_) => self.outlet.close(),
+        }
+    }
+}

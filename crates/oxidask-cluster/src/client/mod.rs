@@ -1,0 +1,525 @@
+//! A client of a cluster: an executor whose results lie on workers.
+//!
+//! Results that are small come with the news that they are there; others are
+//! read directly from the worker that holds them, over a connection that the
+//! client opens when it first needs it. If that worker is gone, the client waits
+//! for the scheduler's word where the result is now.
+//!
+//! All methods block and may be called from any thread; the sockets are served
+//! by one thread of the client's own.
+
+mod futures;
+mod gather;
+mod receive;
+mod table;
+
+pub use futures::ClientFuture;
+
+use crate::auth::Secret;
+use crate::blobs::SentBlobs;
+use crate::connect::{Address, Connection, dial};
+use crate::constant::Constants;
+use crate::protocol::{Answer, Build, FromClient, Hello, Outbox, Question, Role, WireOp};
+use crate::reader::Reader;
+use crate::wire::Outlet;
+use hashbrown::{HashMap, HashSet};
+use oxidask_core::events::Observer;
+use oxidask_core::executor::WatchGuard;
+use oxidask_core::{EncodedOp, Error, ErrorKind, Executor, Future, Graph, Key, Result, Value};
+use oxidask_exec::coordinator::{NewStage, RowSource, Submission};
+use oxidask_exec::observe::Observers;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use table::{RunningGraph, Table};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+/// How a client connects.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Where the scheduler listens.
+    pub address: Address,
+    /// What members know.
+    pub secret: Secret,
+    /// A name for people.
+    pub name: String,
+    /// Longest wait for a connection.
+    pub timeout: Duration,
+    /// The build that is told; that of this process but in tests.
+    pub build: Build,
+}
+
+impl ClientOptions {
+    /// A client of the cluster at `address`.
+    #[must_use]
+    pub fn new(address: Address, secret: Secret) -> Self {
+        ClientOptions {
+            address,
+            secret,
+            name: format!("client-{}", std::process::id()),
+            timeout: Duration::from_secs(30),
+            build: Build::current(),
+        }
+    }
+}
+
+/// See the module's head. Clones share the connection; the last one closes it.
+#[derive(Clone)]
+pub struct Client(Arc<Owner>);
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.0.inner.address)
+    }
+}
+
+/// Closes the connection when the last client is dropped; futures only keep
+/// [`Inner`] alive.
+struct Owner {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.inner.close(&closed_by_user());
+        self.join();
+    }
+}
+
+impl Owner {
+    fn join(&self) {
+        let Some(thread) = self.thread.lock().take() else { return };
+        // The last client may be dropped by a callback on its own thread.
+        if thread.thread().id() != std::thread::current().id() {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn closed_by_user() -> Error {
+    Error::new(ErrorKind::Lost, "the client was closed").with_hint("make a new Client")
+}
+
+/// What the client's handles and its thread share.
+pub(crate) struct Inner {
+    address: Address,
+    secret: Secret,
+    build: Build,
+    timeout: Duration,
+    runtime: Handle,
+    table: Mutex<Table>,
+    /// Told when a result ended, an answer came, or workers changed.
+    changed: Condvar,
+    /// The way to the scheduler; locked while a batch is put together, so that
+    /// blobs come before what uses them.
+    sending: Mutex<Sending>,
+    /// Told when claims are to be released.
+    releasing: Notify,
+    closing: Notify,
+    answers: Mutex<HashMap<u32, Option<Answer>>>,
+    observers: Arc<Observers>,
+    graphs: Mutex<HashMap<u32, RunningGraph>>,
+}
+
+struct Sending {
+    outlet: Outlet,
+    blobs: SentBlobs,
+    next_request: u32,
+    is_watching: bool,
+}
+
+impl Client {
+    /// Connects to a cluster.
+    ///
+    /// # Errors
+    /// If nobody listens there, the secret is wrong, or the builds differ.
+    pub fn connect(options: ClientOptions) -> Result<Self> {
+        let failed = |cause: std::io::Error| Error::io("starting a client", &cause);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let hello = Hello { role: Role::Client { name: options.name }, build: options.build.clone() };
+        let Connection { inlet, outlet, .. } =
+            runtime.block_on(dial(&options.address, &options.secret, &hello, options.timeout))?;
+        let inner = Arc::new(Inner {
+            address: options.address,
+            secret: options.secret,
+            build: options.build,
+            timeout: options.timeout,
+            runtime: runtime.handle().clone(),
+            table: Mutex::default(),
+            changed: Condvar::new(),
+            sending: Mutex::new(Sending { outlet, blobs: SentBlobs::default(), next_request: 0, is_watching: false }),
+            releasing: Notify::new(),
+            closing: Notify::new(),
+            answers: Mutex::default(),
+            observers: Arc::default(),
+            graphs: Mutex::default(),
+        });
+        let served = inner.clone();
+        let thread = std::thread::Builder::new()
+            .name("oxidask-client".to_owned())
+            .spawn(move || runtime.block_on(receive::serve(&served, inlet)))
+            .map_err(failed)?;
+        Ok(Client(Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) })))
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0.inner
+    }
+
+    /// Where the scheduler listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.inner().address
+    }
+
+    /// Whether the connection is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.inner().table.lock().closed.is_none()
+    }
+
+    /// Sends values to workers and answers a future for each: spread over the
+    /// workers, or to all of them with `broadcast`. `workers` names those that
+    /// may get them (names or addresses); empty means all.
+    ///
+    /// # Errors
+    /// If a value cannot travel or the connection is closed.
+    pub fn scatter(&self, values: &[(Key, Value)], workers: &[String], broadcast: bool) -> Result<Vec<Future>> {
+        let encoded = values
+            .iter()
+            .map(|(key, value)| Ok((*key, value.data().kind(), value.data().encode()?)))
+            .collect::<Result<Vec<_>>>()?;
+        let keys: Vec<Key> = values.iter().map(|(key, _)| *key).collect();
+        self.inner().submit_with(&keys, |seq, _, outbox| {
+            let values = encoded.into_iter().map(|(key, kind, frames)| (key, outbox.frames(kind, frames))).collect();
+            outbox.push(FromClient::Scatter { seq, values, workers: workers.to_vec(), broadcast });
+            Ok(())
+        })
+    }
+
+    /// Futures for values that are held under these keys already.
+    ///
+    /// # Errors
+    /// If the connection is closed. A key that is not held gives a future that is
+    /// lost.
+    pub fn want(&self, keys: &[Key]) -> Result<Vec<Future>> {
+        self.inner().submit_with(keys, |seq, distinct, outbox| {
+            outbox.push(FromClient::Want { seq, keys: distinct.to_vec() });
+            Ok(())
+        })
+    }
+
+    /// Stops tasks for all clients.
+    pub fn cancel(&self, keys: &[Key]) {
+        self.inner().cancel(keys);
+    }
+
+    /// Runs failed tasks again.
+    ///
+    /// # Errors
+    /// If the connection is closed.
+    pub fn retry(&self, keys: &[Key]) -> Result<()> {
+        self.inner().retry(keys)
+    }
+
+    /// Asks the scheduler.
+    ///
+    /// # Errors
+    /// If there is no answer within `timeout` or the connection is closed.
+    pub fn ask(&self, question: Question, timeout: Duration) -> Result<Answer> {
+        self.inner().ask(question, timeout)
+    }
+
+    /// Waits until at least `n_workers` are there; whether they are in time.
+    ///
+    /// # Errors
+    /// If the connection is closed or `interrupted` says so.
+    pub fn wait_for_workers(
+        &self,
+        n_workers: usize,
+        timeout: Option<Duration>,
+        interrupted: &dyn Fn() -> Result<()>,
+    ) -> Result<bool> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let mut table = self.inner().table.lock();
+        loop {
+            if let Some(error) = &table.closed {
+                return Err(error.clone());
+            }
+            if table.holders.len() >= n_workers {
+                return Ok(true);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(false);
+            }
+            self.inner().changed.wait_for(&mut table, INTERRUPT_POLL);
+            parking_lot::MutexGuard::unlocked(&mut table, interrupted)?;
+        }
+    }
+
+    /// Asks the cluster to end.
+    pub fn shutdown(&self) {
+        self.inner().say(FromClient::Shutdown);
+    }
+
+    /// Closes the connection: pending futures are lost, and what no other client
+    /// wants is dropped.
+    pub fn close(&self) {
+        self.inner().close(&closed_by_user());
+        self.0.join();
+    }
+}
+
+/// Between two questions whether the user pressed Ctrl-C.
+pub(crate) const INTERRUPT_POLL: Duration = Duration::from_millis(50);
+
+impl Executor for Client {
+    fn name(&self) -> &str {
+        "cluster"
+    }
+
+    fn n_slots(&self) -> usize {
+        let table = self.inner().table.lock();
+        table.holders.values().map(|holder| holder.intro.n_slots as usize).sum()
+    }
+
+    fn submit(&self, graph: Graph) -> Result<Vec<Future>> {
+        self.inner().submit(&graph)
+    }
+
+    fn compute(&self, graph: Graph, interrupted: &dyn Fn() -> Result<()>) -> Result<Vec<Value>> {
+        let futures = self.submit(graph)?;
+        let keys: Vec<Key> = futures.iter().map(Future::key).collect();
+        self.gather(&keys, interrupted).map_err(|error| {
+            if error.kind() == ErrorKind::Interrupted {
+                self.cancel(&keys);
+            }
+            error
+        })
+    }
+
+    fn watch(&self, observer: Arc<dyn Observer>) -> WatchGuard {
+        let inner = self.inner().clone();
+        let guard = inner.observers.watch(observer);
+        inner.set_watching(true);
+        WatchGuard::new(move || {
+            drop(guard);
+            if !inner.observers.any() {
+                inner.set_watching(false);
+            }
+        })
+    }
+}
+
+/// A stage's op, encoded, and whether it runs user code.
+type Stages = Submission<(EncodedOp, bool)>;
+
+impl Inner {
+    fn submit(self: &Arc<Self>, graph: &Graph) -> Result<Vec<Future>> {
+        // Encoding may need Python's lock, so it is done before any of ours is
+        // taken.
+        let submission: Stages =
+            Submission::from_graph(graph, |stage| Ok((stage.op.encode()?, stage.op.runs_user_code())))?;
+        let submission = with_constants(submission, graph)?;
+        let keys: Vec<Key> = submission.outputs.iter().map(|&row| submission.tasks[row as usize].key).collect();
+        let mut sending = self.sending.lock();
+        let blobs = &mut sending.blobs;
+        let mut outbox = Outbox::default();
+        let wire = to_wire(submission, blobs, &mut outbox);
+        self.submit_locked(&mut sending, outbox, &keys, |seq, _, outbox| {
+            outbox.push(FromClient::Submit { seq, submission: wire });
+            Ok(())
+        })
+    }
+
+    /// Claims `keys`, then sends what `fill` puts into the outbox.
+    fn submit_with(
+        self: &Arc<Self>,
+        keys: &[Key],
+        fill: impl FnOnce(u32, &[Key], &mut Outbox<FromClient>) -> Result<()>,
+    ) -> Result<Vec<Future>> {
+        let mut sending = self.sending.lock();
+        self.submit_locked(&mut sending, Outbox::default(), keys, fill)
+    }
+
+    fn submit_locked(
+        self: &Arc<Self>,
+        sending: &mut Sending,
+        mut outbox: Outbox<FromClient>,
+        keys: &[Key],
+        fill: impl FnOnce(u32, &[Key], &mut Outbox<FromClient>) -> Result<()>,
+    ) -> Result<Vec<Future>> {
+        let mut counts: HashMap<Key, u32> = HashMap::with_capacity(keys.len());
+        let mut distinct = Vec::with_capacity(keys.len());
+        for &key in keys {
+            let count = counts.entry(key).or_insert(0);
+            if *count == 0 {
+                distinct.push(key);
+            }
+            *count += 1;
+        }
+        let (seq, releases) = {
+            let mut table = self.table.lock();
+            if let Some(error) = &table.closed {
+                return Err(error.clone());
+            }
+            table.seq += 1;
+            let seq = table.seq;
+            for key in &distinct {
+                table.claim(*key, seq, counts[key]);
+            }
+            // Releases of before must not follow: they would take the new claims.
+            (seq, std::mem::take(&mut table.releases))
+        };
+        if sending.is_watching {
+            self.graphs.lock().insert(seq, RunningGraph { n_pending: distinct.len(), error: None });
+        }
+        let futures = keys.iter().map(|&key| Future::new(ClientFuture::new(self.clone(), key))).collect();
+        if !releases.is_empty() {
+            outbox.push(FromClient::Release(releases));
+        }
+        fill(seq, &distinct, &mut outbox)?;
+        sending.blobs.trim(&mut outbox, FromClient::Blob);
+        sending.outlet.send(outbox.take()?);
+        Ok(futures)
+    }
+
+    fn say(&self, message: FromClient) {
+        let mut outbox = Outbox::default();
+        outbox.push(message);
+        if let Ok(packet) = outbox.take() {
+            self.sending.lock().outlet.send(packet);
+        }
+    }
+
+    fn set_watching(&self, is_watching: bool) {
+        self.sending.lock().is_watching = is_watching;
+        self.say(FromClient::Watch(is_watching));
+    }
+
+    /// Tells the scheduler which claims are no longer needed.
+    fn send_releases(&self) {
+        let sending = self.sending.lock();
+        let releases = std::mem::take(&mut self.table.lock().releases);
+        if releases.is_empty() {
+            return;
+        }
+        let mut outbox = Outbox::default();
+        outbox.push(FromClient::Release(releases));
+        if let Ok(packet) = outbox.take() {
+            sending.outlet.send(packet);
+        }
+    }
+
+    fn ask(&self, question: Question, timeout: Duration) -> Result<Answer> {
+        let request = {
+            let mut sending = self.sending.lock();
+            sending.next_request = sending.next_request.wrapping_add(1);
+            let request = sending.next_request;
+            self.answers.lock().insert(request, None);
+            let mut outbox = Outbox::default();
+            outbox.push(FromClient::Ask { request, question });
+            sending.outlet.send(outbox.take()?);
+            request
+        };
+        let deadline = Instant::now() + timeout;
+        let mut table = self.table.lock();
+        loop {
+            let mut answers = self.answers.lock();
+            if let Some(answer) = answers.get_mut(&request).and_then(Option::take) {
+                answers.remove(&request);
+                return Ok(answer);
+            }
+            if let Some(error) = &table.closed {
+                answers.remove(&request);
+                return Err(error.clone());
+            }
+            if Instant::now() >= deadline {
+                answers.remove(&request);
+                return Err(Error::new(ErrorKind::Timeout, format!("the scheduler did not answer within {timeout:?}")));
+            }
+            drop(answers);
+            self.changed.wait_until(&mut table, deadline);
+        }
+    }
+
+    /// The connection to a holder of results, opened if need be.
+    fn reader(&self, holder: u32) -> Result<Arc<Reader>> {
+        let mut table = self.table.lock();
+        let holder = table
+            .holders
+            .get_mut(&holder)
+            .ok_or_else(|| Error::new(ErrorKind::Lost, "the worker that held the result is gone"))?;
+        if let Some(reader) = holder.reader.as_ref().filter(|reader| !reader.is_closed()) {
+            return Ok(reader.clone());
+        }
+        let reader = Reader::open(
+            &self.runtime,
+            holder.intro.address.clone(),
+            self.secret.clone(),
+            self.build.clone(),
+            self.timeout,
+        );
+        Ok(holder.reader.insert(Arc::new(reader)).clone())
+    }
+
+    /// Ends the connection; all that is pending is lost for the reason given.
+    fn close(&self, why: &Error) {
+        self.send_releases();
+        {
+            let mut table = self.table.lock();
+            if table.closed.is_some() {
+                return;
+            }
+            table.closed = Some(why.clone());
+        }
+        self.closing.notify_one();
+    }
+}
+
+/// Turns the values of a graph into ops that answer them.
+fn with_constants(mut submission: Stages, graph: &Graph) -> Result<Stages> {
+    if graph.data_values().is_empty() {
+        return Ok(submission);
+    }
+    let (ops, places) = Constants::encode_all(graph.data_values())?;
+    let first = submission.stages.len() as u32;
+    let label: Arc<str> = Arc::from("data");
+    submission.stages.extend(ops.into_iter().map(|op| NewStage {
+        handle: (op, false),
+        label: label.clone(),
+        annotations: None,
+    }));
+    for task in &mut submission.tasks {
+        if let RowSource::Data(number) = task.source {
+            let (op, block) = places[number as usize];
+            task.source = RowSource::Run(first + op);
+            task.block = block;
+        }
+    }
+    Ok(submission)
+}
+
+fn to_wire(submission: Stages, blobs: &mut SentBlobs, outbox: &mut Outbox<FromClient>) -> Submission<WireOp> {
+    let Submission { stages, tasks, inputs, names, outputs } = submission;
+    // Stages that no output needs would be sent for nothing, but telling which
+    // costs a pass over the graph, and lowering makes few of them.
+    let stages = stages
+        .into_iter()
+        .map(|stage| NewStage {
+            handle: blobs.op(&stage.handle.0, stage.handle.1, outbox, FromClient::Blob),
+            label: stage.label,
+            annotations: stage.annotations,
+        })
+        .collect();
+    Submission { stages, tasks, inputs, names, outputs }
+}
+
+/// The distinct keys among `keys`.
+fn distinct(keys: &[Key]) -> HashSet<Key> {
+    keys.iter().copied().collect()
+}

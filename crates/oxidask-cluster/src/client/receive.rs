@@ -1,0 +1,172 @@
+//! What the scheduler says to a client.
+
+use super::Inner;
+use super::table::{Callback, Holder, Place, State};
+use crate::protocol::{Inbox, ToClient, WireEnd, WireFinished};
+use crate::wire::{Inlet, Packet};
+use oxidask_core::events::TaskFinished;
+use oxidask_core::{Error, ErrorKind, Result};
+
+/// Runs on the client's thread until the connection ends.
+pub async fn serve(inner: &Inner, mut inlet: Inlet) {
+    let receiving = async {
+        loop {
+            match inlet.next().await {
+                Ok(packet) => {
+                    if let Err(error) = inner.take(packet) {
+                        return error;
+                    }
+                }
+                Err(_) => {
+                    return Error::new(ErrorKind::Lost, "the connection to the scheduler ended")
+                        .with_hint("the cluster was closed, or its process died");
+                }
+            }
+        }
+    };
+    let releasing = async {
+        loop {
+            inner.releasing.notified().await;
+            // What is dropped together is told together.
+            tokio::task::yield_now().await;
+            inner.send_releases();
+        }
+    };
+    let ended = tokio::select! {
+        error = receiving => Some(error),
+        () = releasing => None,
+        () = inner.closing.notified() => None,
+    };
+    let outlet = inner.sending.lock().outlet.clone();
+    outlet.drained().await;
+    outlet.close();
+    inner.all_lost(ended);
+}
+
+impl Inner {
+    /// Notes why the connection ended and wakes all who wait.
+    fn all_lost(&self, why: Option<Error>) {
+        let mut callbacks: Vec<Callback> = Vec::new();
+        {
+            let mut table = self.table.lock();
+            if let Some(why) = why {
+                table.closed.get_or_insert(why);
+            }
+            for entry in table.entries.values_mut() {
+                callbacks.append(&mut entry.callbacks);
+            }
+            table.holders.clear();
+        }
+        self.changed.notify_all();
+        for callback in callbacks {
+            callback();
+        }
+    }
+
+    fn take(&self, packet: Packet) -> Result<()> {
+        let (messages, mut inbox) = Inbox::open::<ToClient>(packet)?;
+        let mut due: Vec<Callback> = Vec::new();
+        // Dropped at the end, without the lock.
+        let mut garbage = Vec::new();
+        {
+            let mut table = self.table.lock();
+            for message in messages {
+                match message {
+                    ToClient::Joined { id, intro } => {
+                        table.holders.insert(id, Holder { intro, reader: None });
+                    }
+                    ToClient::Left(id) => garbage.extend(table.holders.remove(&id).map(Garbage::Holder)),
+                    ToClient::Ended { seq, key, end } => {
+                        let state = state_of(end, &mut inbox)?;
+                        self.count_ended(seq, &state);
+                        let Some(entry) = table.entries.get_mut(&key) else { continue };
+                        if seq < entry.first_seq || matches!(entry.state, State::Cancelled) {
+                            continue;
+                        }
+                        let (old, mut callbacks) = entry.set(state);
+                        due.append(&mut callbacks);
+                        garbage.push(Garbage::State(old));
+                    }
+                    ToClient::Refused { seq, error } => {
+                        let error = inbox.error(error)?;
+                        for entry in table.entries.values_mut() {
+                            if entry.first_seq == seq && matches!(entry.state, State::Pending) {
+                                due.append(&mut entry.set(State::Failed(error.clone())).1);
+                            }
+                        }
+                    }
+                    ToClient::Answer { request, answer } => {
+                        if let Some(slot) = self.answers.lock().get_mut(&request) {
+                            *slot = Some(answer);
+                        }
+                    }
+                    ToClient::Started { seq, labels } => self.observers.graph_started(u64::from(seq), &labels),
+                    ToClient::Finished(tasks) => {
+                        self.observers.tasks_finished(tasks.into_iter().map(finished).collect());
+                    }
+                }
+            }
+        }
+        self.changed.notify_all();
+        drop(garbage);
+        for callback in due {
+            callback();
+        }
+        Ok(())
+    }
+
+    /// Tells observers when all outputs of a graph ended.
+    fn count_ended(&self, seq: u32, state: &State) {
+        if !self.observers.any() {
+            return;
+        }
+        let mut graphs = self.graphs.lock();
+        let Some(graph) = graphs.get_mut(&seq) else { return };
+        match state {
+            State::Pending => graph.n_pending += 1,
+            State::Done(_) | State::Cancelled => graph.n_pending = graph.n_pending.saturating_sub(1),
+            State::Failed(error) => {
+                graph.n_pending = graph.n_pending.saturating_sub(1);
+                graph.error.get_or_insert_with(|| error.clone());
+            }
+        }
+        if graph.n_pending == 0
+            && let Some(graph) = graphs.remove(&seq)
+        {
+            self.observers.graph_finished(u64::from(seq), graph.error.as_ref());
+        }
+    }
+}
+
+/// What must not be dropped under the lock.
+#[allow(dead_code, reason = "held to be dropped later")]
+enum Garbage {
+    State(State),
+    Holder(Holder),
+}
+
+fn state_of(end: WireEnd, inbox: &mut Inbox) -> Result<State> {
+    Ok(match end {
+        WireEnd::Done { holder, task, value, bytes: _ } => {
+            let value = value.map(|value| inbox.value(value)).transpose()?;
+            State::Done(Place { holder, task, value })
+        }
+        WireEnd::Failed(error) => State::Failed(inbox.error(error)?),
+        WireEnd::Cancelled => State::Cancelled,
+        WireEnd::Pending => State::Pending,
+    })
+}
+
+fn finished(task: WireFinished) -> TaskFinished {
+    TaskFinished {
+        graph: u64::from(task.seq),
+        key: task.key,
+        label: task.label,
+        worker: task.worker,
+        thread: 0,
+        start_ns: task.stop_ns.saturating_sub(task.duration_ns),
+        stop_ns: task.stop_ns,
+        nbytes: task.nbytes,
+        ok: task.ok,
+    }
+}

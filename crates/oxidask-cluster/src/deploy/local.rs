@@ -1,0 +1,303 @@
+//! A cluster on this machine: a scheduler in this process, workers as processes.
+//!
+//! Everything of it lies in one folder that only its owner can enter: sockets,
+//! the secret, spilled results. Closing the cluster ends its processes and
+//! deletes the folder; so do the workers if this process dies.
+
+use super::nanny::{Nanny, ProcessCommand};
+use crate::agent::AgentConfig;
+use crate::auth::Secret;
+use crate::client::{Client, ClientOptions};
+use crate::connect::Address;
+use crate::protocol::{Build, ClusterInfo};
+use crate::server::{Server, ServerOptions};
+use oxidask_core::{Error, ErrorKind, Result, config};
+use oxidask_exec::ChildCommand;
+use oxidask_sched::SchedulerConfig;
+use parking_lot::Mutex;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How a [`LocalCluster`] is set up.
+#[derive(Clone, Debug)]
+pub struct LocalClusterOptions {
+    /// Number of worker processes.
+    pub n_workers: usize,
+    /// Tasks that each runs at once.
+    pub threads_per_worker: usize,
+    /// Bytes of results that each may hold in memory.
+    pub memory_limit: u64,
+    /// How to start a worker.
+    pub command: ProcessCommand,
+    /// How a worker starts the children that run user code; it runs user code on
+    /// its own threads if none.
+    pub child: Option<ChildCommand>,
+    /// Whether to use TCP on 127.0.0.1 in place of unix sockets.
+    pub tcp: bool,
+    /// Port for the scheduler with `tcp`; 0 lets the system choose.
+    pub port: u16,
+    /// Where the cluster's folder is made: `temporary-directory`, or the system's
+    /// folder for temporary files.
+    pub folder: Option<PathBuf>,
+    /// Abstract resources of each worker.
+    pub resources: Vec<(String, f64)>,
+    /// A worker that says nothing for this long is taken for lost.
+    pub worker_timeout: Duration,
+}
+
+impl LocalClusterOptions {
+    /// `n_workers` workers with one thread each, which share 60 % of the
+    /// machine's memory.
+    #[must_use]
+    pub fn new(n_workers: usize, command: ProcessCommand) -> Self {
+        LocalClusterOptions {
+            n_workers,
+            threads_per_worker: 1,
+            memory_limit: machine_memory() / 10 * 6 / n_workers.max(1) as u64,
+            command,
+            child: None,
+            tcp: false,
+            port: 0,
+            folder: None,
+            resources: Vec::new(),
+            worker_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Bytes of memory of this machine.
+#[must_use]
+pub fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    (info.totalram as u64).saturating_mul(u64::from(info.mem_unit.max(1)))
+}
+
+/// How long workers get to end by themselves.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the first workers get to join.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// See the module's head. Closed when dropped.
+#[derive(Debug)]
+pub struct LocalCluster {
+    options: LocalClusterOptions,
+    secret: Secret,
+    server: Mutex<Server>,
+    nannies: Mutex<Vec<Nanny>>,
+    folder: Mutex<Option<tempfile::TempDir>>,
+    folder_path: PathBuf,
+    address: Address,
+    next_name: Mutex<usize>,
+}
+
+impl LocalCluster {
+    /// Starts the scheduler and the workers, and waits for these to join.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or a worker does not come up.
+    pub fn start(options: LocalClusterOptions) -> Result<Self> {
+        let folder = make_folder(options.folder.as_deref())?;
+        let secret = Secret::random()?;
+        secret.save(&folder.path().join("secret"))?;
+        let address = if options.tcp {
+            Address::Tcp("127.0.0.1".to_owned(), options.port)
+        } else {
+            Address::Unix(folder.path().join("scheduler"))
+        };
+        let mut scheduler = SchedulerConfig::default();
+        if let Some(allowed) = config::get_f64("distributed.scheduler.allowed-failures")? {
+            scheduler.allowed_failures = allowed.max(0.0) as u32;
+        }
+        let server = Server::start(ServerOptions {
+            address,
+            secret: secret.clone(),
+            scheduler,
+            build: Some(Build::current()),
+            worker_timeout: options.worker_timeout,
+        })?;
+        let address = server.address().clone();
+        let cluster = LocalCluster {
+            options,
+            secret,
+            server: Mutex::new(server),
+            nannies: Mutex::default(),
+            folder_path: folder.path().to_owned(),
+            folder: Mutex::new(Some(folder)),
+            address,
+            next_name: Mutex::new(0),
+        };
+        cluster.scale(cluster.options.n_workers)?;
+        cluster.wait_for_start()?;
+        Ok(cluster)
+    }
+
+    /// Where the scheduler listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What members know.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The cluster's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder_path
+    }
+
+    /// How it was set up.
+    #[must_use]
+    pub fn options(&self) -> &LocalClusterOptions {
+        &self.options
+    }
+
+    /// Who is there, and how they are.
+    #[must_use]
+    pub fn info(&self) -> ClusterInfo {
+        self.server.lock().info()
+    }
+
+    /// A new client.
+    ///
+    /// # Errors
+    /// If the cluster was closed.
+    pub fn client(&self) -> Result<Client> {
+        Client::connect(ClientOptions::new(self.address.clone(), self.secret.clone()))
+    }
+
+    /// Whether a client asked the cluster to end.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.server.lock().is_shut_down()
+    }
+
+    /// Names and processes of the workers that live.
+    #[must_use]
+    pub fn worker_pids(&self) -> Vec<(String, u32)> {
+        self.nannies.lock().iter().filter_map(|nanny| Some((nanny.name().to_owned(), nanny.pid()?))).collect()
+    }
+
+    /// Starts workers, or asks the newest to leave, until there are `n_workers`.
+    /// What only a leaving worker holds is copied elsewhere first.
+    ///
+    /// # Errors
+    /// If a worker cannot be started.
+    pub fn scale(&self, n_workers: usize) -> Result<()> {
+        let mut nannies = self.nannies.lock();
+        nannies.retain(|nanny| !nanny.is_over());
+        let mut leaving = Vec::new();
+        let n_staying = nannies.len();
+        for nanny in nannies.iter().skip(n_workers.min(n_staying)) {
+            nanny.let_go();
+            leaving.push(nanny.name().to_owned());
+        }
+        for _ in n_staying..n_workers {
+            let number = {
+                let mut next = self.next_name.lock();
+                *next += 1;
+                *next - 1
+            };
+            nannies.push(Nanny::start(self.options.command.clone(), self.agent_config(number)?)?);
+        }
+        drop(nannies);
+        if !leaving.is_empty() {
+            self.server.lock().retire(&leaving);
+        }
+        Ok(())
+    }
+
+    /// Ends all processes and deletes the folder.
+    pub fn close(&self) {
+        for nanny in self.nannies.lock().iter() {
+            nanny.let_go();
+        }
+        self.server.lock().close();
+        let deadline = Instant::now() + GRACE;
+        for mut nanny in self.nannies.lock().drain(..) {
+            nanny.stop(deadline);
+        }
+        // A file that cannot be deleted must not keep the rest from ending.
+        drop(self.folder.lock().take());
+    }
+
+    fn wait_for_start(&self) -> Result<()> {
+        let n_workers = self.options.n_workers;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let slice = Duration::from_millis(100);
+        loop {
+            let is_up = self.server.lock().wait_until(Some(slice), |info| info.workers.len() >= n_workers);
+            if is_up {
+                return Ok(());
+            }
+            if let Some(error) = self.nannies.lock().iter().find_map(Nanny::given_up) {
+                return Err(error);
+            }
+            if Instant::now() > deadline {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!("the {n_workers} workers were not all there after {START_TIMEOUT:?}"),
+                ));
+            }
+        }
+    }
+
+    fn agent_config(&self, number: usize) -> Result<AgentConfig> {
+        let listen = if self.options.tcp {
+            Address::Tcp("127.0.0.1".to_owned(), 0)
+        } else {
+            Address::Unix(self.folder_path.join(format!("worker-{number}")))
+        };
+        let text = |text: &OsStr| {
+            text.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Error::value(format!("'{}' of a child's command is not UTF-8", text.to_string_lossy())))
+        };
+        let texts = |all: &[OsString]| all.iter().map(|one| text(one)).collect::<Result<Vec<_>>>();
+        let child = self.options.child.as_ref().map(|child| {
+            let env = child.env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<Result<_>>()?;
+            Ok::<_, Error>((text(&child.program)?, texts(&child.args)?, env))
+        });
+        let fraction = |name: &str, default: f64| Ok::<_, Error>(config::get_f64(name)?.unwrap_or(default));
+        Ok(AgentConfig {
+            name: number.to_string(),
+            scheduler: self.address.to_string(),
+            secret: self.secret.to_hex(),
+            listen: listen.to_string(),
+            n_threads: self.options.threads_per_worker,
+            memory_limit: self.options.memory_limit,
+            target: fraction("distributed.worker.memory.target", 0.6)?,
+            pause: fraction("distributed.worker.memory.pause", 0.8)?,
+            spill_dir: self.folder_path.clone(),
+            child: child.transpose()?,
+            resources: self.options.resources.clone(),
+            connect_timeout: config::get_duration("distributed.comm.timeouts.connect")?
+                .map_or(30.0, |timeout| timeout.as_secs_f64()),
+            folder: self.folder_path.clone(),
+            parent: std::process::id(),
+        })
+    }
+}
+
+impl Drop for LocalCluster {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn make_folder(parent: Option<&Path>) -> Result<tempfile::TempDir> {
+    let parent = match parent {
+        Some(parent) => parent.to_owned(),
+        None => config::get("temporary-directory")?.map_or_else(std::env::temp_dir, PathBuf::from),
+    };
+    let failed =
+        |cause: std::io::Error| Error::io(format_args!("making a cluster's folder in {}", parent.display()), &cause);
+    let folder = tempfile::Builder::new().prefix("oxidask-").tempdir_in(&parent).map_err(failed)?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    Ok(folder)
+}

@@ -1,0 +1,210 @@
+//! Keeps one worker process alive: starts it, waits for it, and starts it again
+//! if it dies unasked.
+
+use crate::agent::AgentConfig;
+use oxidask_core::{Error, ErrorKind, Result};
+use parking_lot::{Condvar, Mutex};
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How to start a process that calls [`crate::agent::serve_agent`].
+#[derive(Clone, Debug)]
+pub struct ProcessCommand {
+    /// The program.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to this process's environment.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// A worker that dies sooner than this after its start died of its start.
+const QUICK: Duration = Duration::from_secs(5);
+/// Quick deaths in a row after which it is not started again.
+const QUICK_DEATHS_MAX: u32 = 3;
+
+/// See the module's head. Stopped when dropped.
+#[derive(Debug)]
+pub struct Nanny {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pid: Option<u32>,
+    /// Held open while the worker shall live: its end tells the worker to end.
+    stdin: Option<ChildStdin>,
+    is_stopping: bool,
+    is_over: bool,
+    /// Why it was given up.
+    given_up: Option<Error>,
+}
+
+impl Nanny {
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub fn start(command: ProcessCommand, config: AgentConfig) -> Result<Self> {
+        let shared = Arc::new(Shared { name: config.name.clone(), state: Mutex::default(), changed: Condvar::new() });
+        let child = spawn(&command, &config, &shared)?;
+        let watched = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("oxidask-nanny".to_owned())
+            .spawn(move || watched.watch(child, &command, &config))
+            .map_err(|cause| Error::io("starting a worker", &cause))?;
+        Ok(Nanny { shared, thread: Some(thread) })
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The worker's process, if it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.state.lock().pid
+    }
+
+    /// Why the worker is not started again, if that is so.
+    pub fn given_up(&self) -> Option<Error> {
+        self.shared.state.lock().given_up.clone()
+    }
+
+    /// From now on a death of the worker is its end.
+    pub fn let_go(&self) {
+        self.shared.state.lock().is_stopping = true;
+    }
+
+    /// Whether the worker has ended for good.
+    pub fn is_over(&self) -> bool {
+        self.shared.state.lock().is_over
+    }
+
+    /// Waits until the worker ended, at most until `deadline`, then kills it.
+    pub fn stop(&mut self, deadline: Instant) {
+        let mut state = self.shared.state.lock();
+        state.is_stopping = true;
+        while !state.is_over {
+            if self.shared.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        if !state.is_over {
+            // The end of its standard input, then force.
+            state.stdin = None;
+            kill(state.pid);
+        }
+        drop(state);
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Nanny {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.stop(Instant::now());
+        }
+    }
+}
+
+fn kill(pid: Option<u32>) {
+    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended a moment ago; the watching thread has not reaped it
+        // yet, so the number is still its own.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+fn spawn(command: &ProcessCommand, config: &AgentConfig, shared: &Shared) -> Result<Child> {
+    let failed = |cause: std::io::Error| {
+        Error::io(format_args!("starting the worker process {}", command.program.to_string_lossy()), &cause)
+    };
+    let mut child = Command::new(&command.program)
+        .args(&command.args)
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::piped())
+        // A group of its own, so that Ctrl-C reaches only the user's program,
+        // which then closes the cluster in order.
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let mut line = serde_json::to_vec(config)
+        .map_err(|cause| Error::value(format!("a worker's configuration cannot be written down: {cause}")))?;
+    line.push(b'\n');
+    let mut stdin = child.stdin.take();
+    if let Some(stdin) = &mut stdin {
+        // If it died already, the watching thread sees that.
+        let _ = stdin.write_all(&line).and_then(|()| stdin.flush());
+    }
+    let mut state = shared.state.lock();
+    state.pid = Some(child.id());
+    state.stdin = stdin;
+    Ok(child)
+}
+
+impl Shared {
+    /// Waits for the process and starts it again, until it is to stop.
+    fn watch(&self, mut child: Child, command: &ProcessCommand, config: &AgentConfig) {
+        let mut quick_deaths = 0;
+        loop {
+            let started = Instant::now();
+            let status = child.wait();
+            {
+                let mut state = self.state.lock();
+                state.pid = None;
+                state.stdin = None;
+                if state.is_stopping {
+                    break;
+                }
+            }
+            quick_deaths = if started.elapsed() < QUICK { quick_deaths + 1 } else { 0 };
+            let next = if quick_deaths >= QUICK_DEATHS_MAX {
+                Err(Error::new(
+                    ErrorKind::Lost,
+                    format!("the worker '{}' does not stay alive: its process {}", self.name, describe(&status)),
+                )
+                .with_hint("its standard error says more"))
+            } else {
+                spawn(command, config, self)
+            };
+            match next {
+                Ok(next) => child = next,
+                Err(error) => {
+                    self.state.lock().given_up = Some(error);
+                    break;
+                }
+            }
+        }
+        self.state.lock().is_over = true;
+        self.changed.notify_all();
+    }
+}
+
+fn describe(status: &std::io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exited with status {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        },
+        Err(cause) => format!("could not be waited for: {cause}"),
+    }
+}

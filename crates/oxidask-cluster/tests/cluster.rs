@@ -1,0 +1,414 @@
+//! Clusters of real processes: this test program serves as worker and child.
+
+use oxidask_cluster::client::ClientOptions;
+use oxidask_cluster::protocol::{Answer, Build, Question};
+use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, ProcessCommand, Secret};
+use oxidask_core::{Data, Decode, Error, ErrorKind, Executor, Frames, Graph, Input, Key, KeyHasher, Op, Result, Value};
+use oxidask_exec::ChildCommand;
+use oxidask_macros::{data, op};
+use serde::{Deserialize, Serialize};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Not a test: the main program of workers that the tests start.
+#[test]
+fn serve_as_worker() {
+    if std::env::var_os("OXIDASK_TEST_ROLE").is_some_and(|role| role == "worker") {
+        if let Err(error) = oxidask_cluster::serve_agent() {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+        std::process::exit(0);
+    }
+}
+
+/// Not a test: the main program of children that workers start.
+#[test]
+fn serve_as_child() {
+    if std::env::var_os("OXIDASK_TEST_ROLE").is_some_and(|role| role == "child") {
+        std::process::exit(i32::from(oxidask_exec::serve_child().is_err()));
+    }
+}
+
+fn options(n_workers: usize) -> LocalClusterOptions {
+    let program = std::env::current_exe().unwrap().into_os_string();
+    let args = |test: &str| vec![test.into(), "--exact".into(), "--nocapture".into(), "-q".into()];
+    let env = |role: &str| vec![("OXIDASK_TEST_ROLE".into(), role.into())];
+    let command = ProcessCommand { program: program.clone(), args: args("serve_as_worker"), env: env("worker") };
+    let child = ChildCommand { program, args: args("serve_as_child"), env: env("child") };
+    LocalClusterOptions { child: Some(child), ..LocalClusterOptions::new(n_workers, command) }
+}
+
+fn never() -> Result<()> {
+    Ok(())
+}
+
+/// Waits until `is_so`, at most ten seconds.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[data("test.number")]
+struct Number(i64);
+
+impl Data for Number {
+    fn nbytes(&self) -> u64 {
+        8
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        Ok(Frames::inline(self.0.to_le_bytes().to_vec()))
+    }
+}
+
+impl Decode for Number {
+    fn decode(frames: Frames) -> Result<Self> {
+        let bytes = frames.header[..].try_into().map_err(|_| Error::value("not a number"))?;
+        Ok(Number(i64::from_le_bytes(bytes)))
+    }
+}
+
+/// A value of some size, filled with one byte.
+#[data("test.block")]
+struct Block(bytes::Bytes);
+
+impl Data for Block {
+    fn nbytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        Ok(Frames { header: bytes::Bytes::new(), buffers: vec![self.0.clone()] })
+    }
+}
+
+impl Decode for Block {
+    fn decode(frames: Frames) -> Result<Self> {
+        frames.buffers.into_iter().next().map(Block).ok_or_else(|| Error::value("no block"))
+    }
+}
+
+/// The block number plus the sum of the inputs, after a while.
+#[op("test.add")]
+#[derive(Serialize, Deserialize)]
+struct Add {
+    sleep_ms: u64,
+}
+
+impl Op for Add {
+    fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
+        std::thread::sleep(Duration::from_millis(self.sleep_ms));
+        let inputs = inputs.iter().map(|input| Ok(input.expect::<Number>()?.0)).sum::<Result<i64>>()?;
+        Ok(Value::new(Number(block as i64 + inputs)))
+    }
+}
+
+/// A block of a million bytes, each the block number.
+#[op("test.fill")]
+#[derive(Serialize, Deserialize)]
+struct Fill;
+
+impl Op for Fill {
+    fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
+        Ok(Value::new(Block(vec![block as u8; 1_000_000].into())))
+    }
+
+    fn output_bytes(&self, _block: u64, _inputs: &[Option<u64>]) -> Option<u64> {
+        Some(1_000_000)
+    }
+}
+
+/// What goes wrong with user code.
+#[op("test.fail")]
+#[derive(Serialize, Deserialize)]
+struct Fail {
+    exits: bool,
+}
+
+impl Op for Fail {
+    fn run(&self, _block: u64, _inputs: &[Value]) -> Result<Value> {
+        if self.exits {
+            std::process::exit(3);
+        }
+        Err(Error::value("this cannot work").with_hint("try something else"))
+    }
+
+    fn runs_user_code(&self) -> bool {
+        self.exits
+    }
+}
+
+/// `width` numbers and their sum, which is the only output.
+fn sum_graph(seed: u64, width: usize, sleep_ms: u64) -> (Graph, i64) {
+    let mut graph = Graph::new();
+    let key = KeyHasher::new("test.sum").u64(seed).u64(width as u64).finish();
+    let numbers = graph.blocks(key, Arc::new(Add { sleep_ms }), width, |_, _| {});
+    let sums: Vec<Input> = numbers
+        .chunks(8)
+        .enumerate()
+        .map(|(idx, chunk)| {
+            let stage = graph.stage(Arc::new(Add { sleep_ms: 0 }));
+            Input::whole(graph.task(KeyHasher::new("sum").key(key).u64(idx as u64).finish(), stage, 0, chunk))
+        })
+        .collect();
+    let stage = graph.stage(Arc::new(Add { sleep_ms: 0 }));
+    let total = graph.task(KeyHasher::new("total").key(key).finish(), stage, 0, &sums);
+    graph.outputs = vec![Input::whole(total)];
+    (graph, (0..width as i64).sum())
+}
+
+fn number(value: &Value) -> i64 {
+    value.expect::<Number>().unwrap().0
+}
+
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_graph_is_computed_and_nothing_is_left_behind() {
+    for tcp in [false, true] {
+        let cluster = LocalCluster::start(LocalClusterOptions { tcp, ..options(2) }).unwrap();
+        let client = cluster.client().unwrap();
+        let (graph, expected) = sum_graph(1, 200, 0);
+        let values = client.compute(graph, &never).unwrap();
+        assert_eq!(number(&values[0]), expected);
+        assert_eq!(client.n_slots(), 2);
+        let pids = cluster.worker_pids();
+        assert_eq!(pids.len(), 2);
+        let folder = cluster.folder().to_owned();
+        assert!(folder.exists());
+        cluster.close();
+        assert!(pids.iter().all(|(_, pid)| !is_alive(*pid)), "workers live on");
+        assert!(!folder.exists(), "the folder is still there");
+        let error = client.submit(sum_graph(2, 8, 0).0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Lost);
+    }
+}
+
+#[test]
+fn work_of_a_killed_worker_is_done_again() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let (graph, expected) = sum_graph(3, 300, 8);
+    let futures = client.submit(graph).unwrap();
+    eventually("both workers hold results", || {
+        let Ok(Answer::HasWhat(held)) = client.ask(Question::HasWhat, Duration::from_secs(5)) else { return false };
+        held.len() == 2 && held.iter().all(|(_, names)| names.len() > 1)
+    });
+    let (_, pid) = cluster.worker_pids()[0];
+    kill(pid);
+    let value = futures[0].result(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(number(&value), expected);
+    eventually("the worker is replaced", || cluster.info().workers.len() == 2);
+    assert!(cluster.worker_pids().iter().all(|(_, other)| *other != pid));
+}
+
+#[test]
+fn a_result_whose_holder_died_is_computed_again() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("held"), Arc::new(Fill), 8, |_, _| {});
+    let futures = client.submit(graph).unwrap();
+    for future in &futures {
+        future.result(Some(Duration::from_secs(30))).unwrap();
+    }
+    for (_, pid) in cluster.worker_pids() {
+        kill(pid);
+    }
+    for (idx, future) in futures.iter().enumerate() {
+        let value = future.result(Some(Duration::from_secs(30))).unwrap();
+        assert_eq!(value.expect::<Block>().unwrap().0[..], vec![idx as u8; 1_000_000]);
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_refused() {
+    let cluster = LocalCluster::start(options(1)).unwrap();
+    let options = ClientOptions::new(cluster.address().clone(), Secret::random().unwrap());
+    let error = Client::connect(options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn two_builds_that_differ_are_refused_by_name() {
+    let cluster = LocalCluster::start(options(1)).unwrap();
+    let mut options = ClientOptions::new(cluster.address().clone(), cluster.secret().clone());
+    let ours = Build::current().fingerprint.to_string();
+    options.build.fingerprint = Key::named("another build");
+    let theirs = options.build.fingerprint.to_string();
+    let error = Client::connect(options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Version);
+    assert!(error.message().contains(&ours[..8]) && error.message().contains(&theirs[..8]), "{error}");
+}
+
+#[test]
+fn garbage_at_the_doors_hurts_nobody() {
+    let cluster = LocalCluster::start(options(1)).unwrap();
+    let client = cluster.client().unwrap();
+    let doors = [cluster.folder().join("scheduler"), cluster.folder().join("worker-0")];
+    let mut silent = Vec::new();
+    for door in &doors {
+        for garbage in
+            [&b"GET / HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: y\r\n\r\n"[..], &[0xff; 4096], b"OXIDASK\n"]
+        {
+            let mut stream = UnixStream::connect(door).unwrap();
+            // The other side may close before everything is written.
+            let _ = stream.write_all(garbage);
+            if garbage.len() > 42 {
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                let mut answer = Vec::new();
+                let closed = stream.read_to_end(&mut answer);
+                assert!(answer.is_empty(), "garbage is not answered");
+                assert!(closed.is_ok() || closed.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock));
+            } else {
+                silent.push(stream);
+            }
+        }
+    }
+    let (graph, expected) = sum_graph(4, 50, 0);
+    assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), expected);
+    for mut stream in silent {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+    }
+}
+
+#[test]
+fn results_beyond_the_memory_limit_are_spilled() {
+    let cluster = LocalCluster::start(LocalClusterOptions { memory_limit: 10_000_000, ..options(1) }).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("spilled"), Arc::new(Fill), 40, |_, _| {});
+    let futures = client.submit(graph).unwrap();
+    let keys: Vec<Key> = futures.iter().map(oxidask_core::Future::key).collect();
+    assert!(client.wait(&keys, false, Some(Duration::from_secs(60)), &never).unwrap());
+    eventually("the ledger says so", || {
+        let metrics = cluster.info().workers[0].metrics;
+        metrics.spilled > 20_000_000 && metrics.resident <= 10_000_000
+    });
+    for (idx, value) in client.gather(&keys, &never).unwrap().iter().enumerate() {
+        assert_eq!(value.expect::<Block>().unwrap().0[..], vec![idx as u8; 1_000_000]);
+    }
+    drop(futures);
+    eventually("all is dropped", || {
+        let metrics = cluster.info().workers[0].metrics;
+        metrics.spilled == 0 && metrics.resident == 0
+    });
+}
+
+#[test]
+fn errors_arrive_as_they_were_raised() {
+    let cluster = LocalCluster::start(options(1)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    let failing = graph.blocks(Key::named("failing"), Arc::new(Fail { exits: false }), 1, |_, _| {});
+    graph.outputs = graph.blocks(Key::named("after"), Arc::new(Add { sleep_ms: 0 }), 1, |_, inputs| {
+        inputs.extend_from_slice(&failing);
+    });
+    let error = client.compute(graph, &never).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message(), error.hint()),
+        (ErrorKind::Value, "this cannot work", Some("try something else"))
+    );
+}
+
+#[test]
+#[ignore = "child processes are not there yet"]
+fn a_task_that_kills_its_process_is_given_up_and_the_worker_lives() {
+    let cluster = LocalCluster::start(options(1)).unwrap();
+    let client = cluster.client().unwrap();
+    let pids = cluster.worker_pids();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("exiting"), Arc::new(Fail { exits: true }), 1, |_, _| {});
+    let error = client.compute(graph, &never).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
+    assert_eq!(cluster.worker_pids(), pids, "the agent itself was not harmed");
+}
+
+#[test]
+fn scattered_values_serve_as_inputs() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let values: Vec<(Key, Value)> =
+        (0..6_i64).map(|idx| (Key::named(&format!("scattered {idx}")), Value::new(Number(idx)))).collect();
+    let spread = client.scatter(&values, &[], false).unwrap();
+    let everywhere = client.scatter(&[(Key::named("everywhere"), Value::new(Number(100)))], &[], true).unwrap();
+    let mut graph = Graph::new();
+    let held: Vec<Input> =
+        spread.iter().chain(&everywhere).map(|future| Input::whole(graph.held(future.key()))).collect();
+    graph.outputs = graph.blocks(Key::named("of scattered"), Arc::new(Add { sleep_ms: 0 }), 1, |_, inputs| {
+        inputs.extend_from_slice(&held);
+    });
+    assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), 115);
+    let gathered = client.gather(&values.iter().map(|(key, _)| *key).collect::<Vec<_>>(), &never).unwrap();
+    assert_eq!(gathered.iter().map(number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    eventually("a broadcast value is on both workers", || {
+        let question = Question::WhoHas(vec![Key::named("everywhere")]);
+        matches!(client.ask(question, Duration::from_secs(5)), Ok(Answer::WhoHas(who)) if who[0].len() == 2)
+    });
+    let error = client.scatter(&values, &["nobody".to_owned()], false).unwrap()[0].result(None);
+    assert!(error.is_err() || number(&error.unwrap()) == 0, "the value is held already");
+    let fresh = [(Key::named("fresh"), Value::new(Number(1)))];
+    let error = client.scatter(&fresh, &["nobody".to_owned()], false).unwrap()[0].result(None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Missing);
+}
+
+#[test]
+fn constants_of_a_graph_survive_a_worker() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    let constants: Vec<Input> = (0..20_i64)
+        .map(|idx| Input::whole(graph.data(Key::named(&format!("constant {idx}")), Value::new(Number(idx)))))
+        .collect();
+    let slow = graph.blocks(Key::named("slow"), Arc::new(Add { sleep_ms: 20 }), 20, |idx, inputs| {
+        inputs.push(constants[idx]);
+    });
+    graph.outputs = graph.blocks(Key::named("slow total"), Arc::new(Add { sleep_ms: 0 }), 1, |_, inputs| {
+        inputs.extend_from_slice(&slow);
+    });
+    let futures = client.submit(graph).unwrap();
+    kill(cluster.worker_pids()[0].1);
+    assert_eq!(number(&futures[0].result(Some(Duration::from_secs(30))).unwrap()), 2 * (0..20).sum::<i64>());
+}
+
+#[test]
+fn a_leaving_worker_leaves_its_results_behind() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let values: Vec<(Key, Value)> =
+        (0..10_i64).map(|idx| (Key::named(&format!("kept {idx}")), Value::new(Number(idx)))).collect();
+    let futures = client.scatter(&values, &[], false).unwrap();
+    let keys: Vec<Key> = futures.iter().map(oxidask_core::Future::key).collect();
+    assert!(client.wait(&keys, false, Some(Duration::from_secs(10)), &never).unwrap());
+    cluster.scale(1).unwrap();
+    eventually("one worker is left", || cluster.info().workers.len() == 1 && cluster.worker_pids().len() == 1);
+    let gathered = client.gather(&keys, &never).unwrap();
+    assert_eq!(gathered.iter().map(number).sum::<i64>(), 45);
+}
+
+#[test]
+fn a_worker_program_that_does_not_start_is_named() {
+    let command = ProcessCommand { program: "/bin/false".into(), args: Vec::new(), env: Vec::new() };
+    let error = LocalCluster::start(LocalClusterOptions::new(1, command)).unwrap_err();
+    assert!(error.message().contains("status 1"), "{error}");
+    let command = ProcessCommand { program: "/no/such/program".into(), args: Vec::new(), env: Vec::new() };
+    let error = LocalCluster::start(LocalClusterOptions::new(1, command)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("/no/such/program"), "{error}");
+}
