@@ -51,6 +51,7 @@ pub const SETTINGS: &[SettingRow] = &[
         "Crashes of its own process that a task may cause before it is given up.",
     ),
     row("distributed.comm.timeouts.connect", "30s", "Longest wait for a connection."),
+    row("array.chunk-size", "128MiB", "Largest block that an automatic chunk size of an array makes."),
 ];
 
 static SET: LazyLock<RwLock<HashMap<String, String>>> = LazyLock::new(RwLock::default);

@@ -1,0 +1,346 @@
+//! One chunk of an array in memory.
+//!
+//! A [`Block`] is a view (shape and strides) of a shared buffer. Slices and
+//! transposes of blocks are new views, never copies; NumPy's memory is used in
+//! place through an owner that keeps it alive. Nothing ever writes to a block
+//! that exists.
+
+use crate::dtype::{DType, Element};
+use bytes::Bytes;
+use oxidask_core::{Data, Decode, Error, ErrorKind, Frames, Result};
+use oxidask_macros::data;
+use smallvec::SmallVec;
+
+/// Lengths per axis.
+pub type Dims = SmallVec<[usize; 4]>;
+/// Steps per axis, in elements.
+pub type Strides = SmallVec<[isize; 4]>;
+
+/// A chunk of an array: an immutable, shared, possibly strided view of memory.
+#[data("array.block")]
+#[derive(Clone, Debug)]
+pub struct Block {
+    dtype: DType,
+    buffer: Bytes,
+    /// Position of the first element, in elements.
+    offset: usize,
+    shape: Dims,
+    strides: Strides,
+}
+
+/// A vector as the owner of a buffer.
+struct Owner<T>(Vec<T>);
+
+impl<T: Element> AsRef<[u8]> for Owner<T> {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: elements are plain numbers without padding, so that their
+        // memory is initialised bytes; the length is that of the vector.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), std::mem::size_of_val(self.0.as_slice())) }
+    }
+}
+
+/// Strides of contiguous memory in C order.
+#[must_use]
+pub fn contiguous_strides(shape: &[usize]) -> Strides {
+    let mut strides = Strides::from_elem(1, shape.len());
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1) as isize;
+    }
+    strides
+}
+
+impl Block {
+    /// A block that takes over a vector in C order.
+    ///
+    /// # Panics
+    /// If the vector's length is not that of the shape.
+    #[must_use]
+    pub fn from_vec<T: Element>(values: Vec<T>, shape: &[usize]) -> Self {
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "the values fill the shape");
+        Block {
+            dtype: T::DTYPE,
+            buffer: if values.is_empty() { Bytes::new() } else { Bytes::from_owner(Owner(values)) },
+            offset: 0,
+            shape: shape.into(),
+            strides: contiguous_strides(shape),
+        }
+    }
+
+    /// A block over memory that somebody else owns, such as NumPy's: `buffer`
+    /// spans all elements, `offset` and `strides` are in elements.
+    ///
+    /// # Errors
+    /// If the memory is not aligned for the dtype or a view would leave it.
+    pub fn from_buffer(dtype: DType, buffer: Bytes, offset: usize, shape: &[usize], strides: &[isize]) -> Result<Self> {
+        let block = Block { dtype, buffer, offset, shape: shape.into(), strides: strides.into() };
+        block.check()?;
+        Ok(block)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let (mut low, mut high) = (self.offset as i128, self.offset as i128);
+        for (&length, &stride) in self.shape.iter().zip(&self.strides) {
+            let reach = stride as i128 * (length as i128 - 1);
+            low += reach.min(0);
+            high += reach.max(0);
+        }
+        let aligned = (self.buffer.as_ptr() as usize).is_multiple_of(self.dtype.itemsize());
+        let n_elements = (self.buffer.len() / self.dtype.itemsize()) as i128;
+        if !aligned || low < 0 || high >= n_elements || self.shape.len() != self.strides.len() {
+            return Err(Error::new(
+                ErrorKind::Version,
+                format!("a block of shape {:?} does not fit its buffer", self.shape.as_slice()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The dtype.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The shape.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The strides, in elements.
+    #[must_use]
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// The shared memory and the position of the first element in it, in
+    /// elements.
+    #[must_use]
+    pub fn buffer(&self) -> (&Bytes, usize) {
+        (&self.buffer, self.offset)
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// Whether the elements lie one after another in C order.
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        for (&length, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if length == 0 {
+                return true;
+            }
+            if length != 1 && stride != expected {
+                return false;
+            }
+            expected *= length as isize;
+        }
+        true
+    }
+
+    /// The address of the first element. Valid for reads of every element that
+    /// shape and strides name, for as long as the block lives.
+    #[must_use]
+    pub fn as_ptr(&self) -> *const u8 {
+        self.buffer.as_ptr().wrapping_add(self.offset * self.dtype.itemsize())
+    }
+
+    /// The elements as a slice, if they are of this type and contiguous.
+    #[must_use]
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        if T::DTYPE != self.dtype || !self.is_contiguous() {
+            return None;
+        }
+        if self.is_empty() {
+            return Some(&[]);
+        }
+        // SAFETY: `check` or the constructor made sure that all elements lie in
+        // the buffer and are aligned; any bit pattern is a valid element.
+        Some(unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.len()) })
+    }
+
+    /// The elements in C order.
+    ///
+    /// # Errors
+    /// If the block is of another dtype.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        if T::DTYPE != self.dtype {
+            return Err(Error::type_(format!("a block of {} was asked for its {}s", self.dtype, T::DTYPE)));
+        }
+        if let Some(slice) = self.as_slice() {
+            return Ok(slice.to_vec());
+        }
+        Ok(self.to_contiguous().as_slice().map(<[T]>::to_vec).unwrap_or_default())
+    }
+
+    /// The single element of a block of one element.
+    ///
+    /// # Errors
+    /// If it has another dtype or another number of elements.
+    pub fn item<T: Element>(&self) -> Result<T> {
+        match self.to_vec()?.as_slice() {
+            [item] => Ok(*item),
+            items => Err(Error::value(format!("a block of {} elements is not a single number", items.len()))),
+        }
+    }
+
+    /// The same elements, contiguous; shares the memory if they are already.
+    #[must_use]
+    pub fn to_contiguous(&self) -> Block {
+        if self.is_contiguous() {
+            return self.clone();
+        }
+        crate::dispatch!(self.dtype, T => {
+            let mut values: Vec<T> = Vec::with_capacity(self.len());
+            // SAFETY: the vector has room for every element; `copy_into` writes
+            // each of them once before the length says so.
+            unsafe {
+                crate::evaluate::copy_into(self, values.as_mut_ptr().cast(), &contiguous_strides(&self.shape));
+                values.set_len(self.len());
+            }
+            Block::from_vec(values, &self.shape)
+        })
+    }
+
+    /// The same elements in memory of their own.
+    #[must_use]
+    pub fn to_owned_copy(&self) -> Block {
+        if !self.is_contiguous() {
+            return self.to_contiguous();
+        }
+        crate::dispatch!(self.dtype, T => {
+            Block::from_vec(self.as_slice::<T>().unwrap_or_default().to_vec(), &self.shape)
+        })
+    }
+
+    /// A view with other shape and strides, starting `offset` elements further.
+    ///
+    /// # Panics
+    /// If the view would leave the buffer, which is a mistake of the caller.
+    #[must_use]
+    pub fn view(&self, offset: isize, shape: Dims, strides: Strides) -> Block {
+        let offset = self.offset.checked_add_signed(offset).expect("a view starts inside its buffer");
+        let block = Block { dtype: self.dtype, buffer: self.buffer.clone(), offset, shape, strides };
+        block.check().expect("a view stays inside its buffer");
+        block
+    }
+
+    /// The elements `start, start + step, …` of each axis, as a view.
+    #[must_use]
+    pub fn sliced(&self, ranges: &[crate::index::Range]) -> Block {
+        let mut offset = 0;
+        let (mut shape, mut strides) = (Dims::new(), Strides::new());
+        for (axis, range) in ranges.iter().enumerate() {
+            offset += range.start as isize * self.strides[axis];
+            shape.push(range.len);
+            strides.push(range.step * self.strides[axis]);
+        }
+        if shape.contains(&0) {
+            offset = 0;
+        }
+        self.view(offset, shape, strides)
+    }
+
+    /// The same elements in another shape; copies only if they must move.
+    #[must_use]
+    pub fn reshaped(&self, shape: &[usize]) -> Block {
+        debug_assert_eq!(shape.iter().product::<usize>(), self.len());
+        self.to_contiguous().view(0, shape.into(), contiguous_strides(shape))
+    }
+}
+
+impl Data for Block {
+    fn nbytes(&self) -> u64 {
+        (self.len() * self.dtype.itemsize()) as u64
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        let block = self.to_contiguous();
+        let header = postcard::to_allocvec(&(block.dtype, block.shape.as_slice()))?;
+        let size = block.dtype.itemsize();
+        let buffer = if block.is_empty() {
+            Bytes::new()
+        } else {
+            block.buffer.slice(block.offset * size..(block.offset + block.len()) * size)
+        };
+        Ok(Frames { header: header.into(), buffers: vec![buffer] })
+    }
+
+    fn describe(&self) -> String {
+        format!("an array of {} and shape {:?}", self.dtype, self.shape.as_slice())
+    }
+}
+
+impl Decode for Block {
+    fn decode(frames: Frames) -> Result<Self> {
+        let (dtype, shape): (DType, Vec<usize>) = postcard::from_bytes(&frames.header)?;
+        let Ok([buffer]) = <[Bytes; 1]>::try_from(frames.buffers) else {
+            return Err(Error::new(ErrorKind::Version, "a block arrived without its buffer"));
+        };
+        let aligned = (buffer.as_ptr() as usize).is_multiple_of(dtype.itemsize());
+        let buffer = if aligned { buffer } else { aligned_copy(&buffer) };
+        Block::from_buffer(dtype, buffer, 0, &shape, &contiguous_strides(&shape))
+    }
+}
+
+/// The same bytes at an address that suits every element type.
+fn aligned_copy(bytes: &[u8]) -> Bytes {
+    let words: Vec<u64> = bytes
+        .chunks(8)
+        .map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        })
+        .collect();
+    Bytes::from_owner(Owner(words)).slice(..bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Range;
+
+    #[test]
+    fn views_share_and_encode_compactly() {
+        let block = Block::from_vec((0..12_i32).collect(), &[3, 4]);
+        let view = block.sliced(&[Range { start: 2, step: -1, len: 2 }, Range { start: 1, step: 2, len: 2 }]);
+        assert_eq!(view.to_vec::<i32>().unwrap(), [9, 11, 5, 7]);
+        let back = Block::decode(view.encode().unwrap()).unwrap();
+        assert_eq!(back.shape(), [2, 2]);
+        assert_eq!(back.to_vec::<i32>().unwrap(), [9, 11, 5, 7]);
+        let frames = block.encode().unwrap();
+        assert_eq!(frames.buffers[0].as_ptr(), block.as_ptr(), "a contiguous block travels without a copy");
+    }
+
+    #[test]
+    fn misaligned_memory_is_copied_and_short_memory_refused() {
+        let bytes = Bytes::from(vec![0_u8; 33]);
+        let shifted = bytes.slice(1..33);
+        let header: Bytes = postcard::to_allocvec(&(DType::F64, [4_usize].as_slice())).unwrap().into();
+        let frames = Frames { header: header.clone(), buffers: vec![shifted] };
+        assert_eq!(Block::decode(frames).unwrap().to_vec::<f64>().unwrap(), [0.0; 4]);
+        let short = Frames { header, buffers: vec![bytes.slice(..24)] };
+        assert!(Block::decode(short).is_err());
+    }
+
+    #[test]
+    fn empty_blocks_have_no_elements() {
+        let block = Block::from_vec(Vec::<f32>::new(), &[0, 3]);
+        assert_eq!(Block::decode(block.encode().unwrap()).unwrap().shape(), [0, 3]);
+        assert_eq!(block.to_vec::<f32>().unwrap(), []);
+    }
+}

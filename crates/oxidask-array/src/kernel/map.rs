@@ -1,0 +1,294 @@
+//! Elementwise loops: one function for each group of instructions.
+
+use super::number::{Bits, Float, Number};
+use super::{each, math, multiversion};
+use crate::dispatch;
+use crate::dtype::{Bool, DType, DTypeKind};
+use crate::program::Func;
+use oxidask_core::{Error, Result};
+
+/// [`dispatch!`] over the dtypes that have bits.
+macro_rules! dispatch_bits {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype.kind() {
+            DTypeKind::Float => unreachable!("floats have no bit operations"),
+            _ => dispatch!(@rows $dtype, $T => $body;
+                Bool: Bool, I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64,
+                F32: u32, F64: u64),
+        }
+    };
+}
+
+/// [`dispatch!`] over the floats.
+macro_rules! dispatch_float {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            dtype => unreachable!("{dtype} is not a float"),
+        }
+    };
+}
+
+multiversion! {
+    fn binary<T: Number>(func: Func, a: &[T], b: &[T], out: &mut [T]) {
+        match func {
+            Func::Add => each!(out, |x in a, y in b| x.add(y)),
+            Func::Subtract => each!(out, |x in a, y in b| x.subtract(y)),
+            Func::Multiply => each!(out, |x in a, y in b| x.multiply(y)),
+            Func::FloorDivide => each!(out, |x in a, y in b| x.floor_divide(y)),
+            Func::Remainder => each!(out, |x in a, y in b| x.remainder(y)),
+            Func::Fmod => each!(out, |x in a, y in b| x.fmod(y)),
+            Func::Power => each!(out, |x in a, y in b| x.power(y)),
+            Func::Maximum => each!(out, |x in a, y in b| x.maximum(y)),
+            Func::Minimum => each!(out, |x in a, y in b| x.minimum(y)),
+            Func::Fmax => each!(out, |x in a, y in b| x.fmax(y)),
+            Func::Fmin => each!(out, |x in a, y in b| x.fmin(y)),
+            _ => unreachable!("{func:?} is not a function of two numbers"),
+        }
+    }
+}
+
+multiversion! {
+    fn binary_float<T: Float>(func: Func, a: &[T], b: &[T], out: &mut [T]) {
+        match func {
+            Func::Divide => each!(out, |x in a, y in b| x.divide(y)),
+            Func::Copysign => each!(out, |x in a, y in b| x.with_sign_of(y)),
+            Func::Arctan2 => each!(out, |x in a, y in b| T::narrow(x.widen().atan2(y.widen()))),
+            Func::Hypot => each!(out, |x in a, y in b| T::narrow(x.widen().hypot(y.widen()))),
+            Func::Logaddexp => each!(out, |x in a, y in b| T::narrow(log_add_exp(x.widen(), y.widen()))),
+            _ => unreachable!("{func:?} is not a function of two floats"),
+        }
+    }
+}
+
+fn log_add_exp(x: f64, y: f64) -> f64 {
+    if x == y {
+        return x + std::f64::consts::LN_2;
+    }
+    let difference = (x - y).abs();
+    if difference.is_nan() { difference } else { x.max(y) + (-difference).exp().ln_1p() }
+}
+
+multiversion! {
+    fn binary_bits<T: Bits>(func: Func, a: &[T], b: &[T], out: &mut [T]) {
+        match func {
+            Func::BitAnd => each!(out, |x in a, y in b| x.and(y)),
+            Func::BitOr => each!(out, |x in a, y in b| x.or(y)),
+            Func::BitXor => each!(out, |x in a, y in b| x.xor(y)),
+            Func::LeftShift => each!(out, |x in a, y in b| x.left_shift(y)),
+            Func::RightShift => each!(out, |x in a, y in b| x.right_shift(y)),
+            _ => unreachable!("{func:?} is not a function of bits"),
+        }
+    }
+}
+
+multiversion! {
+    fn compare<T: Number>(func: Func, a: &[T], b: &[T], out: &mut [Bool]) {
+        match func {
+            Func::Equal => each!(out, |x in a, y in b| Bool::from(x == y)),
+            Func::NotEqual => each!(out, |x in a, y in b| Bool::from(x != y)),
+            Func::Less => each!(out, |x in a, y in b| Bool::from(x < y)),
+            Func::LessEqual => each!(out, |x in a, y in b| Bool::from(x <= y)),
+            _ => unreachable!("{func:?} is not a comparison"),
+        }
+    }
+}
+
+multiversion! {
+    fn unary<T: Number>(func: Func, a: &[T], out: &mut [T]) {
+        match func {
+            Func::Negative => each!(out, |x in a| x.negative()),
+            Func::Absolute => each!(out, |x in a| x.absolute()),
+            Func::Sign => each!(out, |x in a| x.sign()),
+            _ => unreachable!("{func:?} is not a function of one number"),
+        }
+    }
+}
+
+multiversion! {
+    fn unary_bits<T: Bits>(func: Func, a: &[T], out: &mut [T]) {
+        match func {
+            Func::Invert => each!(out, |x in a| x.invert()),
+            _ => unreachable!("{func:?} is not a function of bits"),
+        }
+    }
+}
+
+multiversion! {
+    fn unary_float<T: Float>(func: Func, a: &[T], out: &mut [T]) {
+        match func {
+            Func::Sqrt => each!(out, |x in a| x.square_root()),
+            Func::Floor => each!(out, |x in a| x.round_down()),
+            Func::Ceil => each!(out, |x in a| x.round_up()),
+            Func::Trunc => each!(out, |x in a| x.cut()),
+            Func::Rint => each!(out, |x in a| x.round_even()),
+            Func::Exp => each!(out, |x in a| T::narrow(math::exp(x.widen()))),
+            Func::Exp2 => each!(out, |x in a| T::narrow(math::exp2(x.widen()))),
+            Func::Log => each!(out, |x in a| T::narrow(math::log(x.widen()))),
+            Func::Log2 => each!(out, |x in a| T::narrow(math::log2(x.widen()))),
+            Func::Sin => {
+                each!(out, |x in a| T::narrow(math::sin(x.widen())));
+                if !all_reducible(a) {
+                    each!(out, |x in a| T::narrow(if reducible(x.widen()) { math::sin(x.widen()) } else { x.widen().sin() }));
+                }
+            }
+            Func::Cos => {
+                each!(out, |x in a| T::narrow(math::cos(x.widen())));
+                if !all_reducible(a) {
+                    each!(out, |x in a| T::narrow(if reducible(x.widen()) { math::cos(x.widen()) } else { x.widen().cos() }));
+                }
+            }
+            func => {
+                let function = library_function(func);
+                each!(out, |x in a| T::narrow(function(x.widen())));
+            }
+        }
+    }
+}
+
+/// Whether our own reduction by π/2 is accurate for this angle.
+#[inline(always)]
+fn reducible(x: f64) -> bool {
+    x.abs() <= math::TRIG_LIMIT
+}
+
+#[inline(always)]
+fn all_reducible<T: Float>(a: &[T]) -> bool {
+    a.iter().fold(true, |all, x| all & reducible(x.widen()))
+}
+
+/// Functions that are taken from the system's library, element by element.
+fn library_function(func: Func) -> fn(f64) -> f64 {
+    match func {
+        Func::Expm1 => f64::exp_m1,
+        Func::Log10 => f64::log10,
+        Func::Log1p => f64::ln_1p,
+        Func::Cbrt => f64::cbrt,
+        Func::Tan => f64::tan,
+        Func::Arcsin => f64::asin,
+        Func::Arccos => f64::acos,
+        Func::Arctan => f64::atan,
+        Func::Sinh => f64::sinh,
+        Func::Cosh => f64::cosh,
+        Func::Tanh => f64::tanh,
+        Func::Arcsinh => f64::asinh,
+        Func::Arccosh => f64::acosh,
+        Func::Arctanh => f64::atanh,
+        _ => unreachable!("{func:?} is not a function of one float"),
+    }
+}
+
+multiversion! {
+    fn predicate<T: Float>(func: Func, a: &[T], out: &mut [Bool]) {
+        match func {
+            Func::Isnan => each!(out, |x in a| Bool::from(x.is_nan())),
+            Func::Isinf => each!(out, |x in a| Bool::from(x.is_an_infinity())),
+            Func::Isfinite => each!(out, |x in a| Bool::from(x.is_a_number())),
+            Func::Signbit => each!(out, |x in a| Bool::from(x.has_sign())),
+            _ => unreachable!("{func:?} is not a question about a float"),
+        }
+    }
+}
+
+multiversion! {
+    fn select<T: Copy>(condition: &[Bool], a: &[T], b: &[T], out: &mut [T]) {
+        for (((out, &condition), &x), &y) in out.iter_mut().zip(condition).zip(a).zip(b) {
+            *out = if condition.get() { x } else { y };
+        }
+    }
+}
+
+/// Runs one instruction on `n` elements. `dtype` is that of its arguments (of
+/// the second one for a selection), `out_dtype` that of its result.
+///
+/// # Errors
+/// If an integer is raised to a negative power.
+///
+/// # Safety
+/// `args` are valid for reads and `out` for writes of `n` elements of their
+/// dtypes, all aligned, and `out` overlaps no argument.
+pub unsafe fn run(
+    func: Func,
+    dtype: DType,
+    out_dtype: DType,
+    args: [*const u8; 3],
+    out: *mut u8,
+    n: usize,
+) -> Result<()> {
+    /// The elements behind a pointer.
+    ///
+    /// # Safety
+    /// As for [`run`].
+    unsafe fn view<'a, T>(pointer: *const u8, n: usize) -> &'a [T] {
+        // SAFETY: the caller vouches for `n` aligned elements.
+        unsafe { std::slice::from_raw_parts(pointer.cast(), n) }
+    }
+    /// The elements to be written.
+    ///
+    /// # Safety
+    /// As for [`run`].
+    unsafe fn view_mut<'a, T>(pointer: *mut u8, n: usize) -> &'a mut [T] {
+        // SAFETY: the caller vouches for `n` aligned elements that nobody else
+        // reads or writes.
+        unsafe { std::slice::from_raw_parts_mut(pointer.cast(), n) }
+    }
+    // SAFETY: in every arm the element types are those that the dtypes name.
+    unsafe {
+        match func.group() {
+            Group::Cast => super::cast::cast(dtype, out_dtype, args[0], out, n),
+            Group::Binary => dispatch!(dtype, T => {
+                let exponents: &[T] = view(args[1], n);
+                if func == Func::Power && !dtype.is_float() && exponents.iter().any(|x| x.is_below_zero()) {
+                    return Err(Error::value("integers cannot be raised to negative integer powers")
+                        .with_hint("convert the base to floats with astype first"));
+                }
+                binary::<T>(func, view(args[0], n), exponents, view_mut(out, n));
+            }),
+            Group::Compare => {
+                dispatch!(dtype, T => compare::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)))
+            }
+            Group::Unary => dispatch!(dtype, T => unary::<T>(func, view(args[0], n), view_mut(out, n))),
+            Group::BinaryBits => {
+                dispatch_bits!(dtype, T => binary_bits::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
+            }
+            Group::UnaryBits => dispatch_bits!(dtype, T => unary_bits::<T>(func, view(args[0], n), view_mut(out, n))),
+            Group::BinaryFloat => {
+                dispatch_float!(dtype, T => binary_float::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
+            }
+            Group::UnaryFloat => {
+                dispatch_float!(dtype, T => unary_float::<T>(func, view(args[0], n), view_mut(out, n)))
+            }
+            Group::Predicate => dispatch_float!(dtype, T => predicate::<T>(func, view(args[0], n), view_mut(out, n))),
+            Group::Select => match dtype.itemsize() {
+                1 => select::<u8>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+                2 => select::<u16>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+                4 => select::<u32>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+                _ => select::<u64>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Which loop runs an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Group {
+    Binary,
+    BinaryFloat,
+    BinaryBits,
+    Compare,
+    Unary,
+    UnaryFloat,
+    UnaryBits,
+    Predicate,
+    Select,
+    Cast,
+}
