@@ -125,6 +125,8 @@ pub(crate) struct Aside {
     pub replies: Vec<(ReadDone, Result<Value>)>,
     /// Anything else that must not happen under the lock.
     pub calls: Vec<Box<dyn FnOnce() + Send>>,
+    /// Attempts that a child may be running in vain.
+    pub abandoned: Vec<(TaskId, Attempt)>,
     pub garbage: Garbage,
     /// Ops may hold anything, even futures of this executor.
     pub works: Vec<Arc<Work>>,
@@ -136,6 +138,7 @@ impl Aside {
             && self.fetches.is_empty()
             && self.replies.is_empty()
             && self.calls.is_empty()
+            && self.abandoned.is_empty()
             && self.works.is_empty()
             && self.garbage.values.is_empty()
             && self.garbage.files.is_empty()
@@ -202,7 +205,10 @@ impl Node {
             Order::Copy { task, .. } => {
                 self.fetch_keys.extend(copy_key.map(|key| (Piece::whole(*task), key)));
             }
-            Order::Abandon { task, attempt } => self.end_of(*task, *attempt),
+            Order::Abandon { task, attempt } => {
+                self.end_of(*task, *attempt);
+                self.aside.abandoned.push((*task, *attempt));
+            }
             Order::Retract { .. } | Order::Free(_) => {}
         }
         self.tell(now, WorkerEvent::Order(order));

@@ -1,7 +1,29 @@
 //! Child processes that run user code.
+//!
+//! Each thread of a pool has a child of its own, started when its first task with
+//! user code comes. Thread and child talk over a pair of sockets, the child's end
+//! of which is its standard input; large buffers go through sealed shared memory.
+//! A child that dies costs only the task that it ran: which one that was, it
+//! wrote into memory that outlives it.
+//!
+//! Read in this order: [`message`], [`serve`], [`process`], [`segment`].
 
-use oxidask_core::Result;
+mod message;
+mod process;
+mod progress;
+pub(crate) mod segment;
+mod serve;
+
+pub use serve::serve_child;
+
+use crate::node::{Completion, Runnable};
+use crate::pool::batch::not_run;
+use oxidask_core::Error;
+use oxidask_sched::{Attempt, Failure, Nanos, TaskId};
+use parking_lot::Mutex;
+use process::{Child, Died, Process};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 /// How to start a child. The program must soon call [`serve_child`].
 #[derive(Clone, Debug)]
@@ -14,29 +36,100 @@ pub struct ChildCommand {
     pub env: Vec<(OsString, OsString)>,
 }
 
-/// The main loop of a child: runs tasks that the parent sends over the socket
-/// that is its standard input, until the parent closes it or dies. Standard
-/// input reads as empty afterwards.
-///
-/// # Errors
-/// If standard input is not such a socket, or the parent speaks another version.
-pub fn serve_child() -> Result<()> {
-    todo!()
+/// All children of a pool, to end them from another thread.
+#[derive(Default)]
+pub(crate) struct Children {
+    running: Mutex<Vec<Arc<Process>>>,
 }
 
-#[derive(Default)]
-pub(crate) struct ChildSlot {}
-
-impl ChildSlot {
-    pub(crate) fn run(
-        &mut self,
-        _command: &ChildCommand,
-        batch: Vec<crate::node::Runnable>,
-        now: &dyn Fn() -> u64,
-        complete: &mut dyn FnMut(crate::node::Completion),
-    ) {
-        for runnable in batch {
-            complete(crate::pool::batch::run(runnable, now(), now));
+impl Children {
+    /// Ends the children that run this attempt: nobody wants its result, and the
+    /// thread shall be free for others.
+    pub fn abandon(&self, task: TaskId, attempt: Attempt) {
+        for process in &*self.running.lock() {
+            process.kill_if_running(task, attempt);
         }
     }
+
+    /// Ends all children.
+    pub fn kill(&self) {
+        for process in &*self.running.lock() {
+            process.kill();
+        }
+    }
+}
+
+/// The child of one thread, if it has been started.
+#[derive(Default)]
+pub(crate) struct ChildSlot {
+    child: Option<Child>,
+}
+
+impl ChildSlot {
+    /// Has the child run these tasks; all of them are complete at the end.
+    /// `complete` gets them as they end. A child that dies is replaced, and what
+    /// it had not begun goes to the next one.
+    pub fn run(
+        &mut self,
+        command: &ChildCommand,
+        children: &Children,
+        batch: Vec<Runnable>,
+        now: &dyn Fn() -> Nanos,
+        complete: &mut dyn FnMut(Vec<Completion>),
+    ) {
+        /// Deaths between two tasks, as by a user's `kill`, that are borne.
+        const MAX_VAIN: usize = 3;
+        let mut n_vain = 0;
+        let mut pending: Vec<Option<Runnable>> = batch.into_iter().map(Some).collect();
+        while pending.iter().any(Option::is_some) {
+            let child = match &mut self.child {
+                Some(child) => child,
+                None => match Child::start(command) {
+                    Ok(child) => {
+                        children.running.lock().push(child.process.clone());
+                        self.child.insert(child)
+                    }
+                    Err(error) => {
+                        complete(fail_all(&mut pending, now(), Failure::Fatal, &error));
+                        return;
+                    }
+                },
+            };
+            let Err(died) = child.run(&mut pending, now, complete) else { continue };
+            self.end(children);
+            match blame(&died, &mut pending, now()) {
+                Some(completion) => complete(vec![completion]),
+                None if died.abandoned.is_some() => {}
+                None if n_vain < MAX_VAIN => n_vain += 1,
+                None => complete(fail_all(&mut pending, now(), Failure::Crash, &(died.error)("for user code"))),
+            }
+            pending.retain(Option::is_some);
+        }
+    }
+
+    /// Ends the child, if there is one.
+    pub fn end(&mut self, children: &Children) {
+        if let Some(child) = self.child.take() {
+            children.running.lock().retain(|other| !Arc::ptr_eq(other, &child.process));
+        }
+    }
+}
+
+/// Takes the task out that a dead child ran, and says why it did not end. None
+/// if that was no task's fault: the child died between two tasks, or was killed.
+fn blame(died: &Died, pending: &mut [Option<Runnable>], now: Nanos) -> Option<Completion> {
+    let slot = pending.get_mut(died.running?)?;
+    let runnable = slot.as_ref()?;
+    // A child that is killed because of one task may have begun the next.
+    if died.abandoned.is_some_and(|abandoned| abandoned != (runnable.task, runnable.attempt)) {
+        return None;
+    }
+    let runnable = slot.take()?;
+    let error = (died.error)(&format!("that ran '{}'", runnable.job.display_name()));
+    Some(not_run(runnable, now, Failure::Crash, error))
+}
+
+fn fail_all(pending: &mut Vec<Option<Runnable>>, now: Nanos, failure: Failure, error: &Error) -> Vec<Completion> {
+    let failed = pending.drain(..).flatten();
+    failed.map(|runnable| not_run(runnable, now, failure, error.clone())).collect()
 }

@@ -86,7 +86,7 @@ pub(crate) fn run(runnable: Runnable, start_ns: Nanos, now: impl FnOnce() -> Nan
 }
 
 /// The end of a task that was not run.
-pub(super) fn not_run(runnable: Runnable, now: Nanos, failure: Failure, error: Error) -> Completion {
+pub(crate) fn not_run(runnable: Runnable, now: Nanos, failure: Failure, error: Error) -> Completion {
     let Runnable { task, attempt, job, .. } = runnable;
     let result = Some(Err((failure, error.in_task(job.display_name()))));
     Completion { task, attempt, job, result, bytes: 0, start_ns: now, duration_ns: 0 }

@@ -9,7 +9,7 @@ pub(crate) mod batch;
 mod io;
 mod thread;
 
-use crate::child::ChildCommand;
+use crate::child::{ChildCommand, Children};
 use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Runnable, Uplink};
 use crate::observe::Observers;
 use crate::store::spill::SpillFolder;
@@ -68,6 +68,7 @@ pub(crate) struct Inner<U> {
     peers: Option<Arc<dyn Peers>>,
     n_threads: usize,
     child: Option<ChildCommand>,
+    children: Children,
     observers: Arc<Observers>,
 }
 
@@ -137,6 +138,7 @@ impl<U: Uplink> Pool<U> {
             peers,
             n_threads: options.n_threads,
             child: options.child,
+            children: Children::default(),
             observers: options.observers,
         });
         let pool = Pool { owner: Arc::new(Owner(inner)) };
@@ -250,7 +252,10 @@ impl<U: Uplink> Inner<U> {
     }
 
     fn do_aside(self: &Arc<Self>, aside: Aside) {
-        let Aside { io, fetches, replies, calls, garbage, works } = aside;
+        let Aside { io, fetches, replies, calls, abandoned, garbage, works } = aside;
+        for (task, attempt) in abandoned {
+            self.children.abandon(task, attempt);
+        }
         for request in io {
             self.request(request);
         }
@@ -278,6 +283,7 @@ impl<U: Uplink> Inner<U> {
         }
         state.node.clear();
         self.work.notify_all();
+        self.children.kill();
         let inside = usize::from(thread::is_inside(self.id));
         let deadline = Instant::now() + GRACE;
         while state.live > inside && !self.ended.wait_until(&mut state, deadline).timed_out() {}

@@ -369,11 +369,27 @@ impl<U: Uplink> Thread<U> {
             batch.push(runnable);
         }
         let inner = &self.inner;
-        self.child.borrow_mut().run(command, batch, &|| inner.now(), &mut |completion| self.complete(completion));
+        let mut complete = |completions: Vec<Completion>| {
+            completions.into_iter().for_each(|completion| self.complete(completion));
+            // The rest of the batch may take long, and others wait for this.
+            self.hand_in_now();
+        };
+        self.child.borrow_mut().run(command, &inner.children, batch, &|| inner.now(), &mut complete);
+    }
+
+    /// Hands in what is done, in the middle of a batch.
+    fn hand_in_now(&self) {
+        let finished = self.announce();
+        let mut guard = self.inner.state.lock();
+        let now = self.inner.now();
+        let finished = self.hand_in(&mut guard, now, finished);
+        self.inner.settle(guard);
+        drop(finished);
     }
 
     /// Leaves the pool.
     fn end(&self) {
+        self.child.borrow_mut().end(&self.inner.children);
         self.inner.stealers.write().retain(|(number, _)| *number != self.number);
         let finished = self.announce();
         let mut guard = self.inner.state.lock();

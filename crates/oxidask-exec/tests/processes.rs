@@ -1,0 +1,135 @@
+//! User code in child processes: crashes, shared memory, nothing left behind.
+
+mod common;
+
+use common::*;
+use oxidask_core::{ErrorKind, Executor, FnOp, Graph, Input, Key, Value};
+use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions, serve_child};
+use std::sync::Arc;
+
+/// The children of these tests run this.
+#[test]
+#[ignore = "not a test"]
+fn child_entry() {
+    serve_child().unwrap();
+}
+
+fn processes() -> Local {
+    local(LocalKind::Processes)
+}
+
+/// Processes whose parent is this one.
+fn n_children() -> usize {
+    let me = std::process::id().to_string();
+    let is_child = |entry: std::fs::DirEntry| -> Option<bool> {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        Some(fields.split_whitespace().nth(1)? == me)
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter(|_| true).filter_map(is_child).filter(|&is| is).count()
+}
+
+#[test]
+fn user_code_runs_elsewhere_and_native_code_here() {
+    let executor = processes();
+    for user_code in [true, false] {
+        let mut graph = Graph::new();
+        let make = graph.stage(Arc::new(Make { len: 1 << 20, user_code, known: false }));
+        let total = graph.stage(Arc::new(Total { user_code: !user_code }));
+        for block in 0..20 {
+            let made = graph.task(Key::named(&format!("make {user_code} {block}")), make, block, &[]);
+            let inputs = [Input::whole(made), Input::whole(made)];
+            let summed = graph.task(Key::named(&format!("total {user_code} {block}")), total, block, &inputs);
+            graph.outputs.extend([Input::whole(made), Input::whole(summed)]);
+        }
+        let values = compute(&executor, graph).unwrap();
+        for (block, pair) in values.chunks(2).enumerate() {
+            assert_eq!(pair[0].expect::<Block>().unwrap().0[..], vec![block as u8; 1 << 20][..]);
+            assert_eq!(number(&pair[1]), (block as i64) << 21);
+        }
+    }
+}
+
+#[test]
+fn a_death_costs_one_task_and_is_explained() {
+    let executor = processes();
+    for (deed, words) in [
+        (Deed::Exit(3), "exited with status 3"),
+        (Deed::Kill, "was killed by signal 9 (SIGKILL"),
+        (Deed::Abort, "was killed by signal 6 (SIGABRT)"),
+    ] {
+        let key = format!("{deed:?}");
+        let mut graph = Graph::new();
+        let add = graph.stage(Arc::new(Add { plus: 1, user_code: true }));
+        let good: Vec<Input> = (0..50)
+            .map(|block| Input::whole(graph.task(Key::named(&format!("{key} {block}")), add, block, &[])))
+            .collect();
+        graph.outputs = good;
+        let bad = executor.submit(one(Bad(deed), &key)).unwrap();
+        let values = compute(&executor, graph).unwrap();
+        assert_eq!(values.iter().map(number).collect::<Vec<_>>(), (1..51).collect::<Vec<_>>());
+        let error = bad[0].result(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Lost);
+        assert!(error.message().contains(words), "{error}");
+        assert!(error.message().contains("that ran 'test.bad-"), "{error}");
+    }
+}
+
+#[test]
+fn a_task_that_dies_once_is_run_again() {
+    let executor = processes();
+    let folder = tempfile::tempdir().unwrap();
+    let values = compute(&executor, one(Bad(Deed::KillOnce(folder.path().join("mark"))), "once")).unwrap();
+    assert_eq!(number(&values[0]), 7);
+}
+
+#[test]
+fn an_op_that_cannot_travel_is_refused_by_name() {
+    struct Closure;
+    impl oxidask_core::OpCodec for Closure {
+        fn kind(&self) -> &'static str {
+            "my-closure"
+        }
+        fn encode(&self) -> oxidask_core::Result<oxidask_core::EncodedOp> {
+            FnOp::new("my-closure", |_, _: &[Value]| Ok(Value::new(Number(1)))).encode()
+        }
+    }
+    use oxidask_core::Op;
+    impl Op for Closure {
+        fn run(&self, _: u64, _: &[Value]) -> oxidask_core::Result<Value> {
+            Ok(Value::new(Number(1)))
+        }
+        fn runs_user_code(&self) -> bool {
+            true
+        }
+    }
+    let error = compute(&processes(), one(Closure, "closure")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("my-closure"), "{error}");
+}
+
+#[test]
+fn a_child_that_does_not_serve_is_explained() {
+    let command = |program: &str| ChildCommand { program: program.into(), args: vec![], env: vec![] };
+    for (program, words) in [("/bin/true", "exited with status 0"), ("/no/such/program", "/no/such/program")] {
+        let executor =
+            Local::new(LocalOptions { child: Some(command(program)), ..options(LocalKind::Processes) }).unwrap();
+        let error = compute(&executor, one(Add { plus: 0, user_code: true }, "never")).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_cancelled_task_frees_its_process_and_none_is_left() {
+    let executor = processes();
+    let slow = executor.submit(one(Bad(Deed::Sleep(60_000)), "slow")).unwrap();
+    compute(&executor, one(Add { plus: 0, user_code: true }, "warm")).unwrap();
+    assert!(n_children() > 0);
+    slow[0].cancel();
+    drop(slow);
+    // Both processes are free again long before the task would have ended.
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("after"), Arc::new(Add { plus: 0, user_code: true }), 1000, |_, _| {});
+    assert_eq!(compute(&executor, graph).unwrap().len(), 1000);
+    eventually("the cancelled task is forgotten", || executor.counts() == (0, 0));
+}
