@@ -190,6 +190,14 @@ def _callbacks_active() -> bool:
     return module is not None and bool(module.active_task_callbacks())
 
 
+def _with_bars(executor: Executor, run: Callable[[], Any]) -> Any:
+    """Calls ``run`` while the active progress bars show what ``executor`` does."""
+    module = sys.modules.get("oxidask.diagnostics.progress")
+    for bar in module.active_bars() if module is not None else ():
+        run = functools.partial(bar.run, executor, run)
+    return run()
+
+
 def compute(
     *args: Any,
     traverse: bool = True,
@@ -245,7 +253,8 @@ def compute(
     target = choose_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
     if isinstance(target, Executor):
         if not _callbacks_active():
-            return _oxidask.compute(args, target, traverse, optimize_graph)
+            run = functools.partial(_oxidask.compute, args, target, traverse, optimize_graph)
+            return _with_bars(target, run)
         # Callbacks see keys, tasks and results, which only a run in Python has.
         from oxidask import _pools
 
@@ -254,8 +263,7 @@ def compute(
         kwargs["num_workers"] = num_workers
     from oxidask._graphs import run_with
 
-    run = functools.partial(run_with, get=target, kwargs=kwargs)
-    return _oxidask.compute_with(args, run, traverse)
+    return _oxidask.compute_with(args, functools.partial(run_with, get=target, kwargs=kwargs), traverse)
 
 
 def persist(
@@ -470,7 +478,8 @@ def run_graph(dsk: Mapping[Any, Any], keys: Any, *, scheduler: str, **kwargs: An
     if kwargs.get("callbacks") or _callbacks_active():
         workers = 1 if scheduler == "sync" else num_workers
         return _pools.get(dsk, keys, pool=None, num_workers=workers, callbacks=kwargs.get("callbacks"))
-    return _graphs.get(dsk, keys, local_executor(scheduler, num_workers))
+    executor = local_executor(scheduler, num_workers)
+    return _with_bars(executor, functools.partial(_graphs.get, dsk, keys, executor))
 
 
 def get_scheduler(

@@ -9,13 +9,14 @@ use crate::delayed::Delayed;
 use crate::error::OrRaise;
 use crate::executor::Executor;
 use crate::foreign;
+use crate::kind::{Kind, kind_of};
 use crate::persist::{PersistedExpr, ValuesExpr, blocks_collection, lowering_for, submit};
 use crate::template::{Arg, Builder, Filling, Template};
 use crate::value::{from_value, to_value};
 use oxidask_core::{Blocks, ExprRef, Graph, Result, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::PyTuple;
 use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
@@ -140,29 +141,34 @@ impl PyExpr {
 /// # Errors
 /// If asking it raises.
 pub fn lazy_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
+    lazy_of_kind(object, kind_of(&object.get_type())?)
+}
+
+/// [`lazy_of`] an object whose class is of a known kind.
+///
+/// # Errors
+/// If asking it raises.
+pub fn lazy_of_kind(object: &Bound<'_, PyAny>, kind: Kind) -> PyResult<Option<Lazy>> {
     if let Ok(delayed) = object.cast::<Delayed>() {
         return Ok(Some(delayed.get().lazy()));
     }
     if let Ok(expr) = object.cast_exact::<PyExpr>() {
         return Ok(Some(expr.get().0.clone()));
     }
-    // Classes have the methods of their instances and are not lazy themselves.
-    if object.is_instance_of::<PyType>() {
-        return Ok(None);
+    match kind {
+        Kind::Collection => {
+            let expr = object.call_method0(intern!(object.py(), "__oxidask_expr__"))?;
+            Ok(Some(expr.cast::<PyExpr>()?.get().0.clone()))
+        }
+        Kind::Foreign => foreign_lazy(object),
+        _ => Ok(None),
     }
-    let Some(method) = object.get_type().getattr_opt(intern!(object.py(), "__oxidask_expr__"))? else {
-        return foreign_lazy(object);
-    };
-    Ok(Some(method.call1((object,))?.cast::<PyExpr>()?.get().0.clone()))
 }
 
 /// The lazy thing that a collection of another library is, if it follows Dask's
 /// protocol.
 fn foreign_lazy(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
     let py = object.py();
-    if object.get_type().getattr_opt(intern!(py, "__dask_graph__"))?.is_none() {
-        return Ok(None);
-    }
     let delayed = py.import("oxidask._graphs")?.getattr("delayed_of_collection")?.call1((object,))?;
     if delayed.is_none() {
         return Ok(None);

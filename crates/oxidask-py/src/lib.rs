@@ -18,6 +18,7 @@ mod executor;
 mod foreign;
 mod frame;
 mod inline;
+mod kind;
 mod persist;
 mod pickle;
 mod progress;

@@ -6,7 +6,8 @@
 //! is filled once their values are known. Whatever holds nothing lazy stays the
 //! object that the user passed, and is not copied.
 
-use crate::base::{Lazy, lazy_of};
+use crate::base::{Lazy, lazy_of_kind};
+use crate::kind::{Kind, kind_of};
 use crate::pickle;
 use oxidask_core::{Frames, Result};
 use pyo3::exceptions::PyRecursionError;
@@ -14,7 +15,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PySlice, PyString, PyTuple, PyType,
+    PyBool, PyBytes, PyCFunction, PyDict, PyFloat, PyFrozenSet, PyFunction, PyInt, PyList, PySet, PySlice, PyString,
+    PyTuple, PyType,
 };
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -102,8 +104,10 @@ impl<'a> Builder<'a> {
         if is_atom(object) {
             return Ok(None);
         }
-        if !self.traverse || !is_container(object) {
-            if let Some(lazy) = lazy_of(object)? {
+        let container = is_container(object);
+        let kind = if container { Kind::Plain } else { kind_of(&object.get_type())? };
+        if !container {
+            if let Some(lazy) = lazy_of_kind(object, kind)? {
                 return Ok(Some(self.input(lazy)));
             }
         }
@@ -137,7 +141,15 @@ impl<'a> Builder<'a> {
                 bounds.iter().map(|name| slice.getattr(*name)).collect::<PyResult<_>>()?;
             return self.call_of(slice.get_type(), bounds, depth);
         }
-        self.special(object, depth)
+        // Classes have the attributes of their instances.
+        if object.is_instance_of::<PyType>() {
+            return Ok(None);
+        }
+        match (kind, object.cast::<PyTuple>()) {
+            (Kind::NamedTuple, Ok(tuple)) => self.named_tuple(tuple, depth),
+            (Kind::Dataclass, _) => self.dataclass(object, depth),
+            _ => Ok(None),
+        }
     }
 
     /// The elements, if there is something lazy in any.
@@ -179,17 +191,13 @@ impl<'a> Builder<'a> {
         Ok(Some(Arg::Call(callable, args)))
     }
 
-    /// Named tuples, dataclasses and iterators.
-    fn special(&mut self, object: &Bound<'_, PyAny>, depth: u32) -> PyResult<Option<Arg>> {
+    fn named_tuple(&mut self, tuple: &Bound<'_, PyTuple>, depth: u32) -> PyResult<Option<Arg>> {
+        self.call_of(tuple.get_type(), tuple.iter().collect(), depth)
+    }
+
+    fn dataclass(&mut self, object: &Bound<'_, PyAny>, depth: u32) -> PyResult<Option<Arg>> {
         let py = object.py();
-        let class = object.get_type();
-        if let Ok(tuple) = object.cast::<PyTuple>() {
-            if class.hasattr(intern!(py, "_fields"))? {
-                return self.call_of(class, tuple.iter().collect(), depth);
-            }
-            return Ok(None);
-        }
-        let Some(fields) = class.getattr_opt(intern!(py, "__dataclass_fields__"))? else { return Ok(None) };
+        let fields = object.get_type().getattr(intern!(py, "__dataclass_fields__"))?;
         let names: Vec<String> =
             fields.call_method0("keys")?.try_iter()?.map(|name| name?.extract()).collect::<PyResult<_>>()?;
         let mut set = Vec::new();
@@ -240,6 +248,8 @@ fn is_atom(object: &Bound<'_, PyAny>) -> bool {
         || object.is_exact_instance_of::<PyFloat>()
         || object.is_exact_instance_of::<PyBool>()
         || object.is_exact_instance_of::<PyBytes>()
+        || object.is_exact_instance_of::<PyFunction>()
+        || object.is_exact_instance_of::<PyCFunction>()
 }
 
 fn is_container(object: &Bound<'_, PyAny>) -> bool {
