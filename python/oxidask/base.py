@@ -15,6 +15,7 @@ Which scheduler runs them is said, in this order, by the argument ``scheduler``
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import sys
@@ -107,6 +108,9 @@ def close_executors() -> None:
         _executors.clear()
     for executor in executors:
         executor.close()
+
+
+atexit.register(close_executors)
 
 
 def _client_executor(*, required: bool) -> Executor | None:

@@ -6,25 +6,30 @@
 
 use crate::error::{OrRaise, from_py};
 use oxidask_core::{Graph, Result, Value};
+use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Executor>()?;
-    module.add_function(wrap_pyfunction!(local_executor, module)?)
+    module.add_function(wrap_pyfunction!(local_executor, module)?)?;
+    module.add_function(wrap_pyfunction!(serve_child, module)?)
 }
 
 /// Something that runs graphs.
 #[pyclass(frozen, module = "oxidask._oxidask")]
 pub struct Executor {
     inner: Arc<dyn oxidask_core::Executor>,
+    /// The same, if it is one of this process, which can be closed.
+    local: Option<Local>,
 }
 
 impl Executor {
     /// Wraps an executor of the engine.
     pub fn new(inner: Arc<dyn oxidask_core::Executor>) -> Self {
-        Executor { inner }
+        Executor { inner, local: None }
     }
 
     /// The engine's executor.
@@ -56,7 +61,11 @@ impl Executor {
     }
 
     /// Ends its threads and child processes; later use is an error.
-    fn close(&self) {}
+    fn close(&self, py: Python<'_>) {
+        if let Some(local) = &self.local {
+            py.detach(|| local.close());
+        }
+    }
 
     fn __repr__(&self) -> String {
         format!("<Executor {} with {} slots>", self.inner.name(), self.inner.n_slots())
@@ -72,10 +81,36 @@ pub fn check_signals() -> Result<()> {
     Python::attach(|py| py.check_signals().map_err(|error| from_py(py, error)))
 }
 
-/// Starts an executor of this process.
+/// Starts an executor of this process: `sync`, `threads` or `processes`.
 #[pyfunction]
 #[pyo3(signature = (kind, num_workers = None))]
-fn local_executor(kind: &str, num_workers: Option<usize>) -> Executor {
-    let _ = (kind, num_workers);
-    Executor::new(Arc::new(crate::inline::Inline))
+fn local_executor(py: Python<'_>, kind: &str, num_workers: Option<usize>) -> PyResult<Executor> {
+    let (kind, child) = match kind {
+        "sync" => (LocalKind::Sync, None),
+        "threads" => (LocalKind::Threads, None),
+        "processes" => (LocalKind::Processes, Some(child_command(py)?)),
+        other => return Err(PyValueError::new_err(format!("there is no executor '{other}'"))),
+    };
+    let options = LocalOptions { n_workers: num_workers, child, ..LocalOptions::new(kind) };
+    let local = py.detach(|| Local::new(options)).or_raise()?;
+    Ok(Executor { inner: Arc::new(local.clone()), local: Some(local) })
+}
+
+/// How to start a child process: this interpreter, which imports oxidask and
+/// nothing of the user's script, so that a script needs no guard against being
+/// run twice.
+pub fn child_command(py: Python<'_>) -> PyResult<ChildCommand> {
+    let (program, args, env): (String, Vec<String>, Vec<(String, String)>) =
+        py.import("oxidask._child")?.call_method0("command")?.extract()?;
+    Ok(ChildCommand {
+        program: program.into(),
+        args: args.into_iter().map(Into::into).collect(),
+        env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+    })
+}
+
+/// Serves as a child process until the parent ends it.
+#[pyfunction]
+fn serve_child(py: Python<'_>) -> PyResult<()> {
+    py.detach(oxidask_exec::serve_child).or_raise()
 }

@@ -17,7 +17,6 @@ mod error;
 mod executor;
 mod foreign;
 mod frame;
-mod inline;
 mod kind;
 mod persist;
 mod pickle;

@@ -1,0 +1,39 @@
+"""The program of a child process, in which user code of ``processes`` runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__: list[str] = []
+
+#: Carries the parent's module search path.
+_PATH_VARIABLE = "OXIDASK_INTERNAL_SYS_PATH"
+
+
+def command() -> tuple[str, list[str], list[tuple[str, str]]]:
+    """Program, arguments and variables that start a child like this process."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    # Options such as -O or -X change what code means, so the child has them too.
+    import subprocess
+
+    options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return sys.executable, [*options, "-c", _PROGRAM], [(_PATH_VARIABLE, path)]
+
+
+_PROGRAM = (
+    "import os, sys; "
+    f"sys.path[:] = os.environ.pop({_PATH_VARIABLE!r}).split(os.pathsep); "
+    "from oxidask._child import main; main()"
+)
+
+
+def main() -> None:
+    """Runs tasks until the parent closes the connection."""
+    import signal
+
+    from oxidask import _oxidask
+
+    # Ctrl-C reaches the whole foreground group; the parent ends its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _oxidask.serve_child()
