@@ -1,5 +1,6 @@
 //! What the tasks of a stage run, as a worker knows it.
 
+use hashbrown::HashMap;
 use oxidask_core::registry::decode_op;
 use oxidask_core::{EncodedOp, Op, Result};
 use std::fmt;
@@ -14,8 +15,14 @@ pub struct Work {
     runs_user_code: bool,
     op: OnceLock<Result<Arc<dyn Op>>>,
     encoded: OnceLock<Result<EncodedOp>>,
-    mean_ns: AtomicU32,
+    mean_ns: Arc<AtomicU32>,
 }
+
+/// What is known of how long tasks take, by label: calls of one function with
+/// different arguments are stages of their own, and the first of them tells about
+/// the others.
+#[derive(Default)]
+pub(crate) struct Durations(HashMap<Arc<str>, Arc<AtomicU32>>);
 
 /// Numbers works within this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -28,6 +35,14 @@ impl Work {
         let work = Self::new(label, runs_user_code);
         let _ = work.op.set(Ok(op));
         work
+    }
+
+    /// The same work, whose duration is that of all works of its label.
+    #[must_use]
+    pub(crate) fn with_durations(mut self, durations: &mut Durations) -> Self {
+        let mean_ns = durations.0.entry_ref(&self.label).or_insert_with(|| self.mean_ns.clone());
+        self.mean_ns = mean_ns.clone();
+        self
     }
 
     /// Work that came from another process.
@@ -45,7 +60,7 @@ impl Work {
             runs_user_code,
             op: OnceLock::new(),
             encoded: OnceLock::new(),
-            mean_ns: AtomicU32::new(0),
+            mean_ns: Arc::default(),
         }
     }
 

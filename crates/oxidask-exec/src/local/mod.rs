@@ -20,7 +20,7 @@ use crate::coordinator::Submission;
 use crate::encoded::decoded;
 use crate::observe::Observers;
 use crate::pool::{Pool, PoolOptions};
-use crate::work::Work;
+use crate::work::{Durations, Work};
 use future::{Cell, Handle};
 use link::{Bulk, Claim, Link};
 use oxidask_core::events::Observer;
@@ -222,8 +222,9 @@ impl Shared {
         claim: impl FnOnce(&Submission<Arc<Work>>, &[TaskId]) -> Claim,
     ) -> Result<Vec<TaskId>> {
         let is_sent = |work: &Work| self.kind == LocalKind::Processes && work.runs_user_code();
+        let mut durations = Durations::default();
         let submission = Submission::from_graph(&graph, |stage| {
-            let work = Work::from_op(stage.label.clone(), stage.op.clone());
+            let work = Work::from_op(stage.label.clone(), stage.op.clone()).with_durations(&mut durations);
             if is_sent(&work) {
                 // A mistake shows where the graph is submitted.
                 work.encoded().map_err(|error| error.within(format!("task '{}'", stage.label)))?;
