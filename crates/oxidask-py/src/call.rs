@@ -115,8 +115,9 @@ pub fn name_of(function: &Bound<'_, PyAny>) -> String {
 struct Gil;
 
 impl Lane for Gil {
+    /// Does nothing if the interpreter is shutting down.
     fn enter(&self, batch: &mut dyn FnMut()) {
-        Python::attach(|_| batch());
+        Python::try_attach(|_| batch());
     }
 }
 
