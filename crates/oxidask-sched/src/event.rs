@@ -443,7 +443,8 @@ pub enum WorkerEvent {
     /// core emits at most that many [`WorkerAction::Run`] and remembers the
     /// rest until the next `Capacity`, which replaces it.
     Capacity(u32),
-    /// A task returned.
+    /// A task returned. Its result is in the store; if the store had a piece of
+    /// that name already, that one stays as it is.
     Finished {
         /// The task.
         task: TaskId,
@@ -454,7 +455,8 @@ pub enum WorkerEvent {
         /// How long it ran.
         duration: Nanos,
     },
-    /// A fetched piece is in the store.
+    /// A fetched piece is in the store; if the store had it already, that one
+    /// stays as it is.
     Arrived {
         /// The piece.
         piece: Piece,
@@ -468,7 +470,9 @@ pub enum WorkerEvent {
         /// Who was asked.
         holder: WorkerId,
     },
-    /// A value that a client brought is in the store.
+    /// A value that a client brought is in the store. If the store still has a
+    /// piece of that name, left from an earlier use of the number, its
+    /// [`WorkerAction::Drop`] comes first.
     Put {
         /// The task that stands for it.
         task: TaskId,
@@ -526,7 +530,9 @@ pub enum Ended {
 /// What a worker wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerAction {
-    /// Run a task; its inputs are in memory and stay there until `Finished`.
+    /// Run a task; its inputs are in memory and stay there until `Finished`. A
+    /// part is read from its whole where that is in memory, else from the piece
+    /// of its own.
     Run {
         /// The task.
         task: TaskId,

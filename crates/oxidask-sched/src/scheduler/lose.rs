@@ -140,14 +140,26 @@ impl Scheduler {
         }
     }
 
-    /// A worker has a copy of another one's result.
+    /// A worker has a copy of another one's result. If all others are lost since
+    /// and the task is being computed again, the copy is the result: freeing it
+    /// could hit what an attempt on the same worker is just leaving there.
     pub(super) fn copied(&mut self, worker: WorkerId, task: TaskId, bytes: u64) {
-        let done = self.tasks.get(task).is_some_and(|record| record.state == TaskState::Done);
-        if !done {
-            self.out.push(SchedulerAction::To { worker, order: Order::Free(task) });
-        } else if !self.holders.contains(self.tasks[task].holders, worker) {
-            debug_assert_eq!(bytes, self.tasks[task].bytes);
-            self.add_holder(task, worker);
+        match self.tasks.get(task).map_or(TaskState::Vacant, |record| record.state) {
+            TaskState::Done => {
+                if !self.holders.contains(self.tasks[task].holders, worker) {
+                    self.add_holder(task, worker);
+                }
+            }
+            state if state.is_active() => {
+                match state {
+                    TaskState::Ready => self.leave_queue(task),
+                    TaskState::Assigned => self.abandon(task),
+                    _ => {}
+                }
+                self.stop_needing_inputs(task);
+                self.has_result(worker, task, bytes);
+            }
+            _ => self.out.push(SchedulerAction::To { worker, order: Order::Free(task) }),
         }
         if let Some(source) = self.take_copy(worker, task) {
             if let Some(source) = self.workers[source.0 as usize].as_deref_mut() {

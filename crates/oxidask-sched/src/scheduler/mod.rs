@@ -200,8 +200,8 @@ impl Scheduler {
                 if self.is_current(worker, task, attempt.0) {
                     self.unassign(task);
                     let holder = if holder == WorkerId::SELF { worker } else { holder };
-                    self.not_held(input, holder);
                     self.requeue(task);
+                    self.not_held(input, holder);
                 }
             }
             Report::Retracted { task, attempt } => {

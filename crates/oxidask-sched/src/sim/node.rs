@@ -55,11 +55,11 @@ impl Node {
 
     /// The value of a piece in memory, by itself or as part of its whole.
     pub fn read(&self, piece: Piece) -> Option<(u64, u64)> {
-        if let Some(stored) = self.in_memory(piece) {
-            return Some((stored.value, stored.bytes));
+        match self.in_memory(Piece::whole(piece.task)) {
+            Some(whole) if piece.part == Piece::WHOLE => Some((whole.value, whole.bytes)),
+            Some(whole) => Some((piece_value(whole.value, piece.part), part_bytes(whole.bytes))),
+            None => self.in_memory(piece).map(|stored| (stored.value, stored.bytes)),
         }
-        let whole = self.in_memory(Piece::whole(piece.task))?;
-        Some((piece_value(whole.value, piece.part), part_bytes(whole.bytes)))
     }
 
     fn disk_bytes(&self) -> u64 {
@@ -125,11 +125,11 @@ impl World {
     /// No thread may lose what it reads.
     fn assert_unused(&self, node: usize, piece: Piece) {
         let node = &self.nodes[node];
+        let stays = |other: Piece| other != piece && node.in_memory(other).is_some();
         for key in node.running.keys() {
-            for input in &node.orders[key].1 {
-                let is_read =
-                    *input == piece || (piece == Piece::whole(input.task) && node.in_memory(*input).is_none());
-                assert!(!is_read, "{piece:?} leaves memory while {key:?} reads it");
+            for &input in &node.orders[key].1 {
+                let is_readable = stays(input) || stays(Piece::whole(input.task));
+                assert!(is_readable, "{piece:?} leaves memory while {key:?} reads it");
             }
         }
     }
@@ -166,7 +166,8 @@ impl World {
             None => {
                 let bytes = self.universe.tasks[logical].bytes;
                 let on_disk = false;
-                self.nodes[node].store.insert(Piece::whole(task), Stored { value, bytes, in_memory: true, on_disk });
+                let stored = Stored { value, bytes, in_memory: true, on_disk };
+                self.nodes[node].store.entry(Piece::whole(task)).or_insert(stored);
                 Ended::Ok { bytes }
             }
         };
@@ -252,6 +253,9 @@ impl World {
     /// A client's value arrives.
     pub fn put_arrives(&mut self, node: usize, task: TaskId, logical: usize) {
         let Logical { value, bytes } = Logical::of(self, logical);
+        if self.nodes[node].alive && self.nodes[node].store.contains_key(&Piece::whole(task)) {
+            return self.later(1_000, 100_000, Happening::Put { node, task, logical });
+        }
         if self.nodes[node].alive {
             self.nodes[node].store.insert(Piece::whole(task), Stored { value, bytes, in_memory: true, on_disk: false });
             self.tell_node(node, WorkerEvent::Put { task, bytes });

@@ -391,7 +391,7 @@ impl World {
                 Some((value, bytes)) => {
                     if self.nodes[node].alive {
                         let stored = super::node::Stored { value, bytes, in_memory: true, on_disk: false };
-                        self.nodes[node].store.insert(piece, stored);
+                        self.nodes[node].store.entry(piece).or_insert(stored);
                         self.tell_node(node, WorkerEvent::Arrived { piece, bytes });
                     }
                 }

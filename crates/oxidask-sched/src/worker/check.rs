@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::record::{OrderState, PieceState};
-use crate::event::{Piece, TaskId, WorkerId};
+use crate::event::{Order, Piece, TaskId, WorkerId};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum WorkerWhy {
         /// Whether it was asked for.
         asked: bool,
     },
-    /// A piece is being read from disk.
+    /// A piece is being read from disk, or an older one is leaving the store.
     WaitsForDisk {
         /// The piece.
         piece: Piece,
@@ -63,6 +63,10 @@ impl Worker {
     /// Why the order for a task is not answered; text by its `Display`.
     #[must_use]
     pub fn explain(&self, task: TaskId) -> WorkerWhy {
+        let is_it = |order: &&Order| matches!(order, Order::Compute(compute) if compute.task == task);
+        if self.parked.iter().any(|order| is_it(&order)) {
+            return WorkerWhy::WaitsForDisk { piece: Piece::whole(task) };
+        }
         let Some(&order) = self.order_of.get(&task) else { return WorkerWhy::NotHere };
         let order = &self.orders[order];
         let needs = || order.needs.iter().map(|&slot| &self.pieces[slot]);
@@ -96,7 +100,7 @@ impl Worker {
     /// How many orders are here that are not answered.
     #[must_use]
     pub fn n_orders(&self) -> usize {
-        self.orders.len()
+        self.orders.len() + self.parked.len()
     }
 
     /// How many pieces are here or on their way.
@@ -118,6 +122,7 @@ impl Worker {
     /// If the core has a bug.
     pub fn check(&self) {
         assert!(self.out.is_empty() && self.deferred.is_empty());
+        assert!(self.parked.iter().all(|order| self.is_blocked(order)), "an order is parked for nothing");
         self.check_orders();
         self.check_pieces();
     }
@@ -165,6 +170,7 @@ impl Worker {
     fn check_pieces(&self) {
         let mut needs: HashMap<u32, u32> = HashMap::new();
         let mut pins: HashMap<u32, u32> = HashMap::new();
+        let mut part_loads: HashMap<u32, u32> = HashMap::new();
         for (_, order) in self.orders.iter() {
             for &slot in &order.needs {
                 *needs.entry(slot).or_default() += 1;
@@ -177,7 +183,7 @@ impl Worker {
         for (_, piece) in self.pieces.iter() {
             if let Some(whole) = piece.loading_from {
                 assert_eq!(piece.state, PieceState::Loading);
-                *needs.entry(whole).or_default() += 1;
+                *part_loads.entry(whole).or_default() += 1;
             }
         }
         let (mut resident, mut spilled, mut spilling, mut n_spilling, mut n_fetching) = (0, 0, 0, 0, 0);
@@ -185,6 +191,7 @@ impl Worker {
             assert_eq!(self.piece_of.get(&piece.piece), Some(&slot));
             assert_eq!(piece.needs, needs.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
             assert_eq!(piece.pins, pins.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
+            assert_eq!(piece.part_loads, part_loads.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
             let is_busy = piece.in_fetch || matches!(piece.state, PieceState::Spilling | PieceState::Loading);
             assert!(piece.is_wanted() || is_busy, "{:?} {:?} is kept for nobody", piece.piece, piece.state);
             assert!(piece.state != PieceState::Fetching || piece.in_fetch);

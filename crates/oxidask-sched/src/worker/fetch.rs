@@ -124,7 +124,9 @@ impl Worker {
     fn fetch_settled(&mut self, slot: u32) {
         // Orders may end and take the piece along; this keeps it until then.
         self.pieces[slot].needs += 1;
-        self.wake(slot);
+        if self.pieces[slot].state == PieceState::Memory {
+            self.wake(slot);
+        }
         self.end_given_up(slot);
         self.pieces[slot].needs -= 1;
         self.let_go(slot);

@@ -145,10 +145,14 @@ impl Worker {
         }
     }
 
-    /// The record of one part of a result that is (going) to disk as a whole:
-    /// what is read back is the part alone.
+    /// The record to read one part from of a result that is on disk as a whole:
+    /// the part alone is read back, unless an older part of that name is still
+    /// leaving.
     pub(super) fn part_of(&mut self, whole: u32, piece: Piece) -> u32 {
         if let Some(&slot) = self.piece_of.get(&piece) {
+            if self.pieces[slot].is_doomed() {
+                return whole;
+            }
             match self.pieces[slot].state {
                 PieceState::Gone | PieceState::Queued if !self.pieces[slot].in_fetch => {}
                 _ => return slot,
@@ -162,7 +166,7 @@ impl Worker {
     }
 
     fn begin_part(&mut self, whole: u32, slot: u32) {
-        self.pieces[whole].needs += 1;
+        self.pieces[whole].part_loads += 1;
         self.pieces[slot].loading_from = Some(whole);
         self.set_state(slot, PieceState::Loading);
         let piece = self.pieces[slot].piece;
@@ -176,7 +180,7 @@ impl Worker {
             let record = &mut self.pieces[slot];
             record.bytes = bytes;
             record.loading_from = None;
-            self.pieces[whole].needs -= 1;
+            self.pieces[whole].part_loads -= 1;
             self.let_go(whole);
         }
         self.in_memory_again(slot);
@@ -200,7 +204,7 @@ impl Worker {
         self.give_up_readers_of(slot);
         self.piece_gone(slot, WorkerId::SELF);
         let Some(whole) = whole else { return };
-        self.pieces[whole].needs -= 1;
+        self.pieces[whole].part_loads -= 1;
         if self.pieces[whole].state == PieceState::Disk {
             self.out.push(WorkerAction::Drop(self.pieces[whole].piece));
             self.give_up_readers_of(whole);
@@ -238,7 +242,12 @@ impl Worker {
 }
 
 fn is_spillable(record: &PieceRecord) -> bool {
-    record.state == PieceState::Memory && record.pins == 0 && record.needs == 0 && record.held && record.bytes > 0
+    record.state == PieceState::Memory
+        && record.pins == 0
+        && record.needs == 0
+        && record.part_loads == 0
+        && record.held
+        && record.bytes > 0
 }
 
 fn class_of(bytes: u64) -> usize {

@@ -41,7 +41,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-use crate::event::{Compute, Nanos, Order, Piece, Report, TaskId, WorkerAction, WorkerConfig, WorkerEvent};
+use crate::event::{Nanos, Order, Piece, Report, TaskId, WorkerAction, WorkerConfig, WorkerEvent};
 use crate::queue::Entry;
 pub use check::WorkerWhy;
 use record::{IdMap, OrderRecord, PieceRecord, PieceState, Slab};
@@ -92,8 +92,10 @@ pub struct Worker {
     /// What was reported last.
     reported: (u64, u64, bool),
     out: Vec<WorkerAction>,
-    /// Orders whose task's old attempt ended in the event at hand.
-    deferred: Vec<Compute>,
+    /// Orders that can be looked at (again) in the event at hand.
+    deferred: Vec<Order>,
+    /// Orders about numbers under which a piece is still leaving.
+    parked: Vec<Order>,
 }
 
 impl Worker {
@@ -129,6 +131,7 @@ impl Worker {
             reported: (0, 0, false),
             out: Vec::new(),
             deferred: Vec::new(),
+            parked: Vec::new(),
         }
     }
 
@@ -156,8 +159,8 @@ impl Worker {
             WorkerEvent::ProcessMemory(bytes) => self.extra = bytes,
             WorkerEvent::Tick => (self.spill_blocked_at, self.scan_blocked_at) = (None, None),
         }
-        while let Some(compute) = self.deferred.pop() {
-            self.compute(compute);
+        while let Some(order) = self.deferred.pop() {
+            self.order(order);
         }
         self.advance();
         self.report_memory(is_tick);
@@ -169,6 +172,10 @@ impl Worker {
     }
 
     fn order(&mut self, order: Order) {
+        if self.is_blocked(&order) {
+            self.parked.push(order);
+            return;
+        }
         match order {
             Order::Compute(compute) => self.compute(compute),
             Order::Retract { task, attempt } => self.retract(task, attempt.0),
@@ -176,6 +183,36 @@ impl Worker {
             Order::Free(task) => self.free(task),
             Order::Copy { task, bytes, holder } => self.copy(task, bytes, holder),
         }
+    }
+
+    /// Whether an order is about a number under which a piece is still leaving:
+    /// the store cannot have two pieces of one name.
+    fn is_blocked(&self, order: &Order) -> bool {
+        let is_leaving = |piece: Piece| {
+            let slot = self.piece_of.get(&piece);
+            slot.is_some_and(|&slot| self.pieces[slot].is_doomed())
+        };
+        match order {
+            Order::Compute(compute) => {
+                is_leaving(Piece::whole(compute.task))
+                    || compute
+                        .fetch
+                        .iter()
+                        .any(|source| is_leaving(source.piece) || is_leaving(Piece::whole(source.piece.task)))
+            }
+            Order::Copy { task, .. } => is_leaving(Piece::whole(*task)),
+            Order::Retract { .. } | Order::Abandon { .. } | Order::Free(_) => false,
+        }
+    }
+
+    /// Takes a parked order to compute back, if there is one.
+    fn take_parked(&mut self, task: TaskId, attempt: u32) -> bool {
+        let is_it = |order: &Order| matches!(order, Order::Compute(compute) if compute.task == task && compute.attempt.0 == attempt);
+        let position = self.parked.iter().position(is_it);
+        position.is_some_and(|position| {
+            self.parked.remove(position);
+            true
+        })
     }
 
     /// Begins whatever can begin now.
@@ -194,9 +231,10 @@ impl Worker {
         self.out.push(WorkerAction::Report(report));
     }
 
-    /// The piece that holds a whole result here, if any.
+    /// The piece that holds a whole result here and may be used, if any.
     fn whole_here(&self, task: TaskId) -> Option<u32> {
-        self.piece_of.get(&Piece::whole(task)).copied().filter(|&slot| self.pieces[slot].is_here())
+        let is_usable = |&slot: &u32| self.pieces[slot].is_here() && !self.pieces[slot].is_doomed();
+        self.piece_of.get(&Piece::whole(task)).copied().filter(is_usable)
     }
 
     fn insert_piece(&mut self, record: PieceRecord) -> u32 {
@@ -263,5 +301,6 @@ impl Worker {
         }
         let record = self.pieces.remove(slot);
         self.piece_of.remove(&record.piece);
+        self.deferred.append(&mut self.parked);
     }
 }

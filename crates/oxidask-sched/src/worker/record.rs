@@ -81,8 +81,10 @@ pub(super) struct PieceRecord {
     pub in_fetch: bool,
     /// Orders and readers that use it from memory now, or wait for its load.
     pub pins: u32,
-    /// Orders, and loads of parts, that name it.
+    /// Orders that name it.
     pub needs: u32,
+    /// Loads of parts of it that are under way.
+    pub part_loads: u32,
     /// Smallest priority of an order that needed it lately.
     pub next_use: u64,
     /// The attempt that made it here, or 0.
@@ -108,6 +110,7 @@ impl PieceRecord {
             in_fetch: false,
             pins: 0,
             needs: 0,
+            part_loads: 0,
             next_use: u64::MAX,
             made_by: 0,
             holder: WorkerId::SELF,
@@ -129,7 +132,14 @@ impl PieceRecord {
 
     /// Whether anybody wants it kept.
     pub fn is_wanted(&self) -> bool {
-        self.held || self.copy || self.needs > 0 || self.pins > 0
+        self.held || self.copy || self.needs > 0 || self.pins > 0 || self.part_loads > 0
+    }
+
+    /// Whether it is here, and everything that kept its number from being
+    /// reused is over: only a disk or a reader still has it. Nothing new may
+    /// rely on it, since the number may stand for another task now.
+    pub fn is_doomed(&self) -> bool {
+        self.is_here() && !self.held && !self.copy && self.needs == 0
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::Worker;
 use super::record::{Ending, OrderRecord, OrderState, PieceRecord, PieceState};
-use crate::event::{Attempt, Compute, Ended, Nanos, Piece, Report, TaskId, UNKNOWN_BYTES, WorkerAction, WorkerId};
+use crate::event::{
+    Attempt, Compute, Ended, Nanos, Order, Piece, Report, TaskId, UNKNOWN_BYTES, WorkerAction, WorkerId,
+};
 use crate::queue::Entry;
 use std::cmp::Reverse;
 
@@ -21,10 +23,8 @@ impl Worker {
         }
         if let Some(slot) = self.whole_here(task) {
             // An earlier attempt's result is still here: equal work, equal value.
-            let record = &mut self.pieces[slot];
-            record.held = true;
-            record.made_by = compute.attempt.0;
-            let bytes = record.bytes;
+            self.hold_result(slot, compute.attempt.0);
+            let bytes = self.pieces[slot].bytes;
             self.report(Report::Done { task, attempt: compute.attempt, bytes, duration: 0 });
             self.answer_copy(task);
             return;
@@ -57,7 +57,8 @@ impl Worker {
             let piece = self.orders[order].inputs[index];
             let found = self.whole_here(piece.task).or_else(|| {
                 let slot = self.piece_of.get(&piece).copied()?;
-                (self.pieces[slot].state != PieceState::Gone).then_some(slot)
+                let record = &self.pieces[slot];
+                (record.state != PieceState::Gone && !record.is_doomed()).then_some(slot)
             });
             let Some(slot) = found else {
                 missing = Some(piece.task);
@@ -282,21 +283,28 @@ impl Worker {
     fn keep_result(&mut self, task: TaskId, bytes: u64, attempt: u32) {
         let piece = Piece::whole(task);
         let slot = match self.piece_of.get(&piece) {
+            // A copy came meanwhile, and may be in any state.
+            Some(&slot) if self.pieces[slot].is_here() => slot,
             // A given-up order was fetching it.
             Some(&slot) => {
-                let record = &mut self.pieces[slot];
-                debug_assert!(!record.is_here());
-                record.bytes = bytes;
+                self.pieces[slot].bytes = bytes;
                 self.set_state(slot, PieceState::Memory);
                 self.wake(slot);
                 slot
             }
             None => self.insert_piece(PieceRecord::new(piece, bytes, PieceState::Memory)),
         };
-        let record = &mut self.pieces[slot];
-        record.held = true;
-        record.made_by = attempt;
+        self.hold_result(slot, attempt);
         self.note_spillable(slot);
+    }
+
+    /// Keeps a result for the scheduler, as this attempt's unless it was told
+    /// already that it is here: then the result outlives the attempt.
+    fn hold_result(&mut self, slot: u32, attempt: u32) {
+        let record = &mut self.pieces[slot];
+        if !std::mem::replace(&mut record.held, true) {
+            record.made_by = attempt;
+        }
     }
 
     /// The driver stored a result that nobody asked for any more.
@@ -307,6 +315,10 @@ impl Worker {
     }
 
     pub(super) fn retract(&mut self, task: TaskId, attempt: u32) {
+        if self.take_parked(task, attempt) {
+            self.report(Report::Retracted { task, attempt: Attempt(attempt) });
+            return;
+        }
         let Some(&order) = self.order_of.get(&task) else { return };
         let record = &mut self.orders[order];
         if record.next.as_ref().is_some_and(|next| next.attempt.0 == attempt) {
@@ -336,6 +348,7 @@ impl Worker {
                 record.next = None;
             }
         }
+        self.take_parked(task, attempt);
         if let Some(slot) = self.whole_here(task)
             && self.pieces[slot].made_by == attempt
         {
@@ -396,7 +409,7 @@ impl Worker {
             }
         }
         if let Some(next) = record.next {
-            self.deferred.push(*next);
+            self.deferred.push(Order::Compute(*next));
         }
     }
 

@@ -9,7 +9,7 @@ impl Worker {
     pub(super) fn wanted(&mut self, piece: Piece, reader: u32) {
         let found = self.whole_here(piece.task).or_else(|| {
             let slot = self.piece_of.get(&piece).copied()?;
-            self.pieces[slot].is_here().then_some(slot)
+            (self.pieces[slot].is_here() && !self.pieces[slot].is_doomed()).then_some(slot)
         });
         let Some(mut slot) = found else {
             self.out.push(WorkerAction::ServeFailed { piece, reader });
