@@ -8,7 +8,9 @@ use oxidask_core::Result;
 use polars::prelude::*;
 use polars_arrow::array::{Array, StructArray};
 use polars_arrow::datatypes::{ArrowDataType, Field as PolarsArrowField};
-use polars_arrow::ffi::{ArrowArrayStream, ArrowArrayStreamReader, export_iterator};
+use polars_arrow::ffi::{ArrowArrayStreamReader, export_iterator};
+
+pub use polars_arrow::ffi::ArrowArrayStream;
 
 /// The rows as an Arrow stream of record batches. Strings are `large_string`,
 /// which every reader of Arrow knows, unless `views` asks for string views.
@@ -31,6 +33,21 @@ pub fn export(partition: &Partition, views: bool) -> ArrowArrayStream {
             .collect()
     });
     export_iterator(Box::new(batches.into_iter()), field)
+}
+
+/// The rows of the Arrow stream at `stream`, which is moved out of there.
+///
+/// # Errors
+/// As [`import`].
+///
+/// # Safety
+/// `stream` must point to a valid stream of the C interface.
+pub unsafe fn import_from(stream: *mut std::ffi::c_void) -> Result<DataFrame> {
+    // SAFETY: the caller vouches for the pointer; an empty stream is left behind,
+    // whose release its owner may still ask for.
+    let stream = unsafe { std::ptr::replace(stream.cast::<ArrowArrayStream>(), ArrowArrayStream::empty()) };
+    // SAFETY: as above.
+    unsafe { import(Box::new(stream)) }
 }
 
 /// The rows of an Arrow stream of record batches. NaN becomes missing.

@@ -18,7 +18,7 @@ pub mod threads;
 pub mod value;
 
 pub use aggregate::AggFunc;
-pub use api::{Column, Frame, GroupBy, Merge, read_csv, read_parquet};
+pub use api::{Column, Frame, GroupBy, Merge, Operand, read_csv, read_parquet};
 pub use csv::CsvOptions;
 pub use dtype::{DType, Scalar, Unit};
 pub use expression::{ColExpr, col, lit};
@@ -27,3 +27,6 @@ pub use plan::JoinHow;
 pub use polars::prelude::{DataFrame, df};
 pub use step::{Keep, SortKey};
 pub use value::{Index, Partition};
+
+#[cfg(test)]
+mod tests;

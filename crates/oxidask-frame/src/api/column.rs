@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, aggregated, compute};
 use crate::aggregate::{AggColumn, AggFunc, Aggregation};
-use crate::dtype::DType;
+use crate::dtype::{DType, Scalar};
 use crate::expression::{ColExpr, col, lit};
 use crate::lower::type_of;
 use crate::plan::{Node, meta};
@@ -19,6 +19,14 @@ pub struct Column {
     pub name: Option<Arc<str>>,
     /// What it is over the node's columns.
     pub(crate) expr: ColExpr,
+}
+
+/// What a column is combined with.
+pub enum Operand {
+    /// A column of the same rows.
+    Column(Column),
+    /// The same value in every row.
+    Scalar(Scalar),
 }
 
 impl Column {
@@ -73,16 +81,39 @@ impl Column {
         Ok(column)
     }
 
-    /// An expression of this column and another one of the same rows.
+    /// An expression of this column and another operand.
     ///
     /// # Errors
-    /// If the other belongs to other rows, or the types do not fit.
-    pub fn zip(&self, other: &Column, function: impl FnOnce(ColExpr, ColExpr) -> ColExpr) -> Result<Column> {
-        other.check_same_rows(&self.base, "combined")?;
-        let name = self.name.clone().filter(|name| other.name.as_ref() == Some(name));
-        let column = Column { base: self.base.clone(), name, expr: function(self.expr.clone(), other.expr.clone()) };
+    /// If the other is a column of other rows, or the types do not fit.
+    pub fn zip(&self, other: &Operand, function: impl FnOnce(ColExpr, ColExpr) -> ColExpr) -> Result<Column> {
+        let name = match other {
+            Operand::Column(column) => self.name.clone().filter(|name| column.name.as_ref() == Some(name)),
+            Operand::Scalar(_) => self.name.clone(),
+        };
+        let expr = function(self.expr.clone(), self.operand(other)?);
+        let column = Column { base: self.base.clone(), name, expr };
         column.dtype()?;
         Ok(column)
+    }
+
+    fn operand(&self, other: &Operand) -> Result<ColExpr> {
+        match other {
+            Operand::Column(column) => {
+                column.check_same_rows(&self.base, "combined")?;
+                Ok(column.expr.clone())
+            }
+            Operand::Scalar(value) => Ok(ColExpr::Literal(value.clone())),
+        }
+    }
+
+    /// It where `condition` holds, elsewhere `other`.
+    ///
+    /// # Errors
+    /// If one of them belongs to other rows, or the types do not fit.
+    pub fn when(&self, condition: &Column, other: &Operand) -> Result<Column> {
+        condition.check_same_rows(&self.base, "used as a condition")?;
+        let other = self.operand(other)?;
+        self.map(|expr| ColExpr::When(Arc::new(condition.expr.clone()), Arc::new(expr), Arc::new(other)))
     }
 
     /// One value of all rows, as a column with one row.

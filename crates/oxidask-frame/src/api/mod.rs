@@ -9,6 +9,6 @@ mod column;
 mod frame;
 mod groupby;
 
-pub use column::Column;
+pub use column::{Column, Operand};
 pub use frame::{Frame, Merge, read_csv, read_parquet};
 pub use groupby::GroupBy;

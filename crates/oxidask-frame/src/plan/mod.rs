@@ -99,19 +99,20 @@ pub(crate) enum Kind {
     Apply(Arc<dyn Op>),
 }
 
-/// The node of an expression that belongs to a frame.
+/// The node of an expression, if it is one of ours and not one that stands for
+/// results which an executor holds.
+pub(crate) fn node(expr: &ExprRef) -> Option<&Node> {
+    expr.get::<Node>()
+}
+
+/// What is known of the frame of an expression.
 ///
 /// # Panics
 /// If it belongs to another kind of collection, which the constructors of
 /// frames exclude.
-pub(crate) fn node(expr: &ExprRef) -> &Node {
-    expr.get::<Node>().expect("frames hold nodes of frames only")
-}
-
-/// What is known of the frame of an expression.
 #[must_use]
 pub fn meta(expr: &ExprRef) -> &FrameMeta {
-    &node(expr).meta
+    expr.meta().downcast_ref().expect("frames hold expressions of frames only")
 }
 
 /// The op of a merge as users describe it.

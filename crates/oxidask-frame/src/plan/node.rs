@@ -126,13 +126,6 @@ impl Node {
         Ok(Node::build(Kind::Memory(values.into(), key), Vec::new(), meta))
     }
 
-    /// The same frame as `expr`, whose partitions were computed already.
-    pub fn computed(expr: &ExprRef, partitions: Vec<Value>) -> ExprRef {
-        let meta = FrameMeta { n_partitions: partitions.len(), ..meta(expr).clone() };
-        let key = KeyHasher::new("frame.computed").key(expr.key()).finish();
-        Node::build(Kind::Memory(partitions.into(), key), Vec::new(), meta)
-    }
-
     /// A frame that is read from files.
     ///
     /// # Errors
@@ -168,24 +161,19 @@ impl Node {
         let keeps_index = !steps
             .iter()
             .any(|step| matches!(step, Step::SetIndex(_) | Step::ResetIndex(_) | Step::DropIndex | Step::Partial(_)));
-        let expr = Node::build(
-            Kind::Map(steps.into()),
-            vec![input.clone()],
-            FrameMeta {
-                schema: after.frame.schema().clone(),
-                index: after.index,
-                index_names,
-                n_partitions: before.n_partitions,
-                divisions: before.divisions.clone().filter(|_| keeps_index),
-                rows: before.rows,
-            },
-        );
-        if keeps_rows {
-            return Ok(expr);
-        }
-        let mut node = super::node(&expr).clone();
-        node.meta.rows = node.key;
-        Ok(Arc::new(node))
+        let rows = match keeps_rows {
+            true => before.rows,
+            false => KeyHasher::new("frame.rows").key(input.key()).params(&steps).finish(),
+        };
+        let meta = FrameMeta {
+            schema: after.frame.schema().clone(),
+            index: after.index,
+            index_names,
+            n_partitions: before.n_partitions,
+            divisions: before.divisions.clone().filter(|_| keeps_index),
+            rows,
+        };
+        Ok(Node::build(Kind::Map(steps.into()), vec![input.clone()], meta))
     }
 
     /// All partitions merged into one: `combine` after every merge, `finish` at

@@ -1,6 +1,7 @@
 //! What tasks of frames do.
 
 use crate::csv::CsvScan;
+use crate::dtype::DType;
 use crate::error::polars_error;
 use crate::expression::ColExpr;
 use crate::hash;
@@ -193,21 +194,26 @@ impl Join {
         };
         let left_new = renamed(&left_names, &right_names, &self.suffixes.0);
         let right_new = renamed(&right_names, &left_names, &self.suffixes.1);
-        let select = |part: &Partition, names: &[String], new: &[String], side: &str| {
-            let exprs: Vec<Expr> = names
-                .iter()
-                .zip(new)
-                .map(|(name, new)| {
-                    if shared_key(name) { col(name.as_str()) } else { col(name.as_str()).alias(format!("{side}{new}")) }
-                })
-                .collect();
-            part.frame.clone().lazy().select(exprs)
+        let select = |part: &Partition, names: &[String], new: &[String], side: &str| -> Result<LazyFrame> {
+            let mut exprs: Vec<Expr> = Vec::with_capacity(names.len());
+            for (name, new) in names.iter().zip(new) {
+                exprs.push(match self.common_type(name, left, right)? {
+                    Some(dtype) if shared_key(name) => col(name.as_str()).cast(dtype),
+                    None if shared_key(name) => col(name.as_str()),
+                    _ => col(name.as_str()).alias(format!("{side}{new}")),
+                });
+            }
+            Ok(part.frame.clone().lazy().select(exprs))
         };
-        let on = |keys: &[String], names: &[String], new: &[String], side: &str| -> Vec<Expr> {
+        let on = |keys: &[String], names: &[String], new: &[String], side: &str| -> Result<Vec<Expr>> {
             keys.iter()
                 .map(|key| {
                     let position = names.iter().position(|name| name == key).unwrap_or(0);
-                    if shared_key(key) { col(key.as_str()) } else { col(format!("{side}{}", new[position])) }
+                    if shared_key(key) {
+                        return Ok(col(key.as_str()));
+                    }
+                    let column = col(format!("{side}{}", new[position]));
+                    Ok(self.common_type(key, left, right)?.map_or(column.clone(), |dtype| column.cast(dtype)))
                 })
                 .collect()
         };
@@ -219,11 +225,11 @@ impl Join {
         };
         let order =
             if self.how == JoinHow::Right { MaintainOrderJoin::RightLeft } else { MaintainOrderJoin::LeftRight };
-        let left_on = on(&self.left_on, &left_names, &left_new, "l:");
-        let right_on = on(&self.right_on, &right_names, &right_new, "r:");
-        let joined = select(left, &left_names, &left_new, "l:")
+        let left_on = on(&self.left_on, &left_names, &left_new, "l:")?;
+        let right_on = on(&self.right_on, &right_names, &right_new, "r:")?;
+        let joined = select(left, &left_names, &left_new, "l:")?
             .join_builder()
-            .with(select(right, &right_names, &right_new, "r:"))
+            .with(select(right, &right_names, &right_new, "r:")?)
             .how(how)
             .left_on(left_on)
             .right_on(right_on)
@@ -252,6 +258,20 @@ impl Join {
         }
         let frame = joined.select(result).collect().map_err(polars_error)?;
         Ok(Partition { frame, index: Index::Range(0) })
+    }
+
+    /// The type in which a key is compared, where the sides differ.
+    fn common_type(&self, key: &str, left: &Partition, right: &Partition) -> Result<Option<DataType>> {
+        let pair = self.left_on.iter().zip(&self.right_on).find(|(left, right)| *left == key || *right == key);
+        let Some((a, b)) = pair else { return Ok(None) };
+        let dtype =
+            |part: &Partition, name: &str| DType::from_polars(part.frame.column(name).map_err(polars_error)?.dtype());
+        let (x, y) = (dtype(left, a)?, dtype(right, b)?);
+        Ok(match x == y {
+            true => None,
+            false if x.is_integer() && y.is_integer() => Some(DataType::Int64),
+            false => Some(DataType::Float64),
+        })
     }
 
     pub(crate) fn check(&self) -> Result<()> {

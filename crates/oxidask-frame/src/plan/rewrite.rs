@@ -28,7 +28,7 @@ fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef>
     if !uses.is_single(input) {
         return None;
     }
-    let below = node(input);
+    let below = node(input)?;
     match &below.kind {
         Kind::Map(first) => Some(this.with(Kind::Map(joined(first, steps)), below.inputs.to_vec())),
         Kind::Read(source, first) => Some(this.with(Kind::Read(source.clone(), joined(first, steps)), Vec::new())),
@@ -42,7 +42,7 @@ fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef>
 
 fn push_take(this: &Node, blocks: &Arc<[u32]>) -> Option<ExprRef> {
     let input = &this.inputs[0];
-    let below = node(input);
+    let below = node(input)?;
     match &below.kind {
         Kind::Read(source, steps) => Some(this.with(Kind::Read(source.take(blocks), steps.clone()), Vec::new())),
         Kind::Map(steps) => {

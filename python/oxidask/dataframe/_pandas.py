@@ -1,0 +1,134 @@
+"""Rows between the engine and pandas, by way of Arrow.
+
+Missing values are null in the engine. Here they become what pandas makes of
+them: NaN in numbers (whole numbers become floats), ``None`` among booleans,
+NaT in times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from oxidask._oxidask import Partition
+from oxidask.dataframe import _labels
+
+
+def _level(number: int) -> str:
+    return f"__index_level_{number}__"
+
+
+def _index(table: Any, kind: str, number: int, names: list[str | None]) -> Any:
+    """The index of rows whose first columns are its levels."""
+    labels = [None if name is None else _labels.decode(name) for name in names]
+    if kind != "levels":
+        name = labels[0] if len(labels) == 1 else None
+        return pd.RangeIndex(number, number + table.num_rows, name=name)
+    labels = labels if len(labels) == number else [None] * number
+    levels = table.select(range(number)).to_pandas()
+    if number == 1:
+        return pd.Index(levels.iloc[:, 0], name=labels[0])
+    return pd.MultiIndex.from_frame(levels, names=labels)
+
+
+def to_pandas(partition: Partition, kind: str = "frame", index_names: list[str | None] | None = None) -> Any:
+    """The pandas object of some rows.
+
+    Parameters
+    ----------
+    partition : Partition
+    kind : {"frame", "series", "index", "scalar", "array"}
+        What the rows are to their user.
+    index_names : list of str or None
+        The names of the index's levels.
+
+    Returns
+    -------
+    pandas.DataFrame, pandas.Series, pandas.Index, a scalar or an array
+    """
+    table = pa.RecordBatchReader.from_stream(partition).read_all() if _has_columns(partition) else None
+    index_kind, number = partition.index
+    if table is None:
+        return pd.DataFrame(index=pd.RangeIndex(partition.n_rows))
+    index = _index(table, index_kind, number, index_names or [None])
+    first = number if index_kind == "levels" else 0
+    frame = table.select(range(first, table.num_columns)).to_pandas(split_blocks=True)
+    names = list(frame.columns)
+    frame.index = index
+    frame.columns = _labels.columns_index(names)
+    if kind == "frame":
+        return frame
+    series = frame.iloc[:, 0]
+    if kind == "scalar":
+        return series.iloc[0]
+    series.name = None if names[0] == "" else _labels.decode(names[0])
+    if kind == "series":
+        return series
+    return pd.Index(series.array, name=series.name) if kind == "index" else series.array
+
+
+def _has_columns(partition: Partition) -> bool:
+    capsule = pa.RecordBatchReader.from_stream(partition)
+    return len(capsule.schema) > 0
+
+
+def frame_of(data: Any) -> pd.DataFrame:
+    """Anything that holds rows, as a pandas frame: scalars become one row."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, pd.Series):
+        return data.to_frame("" if data.name is None else data.name)
+    if isinstance(data, pd.Index):
+        return data.to_frame(name="" if data.name is None else data.name, index=False)
+    return pd.DataFrame({"": [data]})
+
+
+def index_names_of(index: pd.Index) -> list[str | None]:
+    """The engine's names of an index's levels."""
+    return [None if name is None else _labels.encode(name) for name in index.names]
+
+
+def partition_of(data: Any) -> Partition:
+    """The rows of a pandas object, for the engine.
+
+    Raises
+    ------
+    TypeError
+        If a column holds objects of mixed types, or is named by no text.
+    """
+    frame = frame_of(data)
+    columns = [_labels.encode(label) for label in frame.columns]
+    index = frame.index
+    plain = isinstance(index, pd.RangeIndex) and index.step == 1
+    arrays = []
+    names = []
+    if not plain:
+        for number in range(index.nlevels):
+            names.append(_level(number))
+            arrays.append(_array(index.get_level_values(number), "the index"))
+    for position, name in enumerate(columns):
+        names.append(name)
+        arrays.append(_array(frame.iloc[:, position], f"column {frame.columns[position]!r}"))
+    if len(set(names)) != len(names):
+        raise ValueError("the columns' names are not unique\nhint: rename the columns first")
+    if not names:
+        # Arrow counts rows by columns only; the index lends them its own.
+        names, arrays = [_level(0)], [_array(index, "the index")]
+        plain = False
+    table = pa.table(arrays, names=names)
+    n_levels = 0 if plain else index.nlevels
+    return Partition.from_arrow(table, n_levels, index.start if plain else 0)
+
+
+def _array(values: Any, what: str) -> Any:
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise TypeError(
+            f"{what} holds values that do not share one type: {error}\nhint: convert it with astype first"
+        ) from error
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array
