@@ -29,7 +29,7 @@ def _index(table: Any, kind: str, number: int, names: list[str | None]) -> Any:
     labels = labels if len(labels) == number else [None] * number
     levels = table.select(range(number)).to_pandas()
     if number == 1:
-        return pd.Index(levels.iloc[:, 0], name=labels[0])
+        return pd.Index(levels.iloc[:, 0].array, name=labels[0])
     return pd.MultiIndex.from_frame(levels, names=labels)
 
 
