@@ -19,6 +19,7 @@ pub mod local;
 pub mod node;
 pub mod observe;
 pub mod pool;
+mod slots;
 pub mod store;
 pub mod work;
 

@@ -6,6 +6,7 @@
 //! carry out: runnables for its threads, reads and writes for its I/O thread,
 //! fetches for [`Peers`], reports for the [`Uplink`].
 
+use crate::slots::Slots;
 use crate::store::spill::SpillFile;
 use crate::store::{Garbage, Store, not_here};
 use crate::work::Work;
@@ -157,7 +158,7 @@ struct Assigned {
 pub struct Node {
     core: Worker,
     actions: Vec<WorkerAction>,
-    assigned: HashMap<TaskId, Assigned>,
+    assigned: Slots<Assigned>,
     store: Store,
     fetch_keys: HashMap<Piece, Key>,
     readers: HashMap<u32, ReadDone>,
@@ -176,7 +177,7 @@ impl Node {
         Node {
             core: Worker::new(config),
             actions: Vec::new(),
-            assigned: HashMap::new(),
+            assigned: Slots::default(),
             store: Store::default(),
             fetch_keys: HashMap::new(),
             readers: HashMap::new(),
@@ -216,8 +217,8 @@ impl Node {
 
     /// Forgets an ordered attempt, if that is the one that is known.
     fn end_of(&mut self, task: TaskId, attempt: Attempt) {
-        if self.assigned.get(&task).is_some_and(|assigned| assigned.attempt == attempt) {
-            let assigned = self.assigned.remove(&task);
+        if self.assigned.get(task).is_some_and(|assigned| assigned.attempt == attempt) {
+            let assigned = self.assigned.remove(task);
             self.discard(assigned);
         }
     }
@@ -307,7 +308,7 @@ impl Node {
     /// A runnable returned. Its result is taken out of `completion`.
     pub(crate) fn finished(&mut self, now: Nanos, completion: &mut Completion) {
         let Completion { task, attempt, bytes, duration_ns, .. } = *completion;
-        let is_current = self.assigned.get(&task).is_some_and(|assigned| assigned.attempt == attempt);
+        let is_current = self.assigned.get(task).is_some_and(|assigned| assigned.attempt == attempt);
         let ended = match completion.result.take() {
             Some(Ok(value)) => {
                 if is_current {
@@ -429,7 +430,7 @@ impl Node {
     }
 
     fn make_ready(&mut self, task: TaskId, attempt: Attempt) {
-        let assigned = self.assigned.get_mut(&task).expect("the core runs what was ordered");
+        let assigned = self.assigned.get_mut(task).expect("the core runs what was ordered");
         let job = assigned.job.take().expect("an attempt runs once");
         let store = &self.store;
         let inputs = assigned

@@ -12,8 +12,8 @@ mod tests;
 
 pub use submission::{NewStage, RowSource, Submission, TaskRow};
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 use oxidask_core::graph::Annotations;
 use oxidask_core::{Error, ErrorKind, Key, Result};
 use oxidask_sched::{
@@ -134,7 +134,8 @@ pub struct Coordinator<H> {
     core: Scheduler,
     actions: Vec<SchedulerAction>,
     effects: Vec<Effect<H>>,
-    tasks: HashMap<Key, TaskId>,
+    /// Live tasks by key. The keys themselves are in `rows`.
+    tasks: HashTable<u32>,
     /// By task number. Free rows have a stale content and are in `free_tasks`.
     rows: Vec<Row>,
     free_tasks: Vec<u32>,
@@ -157,7 +158,7 @@ impl<H: Clone> Coordinator<H> {
             core: Scheduler::new(config),
             actions: Vec::new(),
             effects: Vec::new(),
-            tasks: HashMap::new(),
+            tasks: HashTable::new(),
             rows: Vec::new(),
             free_tasks: Vec::new(),
             stages: vec![None],
@@ -191,19 +192,22 @@ impl<H: Clone> Coordinator<H> {
         }
         let n_new = ids.iter().filter(|&&id| id == NEEDED).count();
         work.tasks.reserve(n_new);
-        self.tasks.reserve(n_new);
+        let rows = &self.rows;
+        self.tasks.reserve(n_new, |&id| hash(rows[id as usize].key));
         for (row, task) in submission.tasks.iter().enumerate() {
             if ids[row] != NEEDED {
                 continue;
             }
             let next = self.free_tasks.last().copied().unwrap_or(self.rows.len() as u32);
-            match self.tasks.entry(task.key) {
+            let rows = &self.rows;
+            let is_same = |&id: &u32| rows[id as usize].key == task.key;
+            match self.tasks.entry(hash(task.key), is_same, |&id| hash(rows[id as usize].key)) {
                 // The same work stands twice in the graph.
                 Entry::Occupied(entry) => {
-                    ids[row] = entry.get().0;
+                    ids[row] = *entry.get();
                     continue;
                 }
-                Entry::Vacant(entry) => entry.insert(TaskId(next)),
+                Entry::Vacant(entry) => entry.insert(next),
             };
             ids[row] = next;
             self.free_tasks.pop();
@@ -272,7 +276,7 @@ impl<H: Clone> Coordinator<H> {
                 continue;
             }
             if !self.tasks.is_empty()
-                && let Some(id) = self.tasks.get(&task.key)
+                && let Some(id) = self.task_of(task.key)
             {
                 ids[row] = id.0;
                 continue;
@@ -364,7 +368,7 @@ impl<H: Clone> Coordinator<H> {
     /// The task with this key, if it is known.
     #[must_use]
     pub fn task_of(&self, key: Key) -> Option<TaskId> {
-        self.tasks.get(&key).copied()
+        self.tasks.find(hash(key), |&id| self.rows[id as usize].key == key).copied().map(TaskId)
     }
 
     /// The key of a live task.
@@ -411,7 +415,7 @@ impl<H: Clone> Coordinator<H> {
     }
 
     fn is_live(&self, task: TaskId) -> bool {
-        self.rows.get(task.0 as usize).is_some_and(|row| self.tasks.get(&row.key) == Some(&task))
+        self.rows.get(task.0 as usize).is_some_and(|row| self.task_of(row.key) == Some(task))
     }
 
     /// Turns the core's actions into effects. Numbers are looked up here and
@@ -485,7 +489,9 @@ impl<H: Clone> Coordinator<H> {
 
     fn forget(&mut self, task: TaskId) {
         let row = &mut self.rows[task.0 as usize];
-        self.tasks.remove(&row.key);
+        if let Ok(entry) = self.tasks.find_entry(hash(row.key), |&id| id == task.0) {
+            entry.remove();
+        }
         if std::mem::take(&mut row.named) {
             self.names.remove(&task);
         }
@@ -511,6 +517,11 @@ impl<H: Clone> Coordinator<H> {
 /// Marks of [`Coordinator::needed`], beyond any task number.
 const UNNEEDED: u32 = u32::MAX;
 const NEEDED: u32 = u32::MAX - 1;
+
+/// Keys are hashes already.
+fn hash(key: Key) -> u64 {
+    (key.0 as u64) ^ ((key.0 >> 64) as u64)
+}
 
 /// The user's priority before the age of the submission, that before the order
 /// within it. A user's priority beyond ±127 counts as that.

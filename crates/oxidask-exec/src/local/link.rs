@@ -3,12 +3,12 @@
 
 use super::future::{Cell, End};
 use crate::coordinator::{Accepted, Coordinator, Effect, Submission, TaskEnd};
-use crate::node::{Assignment, Node, NodeJob, Uplink};
+use crate::node::{Assignment, Node, NodeJob, NodeReport, Uplink};
 use crate::observe::Observers;
 use crate::work::Work;
 use hashbrown::HashMap;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
-use oxidask_sched::{ClientId, Nanos, Piece, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
+use oxidask_sched::{ClientId, Nanos, Piece, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
 use parking_lot::{Condvar, Mutex};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Link {
     coordinator: Coordinator<Arc<Work>>,
     effects: Vec<Effect<Arc<Work>>>,
     claims: HashMap<ClientId, ClaimRow>,
+    /// The result that was reported last, at hand for those who wait for it.
+    fresh: Option<(TaskId, Value)>,
     /// Claims that are given up once the effects at hand are carried out.
     releases: Vec<(ClientId, TaskId)>,
     observers: Arc<Observers>,
@@ -63,6 +65,7 @@ impl Link {
             coordinator,
             effects: Vec::new(),
             claims: HashMap::new(),
+            fresh: None,
             releases: Vec::new(),
             observers,
             closed: false,
@@ -161,6 +164,7 @@ impl Link {
 
     /// Tells a caller how a task ended.
     fn ended(&mut self, now: Nanos, node: &mut Node, client: ClientId, task: TaskId, end: TaskEnd) {
+        let value = if matches!(end, TaskEnd::Done { .. }) { self.value(node, task) } else { None };
         let Some(row) = self.claims.get_mut(&client) else { return };
         let error = match &end {
             TaskEnd::Failed(error) => Some(error.clone()),
@@ -170,7 +174,7 @@ impl Link {
         match &row.claim {
             Claim::Bulk(bulk) => match end {
                 TaskEnd::Pending => return,
-                TaskEnd::Done { .. } => match node.value(task) {
+                TaskEnd::Done { .. } => match value {
                     Some(value) => {
                         bulk.put(task, value);
                         // The caller holds it now, so that the store need not.
@@ -213,39 +217,66 @@ impl Link {
 impl Uplink for Link {
     fn exchange(&mut self, now: Nanos, node: &mut Node) {
         loop {
-            for report in node.take_reports() {
-                self.coordinator.report(now, WORKER, report.report, report.error);
-            }
-            let mut effects = std::mem::take(&mut self.effects);
-            self.coordinator.take_effects(&mut effects);
-            if effects.is_empty() {
-                self.effects = effects;
+            self.carry_out(now, node);
+            let reports = node.take_reports();
+            if reports.is_empty() && self.releases.is_empty() {
                 return;
             }
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Order { order, job, .. } => {
-                        let job = job.map(|job| NodeJob {
-                            key: job.key,
-                            work: job.handle,
-                            block: job.block,
-                            graph: job.graph,
-                            name: job.name,
-                            fetch_keys: Vec::new(),
-                        });
-                        node.order(now, Assignment { order, job, copy_key: None });
-                    }
-                    Effect::Ended { client, task, end } => self.ended(now, node, client, task, end),
-                    Effect::StageDropped { handle, .. } => node.aside.works.push(handle),
-                    Effect::Retired(_) => {}
+            for NodeReport { report, error, value } in reports {
+                let task = if let Report::Done { task, .. } = &report { Some(*task) } else { None };
+                self.fresh = task.zip(value);
+                self.coordinator.report(now, WORKER, report, error);
+                self.carry_out(now, node);
+                // Nobody waited for it, perhaps nobody ever will.
+                node.aside.garbage.values.extend(self.fresh.take().map(|(_, value)| value));
+            }
+            self.release_all(now);
+        }
+    }
+}
+
+impl Link {
+    /// Carries out what the scheduler wants.
+    fn carry_out(&mut self, now: Nanos, node: &mut Node) {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.coordinator.take_effects(&mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Order { order, job, .. } => {
+                    let job = job.map(|job| NodeJob {
+                        key: job.key,
+                        work: job.handle,
+                        block: job.block,
+                        graph: job.graph,
+                        name: job.name,
+                        fetch_keys: Vec::new(),
+                    });
+                    node.order(now, Assignment { order, job, copy_key: None });
                 }
+                Effect::Ended { client, task, end } => self.ended(now, node, client, task, end),
+                Effect::StageDropped { handle, .. } => node.aside.works.push(handle),
+                Effect::Retired(_) => {}
             }
-            self.effects = effects;
-            let releases = std::mem::take(&mut self.releases);
-            for same in releases.chunk_by(|a, b| a.0 == b.0) {
-                let tasks = same.iter().map(|&(_, task)| task).collect();
-                self.coordinator.handle(now, SchedulerEvent::Release { client: same[0].0, tasks });
-            }
+        }
+        self.effects = effects;
+    }
+
+    /// Gives up the claims on results that their callers have.
+    fn release_all(&mut self, now: Nanos) {
+        let mut releases = std::mem::take(&mut self.releases);
+        for same in releases.chunk_by(|a, b| a.0 == b.0) {
+            let tasks = same.iter().map(|&(_, task)| task).collect();
+            self.coordinator.handle(now, SchedulerEvent::Release { client: same[0].0, tasks });
+        }
+        releases.clear();
+        self.releases = releases;
+    }
+
+    /// The result of a task, if it is in memory.
+    fn value(&mut self, node: &Node, task: TaskId) -> Option<Value> {
+        match self.fresh.take_if(|(fresh, _)| *fresh == task) {
+            Some((_, value)) => Some(value),
+            None => node.value(task),
         }
     }
 }
@@ -268,25 +299,49 @@ pub(super) struct Bulk {
 
 #[derive(Default)]
 struct BulkState {
-    values: HashMap<TaskId, Value>,
+    /// The least task number that is waited for.
+    first: u32,
+    /// By task number from there on: position in `values`, plus one. A graph's
+    /// tasks have numbers close together, so this is smaller and faster than a
+    /// map.
+    position_of: Vec<u32>,
+    values: Vec<Option<Value>>,
     n_missing: usize,
     error: Option<Error>,
+}
+
+impl BulkState {
+    fn position(&self, task: TaskId) -> Option<usize> {
+        let row = task.0.checked_sub(self.first)?;
+        self.position_of.get(row as usize)?.checked_sub(1).map(|position| position as usize)
+    }
 }
 
 impl Bulk {
     /// Says what to wait for; may name a task twice.
     pub fn expect(&self, tasks: &[TaskId]) {
-        let mut distinct = tasks.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let mut state = self.state.lock();
-        state.n_missing = distinct.len();
-        state.values.reserve(distinct.len());
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let (Some(first), Some(last)) = (tasks.iter().min(), tasks.iter().max()) else { return };
+        state.first = first.0;
+        state.position_of = vec![0; (last.0 - first.0) as usize + 1];
+        for task in tasks {
+            let position = &mut state.position_of[(task.0 - first.0) as usize];
+            if *position == 0 {
+                state.n_missing += 1;
+                *position = state.n_missing as u32;
+            }
+        }
+        state.values.resize(state.n_missing, None);
     }
 
     fn put(&self, task: TaskId, value: Value) {
-        let mut state = self.state.lock();
-        if state.values.insert(task, value).is_none() {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(position) = state.position(task) else { return };
+        let slot = &mut state.values[position];
+        if slot.is_none() {
+            *slot = Some(value);
             state.n_missing -= 1;
             if state.n_missing == 0 {
                 self.changed.notify_all();
@@ -316,13 +371,15 @@ impl Bulk {
         Ok(())
     }
 
-    /// The results, or the first error.
-    pub fn take(&self) -> Result<HashMap<TaskId, Value>> {
-        let mut state = self.state.lock();
-        match state.error.take() {
-            Some(error) => Err(error),
-            None => Ok(std::mem::take(&mut state.values)),
+    /// The results of these tasks, or the first error.
+    pub fn take(&self, tasks: &[TaskId]) -> Result<Vec<Value>> {
+        let state = std::mem::take(&mut *self.state.lock());
+        if let Some(error) = state.error {
+            return Err(error);
         }
+        let lost = || Error::new(ErrorKind::Lost, "a result was lost");
+        let value = |&task| state.position(task).and_then(|position| state.values[position].clone()).ok_or_else(lost);
+        tasks.iter().map(value).collect()
     }
 }
 

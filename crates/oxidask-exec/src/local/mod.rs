@@ -25,7 +25,7 @@ use future::{Cell, Handle};
 use link::{Bulk, Claim, Link};
 use oxidask_core::events::Observer;
 use oxidask_core::executor::WatchGuard;
-use oxidask_core::{Error, ErrorKind, Executor, Future, Graph, Key, Result, Status, Value, config};
+use oxidask_core::{Error, Executor, Future, Graph, Key, Result, Status, Value, config};
 use oxidask_sched::{ClientId, TaskId, WorkerConfig};
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -312,12 +312,8 @@ impl Executor for Local {
         // Gives up what is not there yet, if something failed or was interrupted.
         shared.pool.with(|now, node, link| link.client_gone(now, node, client));
         waited?;
-        let values = bulk.take()?;
-        let get = |(task, part): (&TaskId, Option<u32>)| -> Result<Value> {
-            let value = values.get(task).ok_or_else(|| Error::new(ErrorKind::Lost, "a result was lost"))?;
-            decoded(value.clone())?.part(part)
-        };
-        tasks.iter().zip(parts).map(get).collect()
+        let values = bulk.take(&tasks)?;
+        values.into_iter().zip(parts).map(|(value, part)| decoded(value)?.part(part)).collect()
     }
 
     fn watch(&self, observer: Arc<dyn Observer>) -> WatchGuard {

@@ -5,6 +5,7 @@
 
 pub(crate) mod spill;
 
+use crate::slots::Slots;
 use hashbrown::HashMap;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
 use oxidask_sched::Piece;
@@ -32,16 +33,30 @@ pub(crate) struct Garbage {
 /// The values of a node.
 #[derive(Default)]
 pub(crate) struct Store {
-    rows: HashMap<Piece, Row>,
+    wholes: Slots<Row>,
+    /// Parts that are held without, or beside, their whole.
+    parts: HashMap<Piece, Row>,
     next_life: u64,
 }
 
 impl Store {
+    fn row(&self, piece: Piece) -> Option<&Row> {
+        if piece.part == Piece::WHOLE { self.wholes.get(piece.task) } else { self.parts.get(&piece) }
+    }
+
+    fn row_mut(&mut self, piece: Piece) -> Option<&mut Row> {
+        if piece.part == Piece::WHOLE { self.wholes.get_mut(piece.task) } else { self.parts.get_mut(&piece) }
+    }
+
+    fn insert_row(&mut self, piece: Piece, row: Row) -> Option<Row> {
+        if piece.part == Piece::WHOLE { self.wholes.insert(piece.task, row) } else { self.parts.insert(piece, row) }
+    }
+
     /// Puts a value under a piece, instead of what was there.
     pub fn insert(&mut self, piece: Piece, key: Key, value: Value, garbage: &mut Garbage) {
         self.next_life += 1;
         let row = Row { key, value: Some(value), file: None, life: self.next_life };
-        if let Some(old) = self.rows.insert(piece, row) {
+        if let Some(old) = self.insert_row(piece, row) {
             old.discard(garbage);
         }
     }
@@ -49,45 +64,45 @@ impl Store {
     /// The value of a piece if it is in memory: stored as such, or as a part of
     /// a whole that is.
     pub fn get(&self, piece: Piece) -> Option<Result<Value>> {
-        if let Some(value) = self.rows.get(&piece).and_then(|row| row.value.as_ref()) {
+        if let Some(value) = self.row(piece).and_then(|row| row.value.as_ref()) {
             return Some(Ok(value.clone()));
         }
         if piece.part == Piece::WHOLE {
             return None;
         }
-        let whole = self.rows.get(&Piece::whole(piece.task))?.value.as_ref()?;
+        let whole = self.wholes.get(piece.task)?.value.as_ref()?;
         Some(whole.part(Some(piece.part)))
     }
 
     /// The key under which a piece, or the whole that it is a part of, is here.
     pub fn key(&self, piece: Piece) -> Option<Key> {
-        self.rows.get(&piece).or_else(|| self.rows.get(&Piece::whole(piece.task))).map(|row| row.key)
+        self.row(piece).or_else(|| self.wholes.get(piece.task)).map(|row| row.key)
     }
 
     /// What the I/O thread needs to spill a piece: its life, its value, and the
     /// file if it was written before.
     pub fn to_spill(&self, piece: Piece) -> Option<(u64, Value, Option<Arc<SpillFile>>)> {
-        let row = self.rows.get(&piece)?;
+        let row = self.row(piece)?;
         Some((row.life, row.value.clone()?, row.file.clone()))
     }
 
     /// Where to read a piece back from: its life, the file, and which part of
     /// the file's value. A part of a spilled whole becomes a piece of its own.
     pub fn to_load(&mut self, piece: Piece) -> Option<(u64, Arc<SpillFile>, Option<u32>)> {
-        if let Some(row) = self.rows.get(&piece) {
+        if let Some(row) = self.row(piece) {
             return Some((row.life, row.file.clone()?, None));
         }
-        let whole = self.rows.get(&Piece::whole(piece.task))?;
+        let whole = self.wholes.get(piece.task)?;
         let (key, file) = (whole.key, whole.file.clone()?);
         self.next_life += 1;
-        self.rows.insert(piece, Row { key, value: None, file: None, life: self.next_life });
+        self.parts.insert(piece, Row { key, value: None, file: None, life: self.next_life });
         Some((self.next_life, file, Some(piece.part)))
     }
 
     /// Takes the value out of memory because it is in `file`. False if the piece
     /// is another one by now; the file is rubbish then.
     pub fn spilled(&mut self, piece: Piece, life: u64, file: Arc<SpillFile>, garbage: &mut Garbage) -> bool {
-        match self.rows.get_mut(&piece) {
+        match self.row_mut(piece) {
             Some(row) if row.life == life => {
                 row.file = Some(file);
                 garbage.values.extend(row.value.take());
@@ -103,7 +118,7 @@ impl Store {
     /// Takes a value that was read back. Its file is kept: a value never changes,
     /// so that spilling it again costs nothing.
     pub fn loaded(&mut self, piece: Piece, life: u64, value: Value, garbage: &mut Garbage) -> bool {
-        match self.rows.get_mut(&piece) {
+        match self.row_mut(piece) {
             Some(row) if row.life == life => {
                 row.value = Some(value);
                 true
@@ -118,28 +133,29 @@ impl Store {
     /// Forgets what is left of a piece that could not be read back, unless it is
     /// another one by now.
     pub fn load_failed(&mut self, piece: Piece, life: u64, garbage: &mut Garbage) {
-        if self.rows.get(&piece).is_some_and(|row| row.life == life) {
+        if self.row(piece).is_some_and(|row| row.life == life) {
             self.remove(piece, garbage);
         }
     }
 
     /// Forgets a piece.
     pub fn remove(&mut self, piece: Piece, garbage: &mut Garbage) {
-        if let Some(row) = self.rows.remove(&piece) {
+        let row = if piece.part == Piece::WHOLE { self.wholes.remove(piece.task) } else { self.parts.remove(&piece) };
+        if let Some(row) = row {
             row.discard(garbage);
         }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self, garbage: &mut Garbage) {
-        for (_, row) in self.rows.drain() {
+        for row in self.wholes.drain().chain(self.parts.drain().map(|(_, row)| row)) {
             row.discard(garbage);
         }
     }
 
     /// Number of pieces.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.wholes.len() + self.parts.len()
     }
 }
 
