@@ -1,1 +1,3 @@
 //! Lazy parallel arrays, dataframes, bags and tasks.
+
+pub mod text;
