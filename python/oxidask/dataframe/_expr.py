@@ -82,7 +82,7 @@ class Collection(base.DaskMethodsMixin):
         --------
         >>> import oxidask.dataframe as dd
         >>> dd.from_dict({"x": [1, 2]}, npartitions=1).x.sum().explain()
-        merge into one: finish
+        merge into one: finish, select x=value
           aggregate partially
             frame
         """

@@ -266,6 +266,9 @@ impl Frame {
     }
 
     fn with_expr(&self, name: &str, expr: ColExpr) -> Result<Frame> {
+        // Alone in a column a whole number is as wide as pandas makes it.
+        let is_whole = matches!(expr, ColExpr::Literal(Scalar::Int(_)));
+        let expr = if is_whole { expr.cast(DType::I64) } else { expr };
         type_of(&expr, &self.meta().schema)?;
         let is_large = expr.size(EXPRESSION_NODES_MAX) >= EXPRESSION_NODES_MAX;
         let mut columns = self.columns.to_vec();
