@@ -4,20 +4,16 @@
 //! each number of tasks, the time from nothing to the collected results, divided
 //! by the number of tasks; then a chain and a tree, whose tasks depend on others.
 
-use oxidask_core::{Data, DataKind, Frames};
-use oxidask_core::{Executor, FnOp, Graph, Input, Key, Result, Value};
-use oxidask_exec::{Local, LocalKind, LocalOptions};
+use oxidask_core::{Data, Decode, Error, Executor, Frames, Graph, Input, Key, Op, Result, Value};
+use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions, serve_child};
+use oxidask_macros::{data, op};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A value as small as a value can be.
+#[data("overhead.number")]
 struct Number(u64);
-
-impl DataKind for Number {
-    fn kind(&self) -> &'static str {
-        "overhead.number"
-    }
-}
 
 impl Data for Number {
     fn nbytes(&self) -> u64 {
@@ -29,12 +25,41 @@ impl Data for Number {
     }
 }
 
+impl Decode for Number {
+    fn decode(frames: Frames) -> Result<Self> {
+        let bytes = frames.header[..].try_into().map_err(|_| Error::value("a number has 8 bytes"))?;
+        Ok(Number(u64::from_le_bytes(bytes)))
+    }
+}
+
+/// Adds its inputs and one.
+#[op("overhead.add")]
+#[derive(Serialize, Deserialize)]
+struct Add {
+    user_code: bool,
+}
+
+impl Op for Add {
+    fn run(&self, _: u64, inputs: &[Value]) -> Result<Value> {
+        Ok(Value::new(Number(1 + sum(inputs)?)))
+    }
+
+    fn output_bytes(&self, _: u64, _: &[Option<u64>]) -> Option<u64> {
+        Some(8)
+    }
+
+    fn runs_user_code(&self) -> bool {
+        self.user_code
+    }
+}
+
 fn sum(inputs: &[Value]) -> Result<u64> {
     inputs.iter().map(|value| value.expect::<Number>().map(|number| number.0)).sum()
 }
 
-fn add() -> Arc<dyn oxidask_core::Op> {
-    Arc::new(FnOp::new("add", |_, inputs: &[Value]| Ok(Value::new(Number(1 + sum(inputs)?)))))
+fn add() -> Arc<dyn Op> {
+    // In the threads' own process this makes no difference.
+    Arc::new(Add { user_code: true })
 }
 
 /// `n` tasks that need nothing, all of them wanted.
@@ -92,11 +117,19 @@ fn measure(name: &str, executor: &Local, n_tasks: usize, build: impl Fn() -> Gra
     Ok(())
 }
 
+/// Set in children, which are this program too.
+const CHILD: &str = "OXIDASK_OVERHEAD_CHILD";
+
 fn main() -> Result<()> {
+    if std::env::var_os(CHILD).is_some() {
+        return serve_child();
+    }
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { sizes };
-    for kind in [LocalKind::Sync, LocalKind::Threads] {
-        let executor = Local::new(LocalOptions::new(kind))?;
+    let program = std::env::current_exe().map_err(|cause| Error::io("looking for this program", &cause))?;
+    let child = ChildCommand { program: program.into(), args: vec![], env: vec![(CHILD.into(), "1".into())] };
+    for kind in [LocalKind::Sync, LocalKind::Threads, LocalKind::Processes] {
+        let executor = Local::new(LocalOptions { child: Some(child.clone()), ..LocalOptions::new(kind) })?;
         for &n_tasks in &sizes {
             measure("independent", &executor, n_tasks, || independent(n_tasks))?;
         }

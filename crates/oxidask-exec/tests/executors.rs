@@ -235,3 +235,137 @@ fn bad_options_are_refused() {
     assert!(error.message().contains("not 0"), "{error}");
     assert!(Local::new(LocalOptions::new(LocalKind::Processes)).is_err());
 }
+
+/// Counts what an observer sees.
+#[derive(Default)]
+struct Seen {
+    started: AtomicUsize,
+    expected: AtomicUsize,
+    tasks: AtomicUsize,
+    failed: AtomicUsize,
+    finished: AtomicUsize,
+    finished_early: AtomicUsize,
+}
+
+impl oxidask_core::events::Observer for Seen {
+    fn graph_started(&self, _: u64, tasks: &[(Arc<str>, u64)]) {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        self.expected.fetch_add(tasks.iter().map(|(_, n)| *n as usize).sum(), Ordering::SeqCst);
+    }
+
+    fn tasks_finished(&self, tasks: &[oxidask_core::events::TaskFinished]) {
+        self.tasks.fetch_add(tasks.len(), Ordering::SeqCst);
+        self.failed.fetch_add(tasks.iter().filter(|task| !task.ok).count(), Ordering::SeqCst);
+        assert!(tasks.iter().all(|task| task.start_ns <= task.stop_ns && !task.label.is_empty()));
+    }
+
+    fn graph_finished(&self, _: u64, error: Option<&Error>) {
+        self.finished.fetch_add(1, Ordering::SeqCst);
+        let is_early = error.is_none() && self.tasks.load(Ordering::SeqCst) < self.expected.load(Ordering::SeqCst);
+        self.finished_early.fetch_add(usize::from(is_early), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn observers_see_every_task_and_the_end_last() {
+    for kind in ALL {
+        let executor = local(kind);
+        let seen = Arc::new(Seen::default());
+        let guard = executor.watch(seen.clone());
+        let mut graph = Graph::new();
+        let add = Add { plus: 0, user_code: true };
+        let leaves = graph.blocks(Key::named("leaves"), Arc::new(add), 1000, |_, _| {});
+        graph.outputs =
+            graph.blocks(Key::named("roots"), Arc::new(Add { plus: 0, user_code: false }), 1000, |block, inputs| {
+                inputs.push(leaves[block])
+            });
+        compute(&executor, graph).unwrap();
+        compute(&executor, one(Bad(Deed::Error), "bad")).unwrap_err();
+        drop(guard);
+        let counts = [&seen.started, &seen.expected, &seen.tasks, &seen.failed, &seen.finished, &seen.finished_early]
+            .map(|count| count.load(Ordering::SeqCst));
+        assert_eq!(counts, [2, 2001, 2001, 1, 2, 0], "{kind:?}");
+        compute(&executor, one(Add { plus: 0, user_code: false }, "unseen")).unwrap();
+        assert_eq!(seen.tasks.load(Ordering::SeqCst), 2001);
+    }
+}
+
+/// A lane that counts how often it is entered.
+struct Counting {
+    lock: std::sync::Mutex<()>,
+    entered: AtomicUsize,
+}
+
+impl oxidask_core::Lane for Counting {
+    fn enter(&self, batch: &mut dyn FnMut()) {
+        let _lock = self.lock.lock();
+        self.entered.fetch_add(1, Ordering::Relaxed);
+        batch();
+    }
+}
+
+static LANE: Counting = Counting { lock: std::sync::Mutex::new(()), entered: AtomicUsize::new(0) };
+
+/// Runs in the lane and notices if two do.
+struct InLane;
+
+impl oxidask_core::OpCodec for InLane {
+    fn kind(&self) -> &'static str {
+        "in-lane"
+    }
+
+    fn encode(&self) -> oxidask_core::Result<oxidask_core::EncodedOp> {
+        Err(Error::unsupported("stays here"))
+    }
+}
+
+impl oxidask_core::Op for InLane {
+    fn run(&self, _: u64, _: &[Value]) -> oxidask_core::Result<Value> {
+        let is_alone = LANE.lock.try_lock().is_err();
+        Ok(Value::new(Number(i64::from(is_alone))))
+    }
+
+    fn lane(&self) -> Option<&'static dyn oxidask_core::Lane> {
+        Some(&LANE)
+    }
+}
+
+#[test]
+fn tasks_of_a_lane_run_within_it_many_at_a_time() {
+    let executor = local(LocalKind::Threads);
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("in lane"), Arc::new(InLane), 10_000, |_, _| {});
+    let values = compute(&executor, graph).unwrap();
+    assert!(values.iter().all(|value| number(value) == 1));
+    let entered = LANE.entered.load(Ordering::Relaxed);
+    assert!(entered < 1000, "entered {entered} times");
+}
+
+#[test]
+fn a_task_is_tried_again_as_often_as_told() {
+    for kind in [LocalKind::Sync, LocalKind::Threads] {
+        let executor = local(kind);
+        for (retries, succeeds) in [(2, false), (3, true)] {
+            let n_tries = Arc::new(AtomicUsize::new(0));
+            let tries = n_tries.clone();
+            let op = FnOp::new("flaky", move |_, _: &[Value]| {
+                if tries.fetch_add(1, Ordering::Relaxed) < 3 {
+                    Err(Error::value("not yet"))
+                } else {
+                    Ok(Value::new(Number(1)))
+                }
+            });
+            let mut graph = Graph::new();
+            let annotations = oxidask_core::Annotations { retries, ..Default::default() };
+            let stage = graph.stage_with(oxidask_core::Stage {
+                op: Arc::new(op),
+                label: "flaky".into(),
+                annotations: Some(Arc::new(annotations)),
+            });
+            let task = graph.task(Key::named(&format!("flaky {retries}")), stage, 0, &[]);
+            graph.outputs.push(Input::whole(task));
+            assert_eq!(compute(&executor, graph).is_ok(), succeeds);
+            assert_eq!(n_tries.load(Ordering::Relaxed), retries as usize + 1);
+        }
+    }
+}

@@ -1,1 +1,155 @@
+use super::*;
+use oxidask_sched::{Attempt, Compute, UNKNOWN_BYTES};
 
+const CLIENT: ClientId = ClientId(0);
+const WORKER: WorkerId = WorkerId(0);
+
+fn key(number: u64) -> Key {
+    Key(u128::from(number))
+}
+
+/// A submission of tasks given as (key, inputs), all of one stage; the last one
+/// is wanted.
+fn submission(tasks: &[(u64, &[u32])]) -> Submission<&'static str> {
+    let mut inputs = Vec::new();
+    let rows = tasks.iter().enumerate().map(|(row, (number, inputs_of))| {
+        let inputs_start = inputs.len() as u32;
+        inputs.extend(inputs_of.iter().map(|&input| (input, Piece::WHOLE)));
+        TaskRow {
+            key: key(*number),
+            source: RowSource::Run(0),
+            block: row as u32,
+            inputs_start,
+            n_inputs: inputs_of.len() as u32,
+            rank: row as u32,
+            bytes: UNKNOWN_BYTES,
+        }
+    });
+    let tasks: Vec<TaskRow> = rows.collect();
+    Submission {
+        stages: vec![NewStage { handle: "op", label: "add".into(), annotations: None }],
+        outputs: vec![tasks.len() as u32 - 1],
+        tasks,
+        inputs,
+        names: Vec::new(),
+    }
+}
+
+fn with_worker() -> Coordinator<&'static str> {
+    let mut coordinator = Coordinator::new(SchedulerConfig::default());
+    let name = coordinator.worker_name("w");
+    let joined =
+        SchedulerEvent::WorkerJoined { worker: WORKER, name, slots: 100, memory_limit: u64::MAX, resources: vec![] };
+    coordinator.handle(0, joined);
+    coordinator
+}
+
+fn effects(coordinator: &mut Coordinator<&'static str>) -> Vec<Effect<&'static str>> {
+    let mut effects = Vec::new();
+    coordinator.take_effects(&mut effects);
+    effects
+}
+
+/// The orders to compute among the effects, with their jobs.
+fn computes(effects: Vec<Effect<&'static str>>) -> Vec<(Compute, Job<&'static str>)> {
+    let compute = |effect| match effect {
+        Effect::Order { order: Order::Compute(compute), job: Some(job), .. } => Some((compute, job)),
+        _ => None,
+    };
+    effects.into_iter().filter_map(compute).collect()
+}
+
+fn done(coordinator: &mut Coordinator<&'static str>, task: TaskId, attempt: Attempt) {
+    coordinator.report(1, WORKER, Report::Done { task, attempt, bytes: 1, duration: 1 }, None);
+}
+
+#[test]
+fn only_what_is_needed_and_unknown_is_run() {
+    let mut coordinator = with_worker();
+    // The third task is needed by nobody; the fourth does the work of the first.
+    let first = submission(&[(1, &[]), (2, &[0]), (9, &[]), (1, &[]), (3, &[1, 3])]);
+    let accepted = coordinator.submit(0, CLIENT, &first).unwrap();
+    assert_eq!(accepted.labels, vec![(Arc::from("add"), 3)]);
+    let started = computes(effects(&mut coordinator));
+    assert_eq!(started.iter().map(|(_, job)| job.key).collect::<Vec<_>>(), vec![key(1)]);
+
+    let again = coordinator.submit(0, ClientId(1), &submission(&[(1, &[]), (2, &[0]), (7, &[1])])).unwrap();
+    assert_eq!(again.labels, vec![(Arc::from("add"), 1)]);
+    assert!(computes(effects(&mut coordinator)).is_empty(), "what runs is not run again");
+    assert_eq!(coordinator.n_tasks(), 4);
+
+    done(&mut coordinator, started[0].0.task, started[0].0.attempt);
+    let next = computes(effects(&mut coordinator));
+    assert_eq!((next.len(), next[0].1.key, next[0].1.handle, next[0].1.block), (1, key(2), "op", 1));
+}
+
+#[test]
+fn everything_is_forgotten_and_numbers_are_used_again() {
+    let mut coordinator = with_worker();
+    for _ in 0..3 {
+        let mut named = submission(&[(1, &[]), (2, &[0])]);
+        named.names = vec![(1, "mine".into())];
+        let accepted = coordinator.submit(0, CLIENT, &named).unwrap();
+        assert_eq!(coordinator.name_of(accepted.outputs[0]), "mine");
+        let mut is_dropped = false;
+        for _ in 0..2 {
+            for (compute, _) in computes(effects(&mut coordinator)) {
+                done(&mut coordinator, compute.task, compute.attempt);
+            }
+        }
+        let ended = effects(&mut coordinator);
+        assert!(ended.iter().any(|effect| matches!(effect, Effect::Ended { end: TaskEnd::Done { .. }, .. })));
+        coordinator.handle(2, SchedulerEvent::ClientGone(CLIENT));
+        for effect in effects(&mut coordinator) {
+            is_dropped |= matches!(effect, Effect::StageDropped { stage: 1, handle: "op" });
+        }
+        assert!(is_dropped);
+        assert_eq!((coordinator.n_tasks(), coordinator.names.len(), coordinator.rows.len()), (0, 0, 2));
+    }
+}
+
+#[test]
+fn an_error_reaches_those_who_need_the_task() {
+    let mut coordinator = with_worker();
+    let accepted = coordinator.submit(0, CLIENT, &submission(&[(1, &[]), (2, &[0])])).unwrap();
+    let (compute, _) = computes(effects(&mut coordinator)).remove(0);
+    let failed = Report::Failed { task: compute.task, attempt: compute.attempt, failure: Failure::Error };
+    coordinator.report(1, WORKER, failed, Some(Error::value("went wrong")));
+    let ended = effects(&mut coordinator);
+    let [Effect::Ended { client: CLIENT, task, end: TaskEnd::Failed(error) }] = &ended[..] else { panic!("{ended:?}") };
+    assert_eq!((*task, error.message()), (accepted.outputs[0], "went wrong"));
+}
+
+#[test]
+fn broken_tables_are_refused_and_change_nothing() {
+    let mut coordinator = with_worker();
+    let good = || submission(&[(1, &[]), (2, &[0])]);
+    let mut broken = [good(), good(), good(), good(), good(), good()];
+    broken[0].tasks[1].source = RowSource::Run(1);
+    broken[1].inputs[0].0 = 1;
+    broken[2].tasks[1].n_inputs = 2;
+    broken[3].outputs[0] = 2;
+    broken[4].names.push((2, "x".into()));
+    broken[5].tasks[0].source = RowSource::Held;
+    for (number, submission) in broken.iter().enumerate() {
+        assert!(coordinator.submit(0, CLIENT, submission).is_err(), "{number}");
+        assert_eq!(coordinator.n_tasks(), 0);
+    }
+    assert!(coordinator.submit(0, CLIENT, &good()).is_ok());
+}
+
+#[test]
+fn the_user_goes_before_age_and_that_before_order() {
+    let mut ordered = [
+        priority(1, 5, 9),
+        priority(1, 6, 0),
+        priority(0, 0, 0),
+        priority(0, 0, 1 << 23),
+        priority(0, 1, 0),
+        priority(-1, 0, 0),
+        priority(-1000, u32::MAX, u32::MAX),
+    ];
+    assert!(ordered.is_sorted());
+    ordered.reverse();
+    assert!(!ordered.is_sorted());
+}
