@@ -18,15 +18,15 @@ fn processes() -> Local {
     local(LocalKind::Processes)
 }
 
-/// Processes whose parent is this one.
-fn n_children() -> usize {
-    let me = std::process::id().to_string();
-    let is_child = |entry: std::fs::DirEntry| -> Option<bool> {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (_, fields) = stat.rsplit_once(')')?;
-        Some(fields.split_whitespace().nth(1)? == me)
-    };
-    std::fs::read_dir("/proc").unwrap().flatten().filter(|_| true).filter_map(is_child).filter(|&is| is).count()
+/// Whether a process is there and not just a corpse.
+fn is_alive(process: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+}
+
+/// The process in which an executor runs user code.
+fn child_of(executor: &Local, key: &str) -> i64 {
+    number(&compute(executor, one(Bad(Deed::Tell), key)).unwrap()[0])
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn a_child_that_does_not_serve_is_explained() {
 fn a_cancelled_task_frees_its_process_and_none_is_left() {
     let executor = processes();
     let slow = executor.submit(one(Bad(Deed::Sleep(60_000)), "slow")).unwrap();
-    compute(&executor, one(Add { plus: 0, user_code: true }, "warm")).unwrap();
-    assert!(n_children() > 0);
+    let child = child_of(&executor, "warm");
+    assert!(is_alive(child) && child != i64::from(std::process::id()));
     slow[0].cancel();
     drop(slow);
     // Both processes are free again long before the task would have ended.
@@ -132,4 +132,44 @@ fn a_cancelled_task_frees_its_process_and_none_is_left() {
     graph.outputs = graph.blocks(Key::named("after"), Arc::new(Add { plus: 0, user_code: true }), 1000, |_, _| {});
     assert_eq!(compute(&executor, graph).unwrap().len(), 1000);
     eventually("the cancelled task is forgotten", || executor.counts() == (0, 0));
+    executor.close();
+    assert!(!is_alive(child));
+}
+
+/// Not a test: a program that is killed while its child works.
+#[test]
+#[ignore = "not a test"]
+fn victim() {
+    let executor = processes();
+    println!("child {}", child_of(&executor, "who"));
+    compute(&executor, one(Bad(Deed::Sleep(600_000)), "slow")).unwrap();
+}
+
+#[test]
+fn children_do_not_outlive_a_parent_that_is_killed() {
+    use std::io::{BufRead, BufReader};
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["victim", "--exact", "--ignored", "--nocapture"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let child: i64 = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once("child ")?.1.trim().parse().ok())
+        .expect("the victim names its child");
+    assert!(is_alive(child));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    eventually("the child is gone", || !is_alive(child));
+}
+
+#[test]
+fn a_child_that_is_killed_while_idle_is_replaced() {
+    let executor = Local::new(LocalOptions { n_workers: Some(1), ..options(LocalKind::Processes) }).unwrap();
+    let child = child_of(&executor, "first");
+    std::process::Command::new("kill").args(["-9", &child.to_string()]).status().unwrap();
+    eventually("the child is gone", || !is_alive(child));
+    let next = child_of(&executor, "second");
+    assert!(next != child && is_alive(next));
 }
