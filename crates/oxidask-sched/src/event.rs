@@ -588,7 +588,7 @@ impl Default for SchedulerConfig {
         SchedulerConfig {
             allowed_failures: 3,
             prefetch_ns: 5_000_000,
-            prefetch_tasks_max: 4096,
+            prefetch_tasks_max: 1024,
             bandwidth: 1_000_000_000,
             seed: 0,
         }

@@ -1,5 +1,6 @@
 //! The life of a task from being needed to its end.
 
+use super::dispatch::is_queued;
 use super::task::{NONE, queue};
 use super::{Bad, Scheduler, TaskState};
 use crate::event::{Attempt, Failure, Nanos, Order, Outcome, SchedulerAction, TaskId, WorkerId};
@@ -255,23 +256,25 @@ impl Scheduler {
         self.unneeded.push(task);
     }
 
-    /// Counts a ready task out of its queue, where its entry goes stale.
+    /// Takes a ready task out of its queue, where its entry goes stale.
     pub(super) fn leave_queue(&mut self, task: TaskId) {
+        let place = std::mem::replace(&mut self.tasks[task].place, NONE);
         let record = &self.tasks[task];
-        match record.place {
-            queue::FRESH => {}
-            queue::GLOBAL => self.global.live -= 1,
+        let queue = match place {
+            queue::FRESH => return,
+            queue::GLOBAL => &mut self.global,
             queue::GROUP => {
-                let group = record.group as usize;
-                self.groups[group].as_deref_mut().expect("tasks name declared groups only").queue.live -= 1;
+                let group = self.groups[record.group as usize].as_deref_mut();
+                &mut group.expect("tasks name declared groups only").queue
             }
             worker => {
-                let estimate = u64::from(record.estimate);
-                let worker = self.worker_mut(WorkerId(worker));
-                worker.local.live -= 1;
-                worker.local_ns -= estimate;
+                let worker = self.workers[worker as usize].as_deref_mut().expect("a task queues at a live worker");
+                worker.local_ns -= u64::from(record.estimate);
+                &mut worker.local
             }
-        }
-        self.tasks[task].place = NONE;
+        };
+        queue.live -= 1;
+        let tasks = &self.tasks;
+        queue.compact(|entry| is_queued(tasks, entry, place));
     }
 }

@@ -90,6 +90,7 @@ pub struct Scheduler {
     out: Vec<SchedulerAction>,
     stack: Vec<TaskId>,
     worker_list: Vec<WorkerId>,
+    candidates: Vec<WorkerId>,
 }
 
 /// What a client claims.
@@ -128,6 +129,7 @@ impl Scheduler {
             out: Vec::new(),
             stack: Vec::new(),
             worker_list: Vec::new(),
+            candidates: Vec::new(),
         }
     }
 

@@ -62,7 +62,7 @@ impl Scheduler {
     /// The worker where a task is expected to begin first, if any holds an input:
     /// what waits there already, and what must be moved there.
     fn best_worker(&mut self, task: TaskId) -> Option<WorkerId> {
-        let mut candidates: Vec<(WorkerId, u64)> = Vec::new();
+        let mut candidates = std::mem::take(&mut self.candidates);
         let mut total = 0_u64;
         let mut holders = std::mem::take(&mut self.worker_list);
         for edge in self.inputs(task) {
@@ -76,35 +76,39 @@ impl Scheduler {
             }
             total += bytes;
             for &worker in &holders {
-                self.score(&mut candidates, worker, bytes);
+                let record = self.workers[worker.0 as usize].as_deref_mut().expect("a holder is there");
+                if std::mem::replace(&mut record.is_candidate, true) {
+                    record.local_bytes += bytes;
+                } else {
+                    record.local_bytes = bytes;
+                    candidates.push(worker);
+                }
             }
         }
         holders.clear();
         self.worker_list = holders;
         if let Some(&worker) = self.idle.front()
-            && candidates.iter().all(|&(other, _)| other != worker)
+            && let Some(record) = self.workers[worker.0 as usize].as_deref_mut()
+            && !std::mem::replace(&mut record.is_candidate, true)
         {
-            candidates.push((worker, 0));
+            record.local_bytes = 0;
+            candidates.push(worker);
         }
         let bandwidth = self.config.bandwidth.max(1);
-        candidates
-            .iter()
-            .filter_map(|&(worker, local)| {
-                let record = self.worker(worker).filter(|record| !record.retiring)?;
-                let transfer = (u128::from(total - local) * 1_000_000_000 / u128::from(bandwidth)) as u64;
-                Some((wait(record).saturating_add(transfer), u64::MAX - local, worker))
-            })
-            .min()
-            .map(|(_, _, worker)| worker)
-    }
-
-    /// Adds bytes to a worker's entry among the candidates.
-    fn score(&self, candidates: &mut Vec<(WorkerId, u64)>, worker: WorkerId, bytes: u64) {
-        // Inputs mostly lie where the one before lies, so look from the end.
-        match candidates.iter_mut().rev().find(|(other, _)| *other == worker) {
-            Some((_, local)) => *local += bytes,
-            None => candidates.push((worker, bytes)),
+        let mut best: Option<(Nanos, u64, WorkerId)> = None;
+        for &worker in &candidates {
+            let record = self.worker_mut(worker);
+            record.is_candidate = false;
+            let local = record.local_bytes;
+            let transfer = (u128::from(total - local) * 1_000_000_000 / u128::from(bandwidth)) as u64;
+            let candidate = (wait(record).saturating_add(transfer), u64::MAX - local, worker);
+            if !record.retiring && best.is_none_or(|other| candidate < other) {
+                best = Some(candidate);
+            }
         }
+        candidates.clear();
+        self.candidates = candidates;
+        best.map(|(_, _, worker)| worker)
     }
 
     /// What running a task on a worker adds to its memory: the result, and the

@@ -45,6 +45,10 @@ pub(super) struct Worker {
     pub in_idle: bool,
     /// Whether it is in the list of that name.
     pub in_backlogged: bool,
+    /// While a task is placed: whether it is among the candidates, and how much
+    /// of the inputs it has.
+    pub is_candidate: bool,
+    pub local_bytes: u64,
 }
 
 impl Worker {
@@ -79,6 +83,8 @@ impl Worker {
             abandoned: HashSet::new(),
             in_idle: false,
             in_backlogged: false,
+            is_candidate: false,
+            local_bytes: 0,
         }
     }
 

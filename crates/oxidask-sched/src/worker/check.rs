@@ -1,6 +1,7 @@
 //! Why an order waits, and the re-derivation of everything stored twice.
 
 use super::Worker;
+use super::names::NONE;
 use super::record::{OrderState, PieceState};
 use crate::event::{Order, Piece, TaskId, WorkerId};
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ impl Worker {
         if self.parked.iter().any(|order| is_it(&order)) {
             return WorkerWhy::WaitsForDisk { piece: Piece::whole(task) };
         }
-        let Some(&order) = self.order_of.get(&task) else { return WorkerWhy::NotHere };
+        let Some(order) = self.names.order(task) else { return WorkerWhy::NotHere };
         let order = &self.orders[order];
         let needs = || order.needs.iter().map(|&slot| &self.pieces[slot]);
         match order.state {
@@ -130,7 +131,7 @@ impl Worker {
     fn check_orders(&self) {
         let mut counts = [0_u32; 4];
         for (slot, order) in self.orders.iter() {
-            assert_eq!(self.order_of.get(&order.task), Some(&slot));
+            assert_eq!(self.names.order(order.task), Some(slot));
             let pieces = || order.needs.iter().map(|&slot| &self.pieces[slot]);
             let n_absent = pieces().filter(|piece| !piece.is_here()).count() as u32;
             match order.state {
@@ -164,7 +165,7 @@ impl Worker {
             }
         }
         assert_eq!(counts, [self.n_ready, self.n_loading_orders, self.n_running, self.n_ending]);
-        assert_eq!(self.order_of.len(), self.orders.len());
+        self.names.check(&self.orders, &self.pieces);
     }
 
     fn check_pieces(&self) {
@@ -181,14 +182,15 @@ impl Worker {
             *pins.entry(slot).or_default() += 1;
         }
         for (_, piece) in self.pieces.iter() {
-            if let Some(whole) = piece.loading_from {
+            if piece.loading_from != NONE {
+                let whole = piece.loading_from;
                 assert_eq!(piece.state, PieceState::Loading);
                 *part_loads.entry(whole).or_default() += 1;
             }
         }
         let (mut resident, mut spilled, mut spilling, mut n_spilling, mut n_fetching) = (0, 0, 0, 0, 0);
         for (slot, piece) in self.pieces.iter() {
-            assert_eq!(self.piece_of.get(&piece.piece), Some(&slot));
+            assert_eq!(self.names.piece(piece.piece), Some(slot));
             assert_eq!(piece.needs, needs.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
             assert_eq!(piece.pins, pins.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
             assert_eq!(piece.part_loads, part_loads.get(&slot).copied().unwrap_or(0), "{:?}", piece.piece);
@@ -198,12 +200,11 @@ impl Worker {
             assert!(piece.state != PieceState::Disk || piece.pins == 0, "{:?} is not loaded", piece.piece);
             resident += if piece.is_resident() { piece.bytes } else { 0 };
             let is_on_disk = matches!(piece.state, PieceState::Disk | PieceState::Loading);
-            spilled += if is_on_disk && piece.loading_from.is_none() { piece.bytes } else { 0 };
+            spilled += if is_on_disk && piece.loading_from == NONE { piece.bytes } else { 0 };
             spilling += if piece.state == PieceState::Spilling { piece.bytes } else { 0 };
             n_spilling += u32::from(piece.state == PieceState::Spilling);
             n_fetching += u32::from(piece.in_fetch);
         }
-        assert_eq!(self.piece_of.len(), self.pieces.len());
         assert_eq!((resident, spilled, spilling), (self.resident, self.spilled, self.spilling));
         assert_eq!((n_spilling, n_fetching), (self.n_spilling, self.n_fetching));
     }

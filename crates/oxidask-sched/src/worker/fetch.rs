@@ -1,6 +1,7 @@
 //! Pieces from peers and clients.
 
 use super::Worker;
+use super::names::NONE;
 use super::record::{Ending, PieceRecord, PieceState};
 use crate::event::{FetchFrom, Piece, Report, TaskId, UNKNOWN_BYTES, WorkerAction, WorkerId};
 use std::cmp::Reverse;
@@ -21,14 +22,14 @@ impl Worker {
         }
         // How large a part is, is known only when it is here.
         let bytes = if piece.part == Piece::WHOLE && bytes != UNKNOWN_BYTES { bytes } else { 0 };
-        let slot = match self.piece_of.get(&piece) {
-            Some(&slot) if self.pieces[slot].state == PieceState::Gone && !self.pieces[slot].in_fetch => {
+        let slot = match self.names.piece(piece) {
+            Some(slot) if self.pieces[slot].state == PieceState::Gone && !self.pieces[slot].in_fetch => {
                 let record = &mut self.pieces[slot];
                 record.state = PieceState::Queued;
                 record.bytes = bytes;
                 slot
             }
-            Some(&slot) if self.pieces[slot].state == PieceState::Queued => slot,
+            Some(slot) if self.pieces[slot].state == PieceState::Queued => slot,
             Some(_) => return,
             None => self.insert_piece(PieceRecord::new(piece, bytes, PieceState::Queued)),
         };
@@ -46,7 +47,7 @@ impl Worker {
             return;
         }
         self.need_from_peer(FetchFrom { piece: Piece::whole(task), bytes, holder }, 0);
-        if let Some(&slot) = self.piece_of.get(&Piece::whole(task)) {
+        if let Some(slot) = self.names.piece(Piece::whole(task)) {
             self.pieces[slot].copy = true;
         }
     }
@@ -80,7 +81,7 @@ impl Worker {
 
     /// The piece whose fetch just ended, if one was under way.
     fn fetch_ended(&mut self, piece: Piece) -> Option<u32> {
-        let slot = self.piece_of.get(&piece).copied()?;
+        let slot = self.names.piece(piece)?;
         let record = &mut self.pieces[slot];
         if !std::mem::replace(&mut record.in_fetch, false) {
             return None;
@@ -153,7 +154,7 @@ impl Worker {
     /// counts on it is told.
     pub(super) fn piece_gone(&mut self, slot: u32, holder: WorkerId) {
         self.set_state(slot, PieceState::Gone);
-        self.pieces[slot].loading_from = None;
+        self.pieces[slot].loading_from = NONE;
         self.pieces[slot].needs += 1;
         let task = self.pieces[slot].piece.task;
         let record = &mut self.pieces[slot];
@@ -161,7 +162,7 @@ impl Worker {
         if was_promised {
             self.report(Report::Dropped { task });
         }
-        for order in std::mem::take(&mut self.pieces[slot].waiting) {
+        for order in self.pieces[slot].take_waiting() {
             if self.orders.get(order).is_some() {
                 self.give_up(order, Ending::Missing { input: task, holder });
             }
@@ -179,8 +180,8 @@ impl Worker {
             return;
         }
         let piece = Piece::whole(task);
-        let slot = match self.piece_of.get(&piece) {
-            Some(&slot) => {
+        let slot = match self.names.piece(piece) {
+            Some(slot) => {
                 self.pieces[slot].bytes = bytes;
                 self.set_state(slot, PieceState::Memory);
                 self.wake(slot);

@@ -1,6 +1,7 @@
 //! What is in memory, what goes to disk, and when nothing new may begin.
 
 use super::Worker;
+use super::names::NONE;
 use super::record::{Ending, PieceRecord, PieceState};
 use crate::event::{Piece, Report, TaskId, WorkerAction, WorkerId};
 use std::cmp::Reverse;
@@ -29,7 +30,7 @@ impl Worker {
 
     /// Drops a result as far as the scheduler is concerned.
     pub(super) fn free(&mut self, task: TaskId) {
-        if let Some(&slot) = self.piece_of.get(&Piece::whole(task)) {
+        if let Some(slot) = self.names.piece(Piece::whole(task)) {
             self.pieces[slot].held = false;
             self.drop_if_unwanted(slot);
         }
@@ -48,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn note_spillable_at(&mut self, piece: Piece) {
-        if let Some(&slot) = self.piece_of.get(&piece) {
+        if let Some(slot) = self.names.piece(piece) {
             self.note_spillable(slot);
         }
     }
@@ -108,7 +109,7 @@ impl Worker {
         if !self.has_changed_since(self.scan_blocked_at) {
             return None;
         }
-        let next = self.ready.peek().map_or(0, |Reverse(entry)| entry.priority);
+        let next = self.ready.peek().map_or(0, |Reverse((priority, _))| *priority);
         let is_later = |record: &PieceRecord| {
             record.state == PieceState::Memory && record.pins == 0 && record.needs > 0 && record.next_use > next
         };
@@ -133,7 +134,7 @@ impl Worker {
     }
 
     fn piece_in(&self, piece: Piece, state: PieceState) -> Option<u32> {
-        self.piece_of.get(&piece).copied().filter(|&slot| self.pieces[slot].state == state)
+        self.names.piece(piece).filter(|&slot| self.pieces[slot].state == state)
     }
 
     /// Reads a piece back, or does so as soon as it is on disk.
@@ -149,7 +150,7 @@ impl Worker {
     /// the part alone is read back, unless an older part of that name is still
     /// leaving.
     pub(super) fn part_of(&mut self, whole: u32, piece: Piece) -> u32 {
-        if let Some(&slot) = self.piece_of.get(&piece) {
+        if let Some(slot) = self.names.piece(piece) {
             if self.pieces[slot].is_doomed() {
                 return whole;
             }
@@ -167,7 +168,7 @@ impl Worker {
 
     fn begin_part(&mut self, whole: u32, slot: u32) {
         self.pieces[whole].part_loads += 1;
-        self.pieces[slot].loading_from = Some(whole);
+        self.pieces[slot].loading_from = whole;
         self.set_state(slot, PieceState::Loading);
         let piece = self.pieces[slot].piece;
         self.out.push(WorkerAction::Load(piece));
@@ -175,11 +176,12 @@ impl Worker {
 
     pub(super) fn loaded(&mut self, piece: Piece, bytes: u64) {
         let Some(slot) = self.piece_in(piece, PieceState::Loading) else { return };
-        if let Some(whole) = self.pieces[slot].loading_from {
+        let whole = self.pieces[slot].loading_from;
+        if whole != NONE {
             self.set_state(slot, PieceState::Gone);
             let record = &mut self.pieces[slot];
             record.bytes = bytes;
-            record.loading_from = None;
+            record.loading_from = NONE;
             self.pieces[whole].part_loads -= 1;
             self.let_go(whole);
         }
@@ -198,12 +200,14 @@ impl Worker {
     pub(super) fn load_failed(&mut self, piece: Piece) {
         let Some(slot) = self.piece_in(piece, PieceState::Loading) else { return };
         let whole = self.pieces[slot].loading_from;
-        if whole.is_none() {
+        if whole == NONE {
             self.out.push(WorkerAction::Drop(piece));
         }
         self.give_up_readers_of(slot);
         self.piece_gone(slot, WorkerId::SELF);
-        let Some(whole) = whole else { return };
+        if whole == NONE {
+            return;
+        }
         self.pieces[whole].part_loads -= 1;
         if self.pieces[whole].state == PieceState::Disk {
             self.out.push(WorkerAction::Drop(self.pieces[whole].piece));

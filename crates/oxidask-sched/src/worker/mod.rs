@@ -34,6 +34,7 @@
 mod check;
 mod fetch;
 mod memory;
+mod names;
 mod record;
 mod run;
 mod serve;
@@ -42,9 +43,9 @@ mod serve;
 mod tests;
 
 use crate::event::{Nanos, Order, Piece, Report, TaskId, WorkerAction, WorkerConfig, WorkerEvent};
-use crate::queue::Entry;
 pub use check::WorkerWhy;
-use record::{IdMap, OrderRecord, PieceRecord, PieceState, Slab};
+use names::{IdMap, NONE, Names};
+use record::{OrderRecord, PieceRecord, PieceState, Slab};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -52,13 +53,12 @@ use std::collections::BinaryHeap;
 pub struct Worker {
     config: WorkerConfig,
     orders: Slab<OrderRecord>,
-    order_of: IdMap<TaskId, u32>,
     pieces: Slab<PieceRecord>,
-    piece_of: IdMap<Piece, u32>,
+    names: Names,
     /// Readers that wait for a piece or have it, and which piece that is.
     readers: IdMap<(Piece, u32), u32>,
-    /// Ready orders; may name some that are not ready any more.
-    ready: BinaryHeap<Reverse<Entry>>,
+    /// Ready orders by priority; may name some that are not ready any more.
+    ready: BinaryHeap<Reverse<(u64, u32)>>,
     /// Pieces to fetch, by the priority of an order that needs them.
     to_fetch: BinaryHeap<Reverse<(u64, u32)>>,
     /// Pieces in memory that no order here needs, by the logarithm of their
@@ -105,9 +105,8 @@ impl Worker {
         Worker {
             config,
             orders: Slab::default(),
-            order_of: IdMap::default(),
             pieces: Slab::default(),
-            piece_of: IdMap::default(),
+            names: Names::default(),
             readers: IdMap::default(),
             ready: BinaryHeap::new(),
             to_fetch: BinaryHeap::new(),
@@ -172,11 +171,8 @@ impl Worker {
     }
 
     fn order(&mut self, order: Order) {
-        if self.is_blocked(&order) {
-            self.parked.push(order);
-            return;
-        }
         match order {
+            _ if self.is_blocked(&order) => self.parked.push(order),
             Order::Compute(compute) => self.compute(compute),
             Order::Retract { task, attempt } => self.retract(task, attempt.0),
             Order::Abandon { task, attempt } => self.abandon(task, attempt.0),
@@ -189,8 +185,8 @@ impl Worker {
     /// the store cannot have two pieces of one name.
     fn is_blocked(&self, order: &Order) -> bool {
         let is_leaving = |piece: Piece| {
-            let slot = self.piece_of.get(&piece);
-            slot.is_some_and(|&slot| self.pieces[slot].is_doomed())
+            let slot = self.names.piece(piece);
+            slot.is_some_and(|slot| self.pieces[slot].is_doomed())
         };
         match order {
             Order::Compute(compute) => {
@@ -234,7 +230,7 @@ impl Worker {
     /// The piece that holds a whole result here and may be used, if any.
     fn whole_here(&self, task: TaskId) -> Option<u32> {
         let is_usable = |&slot: &u32| self.pieces[slot].is_here() && !self.pieces[slot].is_doomed();
-        self.piece_of.get(&Piece::whole(task)).copied().filter(is_usable)
+        self.names.piece(Piece::whole(task)).filter(is_usable)
     }
 
     fn insert_piece(&mut self, record: PieceRecord) -> u32 {
@@ -243,7 +239,7 @@ impl Worker {
             self.resident += record.bytes;
         }
         let slot = self.pieces.insert(record);
-        self.piece_of.insert(piece, slot);
+        self.names.set_piece(piece, slot);
         slot
     }
 
@@ -254,11 +250,10 @@ impl Worker {
         // What comes back from disk is in memory as soon as its load begins,
         // and on disk until it ends.
         let on_disk = |state| matches!(state, PieceState::Disk | PieceState::Loading);
-        let (was_resident, was_on_disk) =
-            (record.is_resident(), on_disk(record.state) && record.loading_from.is_none());
+        let (was_resident, was_on_disk) = (record.is_resident(), on_disk(record.state) && record.loading_from == NONE);
         let was_spilling = record.state == PieceState::Spilling;
         record.state = state;
-        let (is_resident, is_on_disk) = (record.is_resident(), on_disk(state) && record.loading_from.is_none());
+        let (is_resident, is_on_disk) = (record.is_resident(), on_disk(state) && record.loading_from == NONE);
         if was_resident {
             self.resident -= bytes;
         }
@@ -300,7 +295,7 @@ impl Worker {
             PieceState::Queued | PieceState::Gone => {}
         }
         let record = self.pieces.remove(slot);
-        self.piece_of.remove(&record.piece);
+        self.names.clear_piece(record.piece);
         self.deferred.append(&mut self.parked);
     }
 }

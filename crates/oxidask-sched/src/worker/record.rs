@@ -1,8 +1,7 @@
 //! The worker's records: orders to run, and pieces of results.
 
+use super::names::NONE;
 use crate::event::{Compute, Piece, TaskId, WorkerId};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 
 /// How far an order is.
@@ -91,13 +90,22 @@ pub(super) struct PieceRecord {
     pub made_by: u32,
     /// Whom to fetch it from.
     pub holder: WorkerId,
-    /// The whole that this part is being loaded from.
-    pub loading_from: Option<u32>,
-    /// Orders to wake when it arrives or is loaded, once for each mention.
-    pub waiting: Vec<u32>,
-    /// Readers to serve when it is loaded, and what they asked for.
-    pub readers: Vec<(Piece, u32)>,
+    /// The whole that this part is being loaded from, or [`NONE`].
+    pub loading_from: u32,
+    /// Who waits for it; mostly nobody.
+    waits: Option<Box<Waits>>,
 }
+
+/// Who waits for a piece.
+#[derive(Default)]
+struct Waits {
+    /// Orders to wake when it arrives or is loaded, once for each mention.
+    orders: Vec<u32>,
+    /// Readers to serve when it is loaded, and what they asked for.
+    readers: Vec<(Piece, u32)>,
+}
+
+const _: () = assert!(size_of::<Option<PieceRecord>>() <= 64, "a piece's record stays small");
 
 impl PieceRecord {
     pub fn new(piece: Piece, bytes: u64, state: PieceState) -> Self {
@@ -114,10 +122,43 @@ impl PieceRecord {
             next_use: u64::MAX,
             made_by: 0,
             holder: WorkerId::SELF,
-            loading_from: None,
-            waiting: Vec::new(),
-            readers: Vec::new(),
+            loading_from: NONE,
+            waits: None,
         }
+    }
+
+    /// Lets an order wait for it.
+    pub fn await_by(&mut self, order: u32) {
+        self.waits.get_or_insert_default().orders.push(order);
+    }
+
+    /// An order waits no more.
+    pub fn forget_order(&mut self, order: u32) {
+        if let Some(waits) = &mut self.waits {
+            waits.orders.retain(|&waiting| waiting != order);
+        }
+    }
+
+    /// The orders that waited for it.
+    pub fn take_waiting(&mut self) -> Vec<u32> {
+        self.waits.as_mut().map_or_else(Vec::new, |waits| std::mem::take(&mut waits.orders))
+    }
+
+    /// Lets a reader wait for it.
+    pub fn await_by_reader(&mut self, piece: Piece, reader: u32) {
+        self.waits.get_or_insert_default().readers.push((piece, reader));
+    }
+
+    /// A reader waits no more.
+    pub fn forget_reader(&mut self, piece: Piece, reader: u32) {
+        if let Some(waits) = &mut self.waits {
+            waits.readers.retain(|&waiting| waiting != (piece, reader));
+        }
+    }
+
+    /// The readers that waited for it.
+    pub fn take_readers(&mut self) -> Vec<(Piece, u32)> {
+        self.waits.as_mut().map_or_else(Vec::new, |waits| std::mem::take(&mut waits.readers))
     }
 
     /// Whether its bytes are here, in memory or on disk.
@@ -197,29 +238,5 @@ impl<T> Index<u32> for Slab<T> {
 impl<T> IndexMut<u32> for Slab<T> {
     fn index_mut(&mut self, slot: u32) -> &mut T {
         self.slots[slot as usize].as_mut().expect("a slot in use")
-    }
-}
-
-/// A map by small numbers of our own making, which need no defence against
-/// chosen keys.
-pub(super) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
-
-/// Multiplies and folds.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(u32::from(byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0.rotate_left(5) ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }

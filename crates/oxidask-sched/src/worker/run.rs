@@ -5,7 +5,6 @@ use super::record::{Ending, OrderRecord, OrderState, PieceRecord, PieceState};
 use crate::event::{
     Attempt, Compute, Ended, Nanos, Order, Piece, Report, TaskId, UNKNOWN_BYTES, WorkerAction, WorkerId,
 };
-use crate::queue::Entry;
 use std::cmp::Reverse;
 
 /// Orders whose inputs are being loaded at once.
@@ -16,7 +15,7 @@ const LOOK_AHEAD: usize = 64;
 impl Worker {
     pub(super) fn compute(&mut self, compute: Compute) {
         let task = compute.task;
-        if let Some(&slot) = self.order_of.get(&task) {
+        if let Some(slot) = self.names.order(task) {
             // Only a thread's return keeps the record of a given-up attempt.
             self.orders[slot].next = Some(Box::new(compute));
             return;
@@ -45,7 +44,7 @@ impl Worker {
             inputs: compute.inputs,
             next: None,
         });
-        self.order_of.insert(task, slot);
+        self.names.set_order(task, slot);
         self.bind_inputs(slot);
     }
 
@@ -56,7 +55,7 @@ impl Worker {
         for index in 0..self.orders[order].inputs.len() {
             let piece = self.orders[order].inputs[index];
             let found = self.whole_here(piece.task).or_else(|| {
-                let slot = self.piece_of.get(&piece).copied()?;
+                let slot = self.names.piece(piece)?;
                 let record = &self.pieces[slot];
                 (record.state != PieceState::Gone && !record.is_doomed()).then_some(slot)
             });
@@ -69,7 +68,7 @@ impl Worker {
             record.next_use = record.next_use.min(priority);
             let is_here = record.is_here();
             if !is_here {
-                record.waiting.push(order);
+                record.await_by(order);
             }
             let order = &mut self.orders[order];
             order.n_missing += u32::from(!is_here);
@@ -85,14 +84,13 @@ impl Worker {
     fn make_ready(&mut self, order: u32) {
         let record = &mut self.orders[order];
         record.state = OrderState::Ready;
-        let entry = Entry { priority: record.priority, task: record.task };
-        self.ready.push(Reverse(entry));
+        self.ready.push(Reverse((record.priority, order)));
         self.n_ready += 1;
     }
 
     /// A piece that orders waited for is in memory.
     pub(super) fn wake(&mut self, piece: u32) {
-        for order in std::mem::take(&mut self.pieces[piece].waiting) {
+        for order in self.pieces[piece].take_waiting() {
             // An order that is named twice may have ended at the first mention.
             let Some(record) = self.orders.get_mut(order) else { continue };
             record.n_missing -= 1;
@@ -118,7 +116,7 @@ impl Worker {
                 self.load_inputs(order);
             } else {
                 let record = &self.orders[order];
-                self.ready.push(Reverse(Entry { priority: record.priority, task: record.task }));
+                self.ready.push(Reverse((record.priority, order)));
                 return;
             }
         }
@@ -148,7 +146,7 @@ impl Worker {
         }
         for order in passed {
             let record = &self.orders[order];
-            self.ready.push(Reverse(Entry { priority: record.priority, task: record.task }));
+            self.ready.push(Reverse((record.priority, order)));
         }
         chosen
     }
@@ -156,13 +154,9 @@ impl Worker {
     /// The best entry that still stands for a ready order.
     fn pop_ready(&mut self) -> Option<u32> {
         loop {
-            let Reverse(entry) = self.ready.pop()?;
-            let found = self.order_of.get(&entry.task).copied();
-            let is_valid = |&order: &u32| {
-                let record = &self.orders[order];
-                record.state == OrderState::Ready && record.priority == entry.priority
-            };
-            if let Some(order) = found.filter(is_valid) {
+            let Reverse((priority, order)) = self.ready.pop()?;
+            let found = self.orders.get(order);
+            if found.is_some_and(|record| record.state == OrderState::Ready && record.priority == priority) {
                 return Some(order);
             }
         }
@@ -230,7 +224,7 @@ impl Worker {
             let slot = self.orders[order].needs[index];
             if self.pieces[slot].state != PieceState::Memory {
                 n_missing += 1;
-                self.pieces[slot].waiting.push(order);
+                self.pieces[slot].await_by(order);
                 self.load(slot);
             }
         }
@@ -247,7 +241,7 @@ impl Worker {
 
     /// A thread returned.
     pub(super) fn finished(&mut self, task: TaskId, attempt: u32, ended: Ended, duration: Nanos) {
-        let Some(&order) = self.order_of.get(&task) else { return };
+        let Some(order) = self.names.order(task) else { return };
         if self.orders[order].attempt != attempt || self.orders[order].state != OrderState::Running {
             return;
         }
@@ -282,11 +276,11 @@ impl Worker {
 
     fn keep_result(&mut self, task: TaskId, bytes: u64, attempt: u32) {
         let piece = Piece::whole(task);
-        let slot = match self.piece_of.get(&piece) {
+        let slot = match self.names.piece(piece) {
             // A copy came meanwhile, and may be in any state.
-            Some(&slot) if self.pieces[slot].is_here() => slot,
+            Some(slot) if self.pieces[slot].is_here() => slot,
             // A given-up order was fetching it.
-            Some(&slot) => {
+            Some(slot) => {
                 self.pieces[slot].bytes = bytes;
                 self.set_state(slot, PieceState::Memory);
                 self.wake(slot);
@@ -319,7 +313,7 @@ impl Worker {
             self.report(Report::Retracted { task, attempt: Attempt(attempt) });
             return;
         }
-        let Some(&order) = self.order_of.get(&task) else { return };
+        let Some(order) = self.names.order(task) else { return };
         let record = &mut self.orders[order];
         if record.next.as_ref().is_some_and(|next| next.attempt.0 == attempt) {
             record.next = None;
@@ -334,7 +328,7 @@ impl Worker {
     }
 
     pub(super) fn abandon(&mut self, task: TaskId, attempt: u32) {
-        if let Some(&order) = self.order_of.get(&task) {
+        if let Some(order) = self.names.order(task) {
             let record = &mut self.orders[order];
             if record.attempt == attempt {
                 if record.state == OrderState::Running {
@@ -395,16 +389,17 @@ impl Worker {
     /// Removes an order and lets its inputs go.
     fn remove_order(&mut self, order: u32) {
         let record = self.orders.remove(order);
-        self.order_of.remove(&record.task);
+        self.names.clear_order(record.task);
+        let may_wait = record.n_missing > 0;
         for &slot in &record.needs {
             let piece = &mut self.pieces[slot];
             piece.needs -= 1;
             piece.pins -= u32::from(record.pinned);
-            piece.waiting.retain(|&waiting| waiting != order);
-        }
-        for (index, &slot) in record.needs.iter().enumerate() {
-            // A piece that is named twice is let go once.
-            if !record.needs[..index].contains(&slot) {
+            if may_wait {
+                piece.forget_order(order);
+            }
+            // A piece that is named twice is let go at the last mention.
+            if piece.needs == 0 {
                 self.let_go(slot);
             }
         }

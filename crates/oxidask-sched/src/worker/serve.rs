@@ -8,7 +8,7 @@ impl Worker {
     /// Somebody reads a piece: it is pinned in memory until `served`.
     pub(super) fn wanted(&mut self, piece: Piece, reader: u32) {
         let found = self.whole_here(piece.task).or_else(|| {
-            let slot = self.piece_of.get(&piece).copied()?;
+            let slot = self.names.piece(piece)?;
             (self.pieces[slot].is_here() && !self.pieces[slot].is_doomed()).then_some(slot)
         });
         let Some(mut slot) = found else {
@@ -25,7 +25,7 @@ impl Worker {
         if record.state == PieceState::Memory {
             self.out.push(WorkerAction::Serve { piece, reader });
         } else {
-            record.readers.push((piece, reader));
+            record.await_by_reader(piece, reader);
             self.load(slot);
         }
     }
@@ -35,20 +35,20 @@ impl Worker {
         let Some(slot) = self.readers.remove(&(piece, reader)) else { return };
         let record = &mut self.pieces[slot];
         record.pins -= 1;
-        record.readers.retain(|&waiting| waiting != (piece, reader));
+        record.forget_reader(piece, reader);
         self.let_go(slot);
     }
 
     /// A piece that readers waited for is in memory.
     pub(super) fn serve_readers(&mut self, slot: u32) {
-        for (piece, reader) in std::mem::take(&mut self.pieces[slot].readers) {
+        for (piece, reader) in self.pieces[slot].take_readers() {
             self.out.push(WorkerAction::Serve { piece, reader });
         }
     }
 
     /// A piece that readers waited for cannot be had.
     pub(super) fn refuse_readers(&mut self, slot: u32) {
-        for (piece, reader) in std::mem::take(&mut self.pieces[slot].readers) {
+        for (piece, reader) in self.pieces[slot].take_readers() {
             self.readers.remove(&(piece, reader));
             self.pieces[slot].pins -= 1;
             self.out.push(WorkerAction::ServeFailed { piece, reader });
