@@ -10,6 +10,7 @@ use bytes::Bytes;
 use oxidask_core::{Data, Decode, Error, ErrorKind, Frames, Result};
 use oxidask_macros::data;
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Lengths per axis.
 pub type Dims = SmallVec<[usize; 4]>;
@@ -26,6 +27,17 @@ pub struct Block {
     offset: usize,
     shape: Dims,
     strides: Strides,
+    /// Counts the blocks over memory of our own; none for memory of others.
+    owners: Option<Arc<()>>,
+}
+
+/// A buffer that counts as an owner of its memory.
+struct Counted(Bytes, #[allow(dead_code, reason = "held to be counted")] Arc<()>);
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// A vector as the owner of a buffer.
@@ -63,6 +75,7 @@ impl Block {
             offset: 0,
             shape: shape.into(),
             strides: contiguous_strides(shape),
+            owners: Some(Arc::new(())),
         }
     }
 
@@ -72,7 +85,7 @@ impl Block {
     /// # Errors
     /// If the memory is not aligned for the dtype or a view would leave it.
     pub fn from_buffer(dtype: DType, buffer: Bytes, offset: usize, shape: &[usize], strides: &[isize]) -> Result<Self> {
-        let block = Block { dtype, buffer, offset, shape: shape.into(), strides: strides.into() };
+        let block = Block { dtype, buffer, offset, shape: shape.into(), strides: strides.into(), owners: None };
         block.check()?;
         Ok(block)
     }
@@ -121,6 +134,13 @@ impl Block {
     #[must_use]
     pub fn buffer(&self) -> (&Bytes, usize) {
         (&self.buffer, self.offset)
+    }
+
+    /// Whether nobody else can see this block's memory, so that whoever takes the
+    /// block may hand the memory on as writable.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.owners.as_ref().is_some_and(|owners| Arc::strong_count(owners) == 1)
     }
 
     /// Number of elements.
@@ -233,7 +253,7 @@ impl Block {
     #[must_use]
     pub fn view(&self, offset: isize, shape: Dims, strides: Strides) -> Block {
         let offset = self.offset.checked_add_signed(offset).expect("a view starts inside its buffer");
-        let block = Block { dtype: self.dtype, buffer: self.buffer.clone(), offset, shape, strides };
+        let block = Block { offset, shape, strides, ..self.clone() };
         block.check().expect("a view stays inside its buffer");
         block
     }
@@ -274,7 +294,11 @@ impl Data for Block {
         let buffer = if block.is_empty() {
             Bytes::new()
         } else {
-            block.buffer.slice(block.offset * size..(block.offset + block.len()) * size)
+            let used = block.buffer.slice(block.offset * size..(block.offset + block.len()) * size);
+            match &block.owners {
+                Some(owners) => Bytes::from_owner(Counted(used, owners.clone())),
+                None => used,
+            }
         };
         Ok(Frames { header: header.into(), buffers: vec![buffer] })
     }

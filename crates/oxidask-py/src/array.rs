@@ -1,8 +1,19 @@
-//! Arrays for Python.
+//! Arrays for Python: a lazy array with NumPy's memory at both ends.
+//!
+//! `ArrayCore` is what the Python class `oxidask.array.Array` wraps: every
+//! method parses arguments, calls the engine and wraps the answer.
+
+mod blocks;
+mod core;
+mod memory;
+mod parse;
 
 use pyo3::prelude::*;
 
 /// Adds this file's classes and functions to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<core::ArrayCore>()?;
+    module.add_class::<core::RandomCore>()?;
+    module.add_class::<memory::BlockMemory>()?;
+    module.add_function(wrap_pyfunction!(core::array_functions, module)?)
 }
