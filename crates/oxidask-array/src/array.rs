@@ -116,18 +116,31 @@ impl Array {
     /// # Errors
     /// If the numbers of blocks do not match, which cannot be without inputs.
     pub fn from_op(op: Arc<dyn Op>, op_key: Key, meta: ArrayMeta) -> Result<Self> {
-        Ok(Array::of(MapBlocks::build(op, op_key, Vec::new(), meta, None)?))
+        Ok(Array::of(MapBlocks::build(op, op_key, Vec::new(), Vec::new(), meta, None)?))
     }
 
     /// An array whose blocks `op` makes from the blocks at the same place of
-    /// the inputs. The op answers a [`Block`] of the shape and dtype that `meta`
-    /// announces for it; equal `op_key`s must mean equal operations.
+    /// the inputs. `axes` say which axis of the result each axis of each input
+    /// follows; without them the last axes are matched. An axis with a single
+    /// block repeats it. The op answers a [`Block`] of the shape and dtype that
+    /// `meta` announces for it; equal `op_key`s must mean equal operations.
     ///
     /// # Errors
     /// If the inputs' numbers of blocks do not match those of `meta`.
-    pub fn map_blocks(op: Arc<dyn Op>, op_key: Key, inputs: &[Array], meta: ArrayMeta) -> Result<Self> {
+    pub fn map_blocks(
+        op: Arc<dyn Op>,
+        op_key: Key,
+        inputs: &[Array],
+        axes: Option<Vec<AxisMap>>,
+        meta: ArrayMeta,
+    ) -> Result<Self> {
+        let ndim = meta.chunks.ndim();
+        let last_axes = |input: &Array| {
+            (0..input.ndim()).map(|own| (own + ndim).checked_sub(input.ndim()).map(|axis| axis as u8)).collect()
+        };
+        let axes = axes.unwrap_or_else(|| inputs.iter().map(last_axes).collect());
         let inputs = inputs.iter().map(|input| input.expr.clone()).collect();
-        Ok(Array::of(MapBlocks::build(op, op_key, inputs, meta, None)?))
+        Ok(Array::of(MapBlocks::build(op, op_key, inputs, axes, meta, None)?))
     }
 
     /// The expression.
@@ -552,7 +565,10 @@ fn broadcast_axes(array: &Array, chunks: &Chunks) -> AxisMap {
 
 /// Arrays rechunked so that their blocks lie on one another, and the chunks of
 /// what they broadcast to.
-fn unify(arrays: &[&Array]) -> Result<(Vec<Array>, Chunks)> {
+///
+/// # Errors
+/// If the shapes do not broadcast.
+pub fn unify(arrays: &[&Array]) -> Result<(Vec<Array>, Chunks)> {
     let shapes: Vec<Dims> = arrays.iter().map(|array| array.shape()).collect();
     let shape = broadcast_shapes(&shapes.iter().map(Dims::as_slice).collect::<Vec<_>>())?;
     let borders: Vec<Arc<[usize]>> = (0..shape.len())

@@ -1,6 +1,7 @@
 //! Blocks made or changed by an operation from outside, such as a user's
 //! function.
 
+use super::body::AxisMap;
 use super::{ArrayMeta, meta_of};
 use oxidask_core::graph::{Annotations, Blocks, Graph, Input, Stage};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result};
@@ -15,6 +16,7 @@ pub struct MapBlocks {
     op_key: Key,
     label: Arc<str>,
     annotations: Option<Arc<Annotations>>,
+    axes: Vec<AxisMap>,
     inputs: Inputs,
     key: Key,
     meta: ArrayMeta,
@@ -22,9 +24,10 @@ pub struct MapBlocks {
 
 impl MapBlocks {
     /// A node that calls `op` for every block of `meta`, with the blocks at the
-    /// same place of each input; the last axes of inputs and result are matched,
-    /// and an axis with a single block repeats it. The op answers a `Block` of
-    /// the shape and dtype that `meta` announces. `op_key` stands for the op's
+    /// same place of each input. `axes` say for each input which axis of the
+    /// result each of its axes follows; an axis with a single block, or that
+    /// follows none, repeats its first block. The op answers a `Block` of the
+    /// shape and dtype that `meta` announces. `op_key` stands for the op's
     /// meaning; equal keys must mean equal results.
     ///
     /// # Errors
@@ -33,14 +36,18 @@ impl MapBlocks {
         op: Arc<dyn Op>,
         op_key: Key,
         inputs: Vec<ExprRef>,
+        axes: Vec<AxisMap>,
         meta: ArrayMeta,
         annotations: Option<Arc<Annotations>>,
     ) -> Result<ExprRef> {
         let numblocks = meta.chunks.numblocks();
-        for input in &inputs {
+        for (input, axes) in inputs.iter().zip(&axes) {
             let own = meta_of(input)?.chunks.numblocks();
-            let fits = own.len() <= numblocks.len()
-                && own.iter().rev().zip(numblocks.iter().rev()).all(|(&own, &all)| own == 1 || own == all);
+            let fits = own.len() == axes.len()
+                && own.iter().zip(axes).all(|(&own, axis)| match axis {
+                    Some(axis) => numblocks.get(*axis as usize).is_some_and(|&all| own == 1 || own == all),
+                    None => own == 1,
+                });
             if !fits {
                 return Err(Error::value(format!(
                     "an array of {:?} blocks cannot be mapped to {:?} blocks",
@@ -51,11 +58,11 @@ impl MapBlocks {
         }
         let key = meta
             .chunks
-            .hash(KeyHasher::new("array.map_blocks").key(op_key).params(&meta.dtype))
+            .hash(KeyHasher::new("array.map_blocks").key(op_key).params(&(meta.dtype, &axes)))
             .keys(inputs.iter().map(|input| input.key()))
             .finish();
         let label = Arc::from(&*op.label());
-        Ok(Arc::new(MapBlocks { op, op_key, label, annotations, inputs: inputs.into(), key, meta }))
+        Ok(Arc::new(MapBlocks { op, op_key, label, annotations, axes, inputs: inputs.into(), key, meta }))
     }
 }
 
@@ -73,7 +80,8 @@ impl Expr for MapBlocks {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        MapBlocks::build(self.op.clone(), self.op_key, inputs, self.meta.clone(), self.annotations.clone())
+        let (op, axes) = (self.op.clone(), self.axes.clone());
+        MapBlocks::build(op, self.op_key, inputs, axes, self.meta.clone(), self.annotations.clone())
     }
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
@@ -86,12 +94,14 @@ impl Expr for MapBlocks {
             .map(|block| {
                 let coordinates = chunks.coordinates(block);
                 reads.clear();
-                for (blocks, meta) in inputs.iter().zip(&metas) {
-                    let skipped = coordinates.len() - meta.chunks.ndim();
-                    let own: SmallVec<[usize; 4]> = coordinates[skipped..]
+                for ((blocks, meta), axes) in inputs.iter().zip(&metas).zip(&self.axes) {
+                    let own: SmallVec<[usize; 4]> = axes
                         .iter()
                         .enumerate()
-                        .map(|(axis, &at)| if meta.chunks.n_along(axis) == 1 { 0 } else { at })
+                        .map(|(own, axis)| match axis {
+                            Some(axis) if meta.chunks.n_along(own) != 1 => coordinates[*axis as usize],
+                            _ => 0,
+                        })
                         .collect();
                     reads.push(blocks[meta.chunks.number(&own)]);
                 }

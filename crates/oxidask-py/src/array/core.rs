@@ -5,7 +5,7 @@ use super::memory::{from_numpy, into_numpy};
 use super::parse::{Number, Value, chunk_specs, dtype_of, index_of, optional_dtype};
 use crate::base::{Collection, PyExpr};
 use crate::error::OrRaise;
-use oxidask_array::array::assemble;
+use oxidask_array::array::{assemble, unify};
 use oxidask_array::chunks::normalize;
 use oxidask_array::expr::meta_of;
 use oxidask_array::reduction::Options;
@@ -158,13 +158,25 @@ impl ArrayCore {
         wrap(Array::stack(&arrays_of(&arrays), axis))
     }
 
-    /// Blocks that a Python function makes from the blocks of arrays. `token`
+    /// Arrays rechunked so that their blocks lie on one another, and an array
+    /// with the chunks of what they broadcast to.
+    #[staticmethod]
+    fn unify(arrays: Vec<PyRef<'_, ArrayCore>>) -> PyResult<(Vec<Self>, Vec<Vec<usize>>)> {
+        let arrays = arrays_of(&arrays);
+        let (arrays, chunks) = unify(&arrays.iter().collect::<Vec<_>>()).or_raise()?;
+        let sizes = (0..chunks.ndim()).map(|axis| chunks.sizes(axis).collect()).collect();
+        Ok((arrays.into_iter().map(ArrayCore).collect(), sizes))
+    }
+
+    /// Blocks that a Python function makes from the blocks of arrays. `axes` say
+    /// which axis of the result each axis of each array follows. `token`
     /// stands for the meaning of the function.
     #[staticmethod]
     fn map_blocks(
         function: &Bound<'_, PyAny>,
         token: &str,
         arrays: Vec<PyRef<'_, ArrayCore>>,
+        axes: Vec<Vec<Option<u8>>>,
         chunks: Vec<Vec<usize>>,
         dtype: &str,
         passes_block: bool,
@@ -174,7 +186,7 @@ impl ArrayCore {
         let specs: Vec<ChunkSpec> = chunks.into_iter().map(ChunkSpec::Sizes).collect();
         let meta = ArrayMeta { chunks: normalize(&specs, &shape, dtype, None).or_raise()?, dtype };
         let op = Arc::new(ArrayCall::new(function, arrays.len(), &meta, passes_block));
-        wrap(Array::map_blocks(op, Key::named(token), &arrays_of(&arrays), meta))
+        wrap(Array::map_blocks(op, Key::named(token), &arrays_of(&arrays), Some(axes), meta))
     }
 
     /// The chunks that a user's wish means for a shape.
