@@ -1,5 +1,7 @@
 """Arrays against NumPy: functions, dtypes, reductions, indices, chunks."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,7 +37,9 @@ def same(lazy, expected, rtol=1e-12):
 @pytest.mark.parametrize("name", sorted(set(ufunc.NAMES) - {"left_shift", "right_shift"}))
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ufuncs_have_numpys_results(name, dtype):
-    x = np.array([0, 1, 2, 3, 5, 100], dtype=dtype)
+    # An integer zero has no reciprocal, and NumPy leaves open what it answers.
+    first = 1 if name == "reciprocal" else 0
+    x = np.array([first, 1, 2, 3, 5, 100], dtype=dtype)
     if np.dtype(dtype).kind in "if":
         x[3:] *= np.array(-1).astype(dtype)
     y = np.array([1, 3, 2, 1, 2, 7], dtype=dtype)
@@ -53,7 +57,8 @@ def test_ufuncs_have_numpys_results(name, dtype):
     if expected.dtype == np.float16:
         # There is no half precision here; the answer is in single precision.
         assert lazy.dtype == np.float32
-        np.testing.assert_allclose(lazy.compute(), expected.astype("f4"), rtol=2e-3)
+        fits = np.isfinite(expected)
+        np.testing.assert_allclose(lazy.compute()[fits], expected[fits].astype("f4"), rtol=2e-3)
         return
     assert lazy.dtype == expected.dtype
     rtol = 1e-6 if expected.dtype == np.float32 else 1e-13
@@ -80,7 +85,7 @@ def test_special_pairs(name):
     with np.errstate(all="ignore"):
         expected = getattr(np, name)(x, y)
     got = getattr(da, name)(da.from_array(x, chunks=4), da.from_array(y, chunks=4)).compute(scheduler="sync")
-    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_allclose(got, expected, rtol=1e-15 if name == "power" else 0)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i4", "u1", "u8"])
@@ -147,8 +152,8 @@ def test_reductions_with_nan():
     lx = da.from_array(x, chunks=2)
     for name in ["sum", "min", "max", "mean", "std", "argmax", "argmin", "any", "all", "nansum", "nanprod"]:
         np.testing.assert_allclose(getattr(lx, name)(axis=0).compute(), getattr(np, name)(x, axis=0))
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(RuntimeWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
         for name in ["nanmin", "nanmax", "nanmean"]:
             np.testing.assert_allclose(getattr(lx, name)(axis=0).compute(), getattr(np, name)(x, axis=0))
     assert np.nanmean(lx).compute() == np.nanmean(x)
@@ -217,7 +222,9 @@ def test_products(data, m, k, n):
     same(ly.T @ lx.T, y.T @ x.T, rtol=1e-5)
     same(lx[0] @ ly, x[0] @ y, rtol=1e-5)
     same(da.tensordot(lx, ly, axes=1), np.tensordot(x, y, axes=1), rtol=1e-5)
-    same(da.tensordot(lx, ly, axes=([0, 1], [1, 0])) if m == n else lx.sum(), np.tensordot(x, y, axes=([0, 1], [1, 0])) if m == n else x.sum(), rtol=1e-5)
+    if m == n:
+        both = ([0, 1], [1, 0])
+        same(da.tensordot(lx, ly, axes=both), np.tensordot(x, y, axes=both), rtol=1e-5)
 
 
 def test_stacks_of_matrices():

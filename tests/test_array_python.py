@@ -202,7 +202,7 @@ def test_chunks_in_all_spellings():
     assert normal((5, 5), (10,)) == ((5, 5),)
     assert normal(((5, 5), -1), (10, 3)) == ((5, 5), (3,))
     assert normal({0: 5}, (10, 3)) == ((5, 5), (3,))
-    assert normal("24 B", (10,), dtype="f8") == ((3, 3, 3, 1),)
+    assert normal("24 B", (10,), dtype="f8") == ((2, 2, 2, 2, 2),)
     assert normal(None, (10,)) == ((10,),)
     assert normal("auto", (100, 100), dtype="f8") == ((100,), (100,))
     (sizes, _) = normal(("auto", -1), (1_000_000, 1000), dtype="f8")

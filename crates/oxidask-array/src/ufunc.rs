@@ -101,13 +101,13 @@ pub const UFUNCS: &[Ufunc] = &[
     row("logical_xor", 2, Rule::Logical(Func::BitXor)),
     row("logical_not", 1, Rule::Logical(Func::Invert)),
     row("negative", 1, Rule::NoBool(Func::Negative, "use logical_not or ~")),
-    row("positive", 1, Rule::Compound(|_, args| Ok(args[0]), Common::Any)),
+    row("positive", 1, Rule::Compound(positive, Common::Any)),
     row("absolute", 1, Rule::Common(Func::Absolute)),
     row("abs", 1, Rule::Common(Func::Absolute)),
     row("fabs", 1, Rule::Float(Func::Absolute)),
     row("sign", 1, Rule::NoBool(Func::Sign, "convert it with astype")),
     row("square", 1, Rule::Compound(|builder, args| Ok(builder.step(Func::Multiply, &[args[0]; 2])), Common::Int)),
-    row("reciprocal", 1, Rule::Compound(reciprocal, Common::Float)),
+    row("reciprocal", 1, Rule::Compound(reciprocal, Common::Int)),
     row("sqrt", 1, Rule::Float(Func::Sqrt)),
     row("cbrt", 1, Rule::Float(Func::Cbrt)),
     row("exp", 1, Rule::Float(Func::Exp)),
@@ -293,9 +293,25 @@ fn divide(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     Ok(builder.step(Func::Divide, args))
 }
 
+fn positive(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
+    if builder.dtype_of(args[0]) == DType::Bool {
+        return Err(Error::type_("positive is not defined for dtype bool"));
+    }
+    Ok(args[0])
+}
+
+/// One divided by a number; of integers only one and minus one have a whole
+/// reciprocal, and all others answer 0.
 fn reciprocal(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
-    let one = builder.constant(Constant::from_f64(builder.dtype_of(args[0]), 1.0));
-    Ok(builder.step(Func::Divide, &[one, args[0]]))
+    let dtype = builder.dtype_of(args[0]);
+    let one = builder.constant(Constant::from_i128(dtype, 1));
+    if dtype.is_float() {
+        return Ok(builder.step(Func::Divide, &[one, args[0]]));
+    }
+    let magnitude = builder.step(Func::Absolute, args);
+    let is_unit = builder.step(Func::Equal, &[magnitude, one]);
+    let zero = builder.constant(Constant::from_i128(dtype, 0));
+    Ok(builder.step(Func::Select, &[is_unit, args[0], zero]))
 }
 
 fn scaled(builder: &mut Builder, slot: Slot, factor: f64) -> Slot {

@@ -6,7 +6,7 @@
 
 use super::reduce::add_blocks;
 use super::{ArrayMeta, meta_of};
-use crate::block::{Block, Dims, Strides};
+use crate::block::{Block, Dims, Strides, contiguous_strides};
 use crate::chunks::Chunks;
 use crate::dispatch;
 use crate::dtype::{DType, Element};
@@ -205,7 +205,9 @@ impl Matrices {
         let strides: Strides = order.iter().map(|&axis| block.strides()[axis]).collect();
         let mut permuted = block.view(0, shape, strides);
         if groups.iter().any(|group| group.len() > 1) {
-            permuted = permuted.to_contiguous();
+            // Plain strides also where an axis of length one had others.
+            let whole = permuted.to_contiguous();
+            permuted = whole.view(0, whole.shape().into(), contiguous_strides(whole.shape()));
         }
         let (mut shape, mut strides, mut first) = ([1; 3], [0; 3], 0);
         for (i, group) in groups.iter().enumerate() {

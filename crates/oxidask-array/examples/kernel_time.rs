@@ -1,0 +1,68 @@
+//! Nanoseconds an element on one thread: random numbers, elementwise chains and
+//! reductions, each run as the one task that an executor would run.
+
+use oxidask_array::random::Generator;
+use oxidask_array::{Array, Block, ChunkSpec};
+use oxidask_core::graph::Source;
+use oxidask_core::{Result, Value, lower, optimize};
+use std::time::Instant;
+
+fn run(array: &Array) -> Result<f64> {
+    let roots = optimize(&[array.expr().clone()])?;
+    let (graph, _) = lower(&roots)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let mut values: Vec<Value> = Vec::new();
+        let start = Instant::now();
+        for (idx, task) in graph.tasks().iter().enumerate() {
+            let inputs = graph
+                .inputs_of(idx as u32)
+                .iter()
+                .map(|input| values[input.task as usize].part(input.part_idx()))
+                .collect::<Result<Vec<Value>>>()?;
+            values.push(match task.source() {
+                Source::Run(stage) => graph.stages()[stage as usize].op.run(u64::from(task.block), &inputs)?,
+                Source::Data(data) => graph.data_values()[data as usize].clone(),
+                Source::Held => unreachable!("nothing is held"),
+            });
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(best)
+}
+
+fn main() -> Result<()> {
+    let side = 4000;
+    let n = (side * side) as f64;
+    let rng = Generator::new(1);
+    let r = rng.random(&[side, side], &[1000])?;
+    let normal = rng.normal(0.0, 1.0, &[side, side], &[1000])?;
+    let block = Block::from_vec((0..side * side).map(|i| (i % 1000) as f64 * 1e-3).collect(), &[side, side]);
+    let x = Array::from_named_block(block, &[ChunkSpec::Size(1000)], Some(oxidask_core::Key::named("x")))?;
+    let waves = x.sin()?.pow(2)?.add(x.cos()?.pow(2)?)?;
+    for (name, array) in [
+        ("random().mean()", r.mean(None, false)?),
+        ("normal().mean()", normal.mean(None, false)?),
+        ("(random + random.T).mean(axis=0)", r.add(&r.t())?.mean(Some(&[0]), false)?),
+        ("x.sum()", x.sum(None, false)?),
+        ("x.sum(axis=0)", x.sum(Some(&[0]), false)?),
+        ("x.max()", x.max(None, false)?),
+        ("x.std()", x.std(None, false)?),
+        ("x.std(axis=0)", x.std(Some(&[0]), false)?),
+        ("x + 1", x.add(1.0)?),
+        ("x + x.T", x.add(&x.t())?),
+        ("(sin(x)**2 + cos(x)**2).sum()", waves.sum(None, false)?),
+        ("exp(x)", x.exp()?),
+        ("log(x)", x.log()?),
+        ("tanh(x)", x.tanh()?),
+        ("random", r.clone()),
+        ("normal", normal.clone()),
+        ("rechunk", x.mul(2.0)?.rechunk(&[ChunkSpec::Size(500), ChunkSpec::Whole])?),
+    ] {
+        println!("{name}: {:.2} ns an element", run(&array)? / n * 1e9);
+    }
+    let (a, b) = (x.rechunk(&[ChunkSpec::Size(2000)])?, r.rechunk(&[ChunkSpec::Size(2000)])?);
+    let seconds = run(&a.matmul(&b)?)?;
+    println!("matmul: {:.1} GFLOP/s", 2.0 * n * side as f64 / seconds * 1e-9);
+    Ok(())
+}
