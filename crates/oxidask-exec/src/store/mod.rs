@@ -52,8 +52,13 @@ impl Store {
         if piece.part == Piece::WHOLE { self.wholes.insert(piece.task, row) } else { self.parts.insert(piece, row) }
     }
 
-    /// Puts a value under a piece, instead of what was there.
+    /// Puts a value under a piece. The same value that is there already, in
+    /// memory or on disk, stays as the core knows it; another one makes way.
     pub fn insert(&mut self, piece: Piece, key: Key, value: Value, garbage: &mut Garbage) {
+        if self.row(piece).is_some_and(|row| row.key == key) {
+            garbage.values.push(value);
+            return;
+        }
         self.next_life += 1;
         let row = Row { key, value: Some(value), file: None, life: self.next_life };
         if let Some(old) = self.insert_row(piece, row) {
@@ -61,17 +66,15 @@ impl Store {
         }
     }
 
-    /// The value of a piece if it is in memory: stored as such, or as a part of
-    /// a whole that is.
+    /// The value of a piece if it is in memory: as a part of its whole where that
+    /// is, else stored as such.
     pub fn get(&self, piece: Piece) -> Option<Result<Value>> {
-        if let Some(value) = self.row(piece).and_then(|row| row.value.as_ref()) {
-            return Some(Ok(value.clone()));
+        if piece.part != Piece::WHOLE
+            && let Some(whole) = self.wholes.get(piece.task).and_then(|row| row.value.as_ref())
+        {
+            return Some(whole.part(Some(piece.part)));
         }
-        if piece.part == Piece::WHOLE {
-            return None;
-        }
-        let whole = self.wholes.get(piece.task)?.value.as_ref()?;
-        Some(whole.part(Some(piece.part)))
+        self.row(piece).and_then(|row| row.value.as_ref()).map(|value| Ok(value.clone()))
     }
 
     /// The key under which a piece, or the whole that it is a part of, is here.
