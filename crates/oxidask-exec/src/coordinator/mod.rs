@@ -252,8 +252,10 @@ impl<H: Clone> Coordinator<H> {
         }
         let outputs: Vec<TaskId> = submission.outputs.iter().map(|&row| TaskId(ids[row as usize])).collect();
         work.wants.clone_from(&outputs);
-        work.wants.sort_unstable();
-        work.wants.dedup();
+        if !outputs.is_sorted_by(|one, next| one < next) {
+            work.wants.sort_unstable();
+            work.wants.dedup();
+        }
         let labels = stages
             .iter()
             .zip(&submission.stages)
@@ -411,7 +413,12 @@ impl<H: Clone> Coordinator<H> {
     /// Moves what is to be carried out to the end of `into`, in order. To be
     /// called after each of the methods that take `now`.
     pub fn take_effects(&mut self, into: &mut Vec<Effect<H>>) {
-        into.append(&mut self.effects);
+        if into.is_empty() {
+            // Both lists keep their memory, and nothing is copied.
+            std::mem::swap(into, &mut self.effects);
+        } else {
+            into.append(&mut self.effects);
+        }
     }
 
     fn is_live(&self, task: TaskId) -> bool {
@@ -498,8 +505,14 @@ impl<H: Clone> Coordinator<H> {
         if !self.errors.is_empty() {
             self.errors.remove(&task);
         }
-        self.free_tasks.push(task.0);
         let stage = row.stage;
+        if self.tasks.is_empty() {
+            // The next graph gets numbers in order, which memory likes best.
+            self.rows.clear();
+            self.free_tasks.clear();
+        } else {
+            self.free_tasks.push(task.0);
+        }
         if stage == NO_STAGE {
             return;
         }

@@ -104,7 +104,7 @@ fn everything_is_forgotten_and_numbers_are_used_again() {
             is_dropped |= matches!(effect, Effect::StageDropped { stage: 1, handle: "op" });
         }
         assert!(is_dropped);
-        assert_eq!((coordinator.n_tasks(), coordinator.names.len(), coordinator.rows.len()), (0, 0, 2));
+        assert_eq!((coordinator.n_tasks(), coordinator.names.len(), coordinator.rows.len()), (0, 0, 0));
     }
 }
 
