@@ -328,7 +328,6 @@ fn errors_arrive_as_they_were_raised() {
 }
 
 #[test]
-#[ignore = "child processes are not there yet"]
 fn a_task_that_kills_its_process_is_given_up_and_the_worker_lives() {
     let cluster = LocalCluster::start(options(1)).unwrap();
     let client = cluster.client().unwrap();

@@ -62,7 +62,11 @@ impl Function {
         &self.label
     }
 
-    fn blob(&self, py: Python<'_>) -> Result<Blob> {
+    /// The pickled function; one for all calls of a round.
+    ///
+    /// # Errors
+    /// If it cannot be pickled.
+    pub fn blob(&self, py: Python<'_>) -> Result<Blob> {
         let round = ROUND.load(Ordering::Relaxed);
         if let Some((made, blob)) = &*self.blob.lock() {
             if *made == round {
@@ -243,7 +247,12 @@ static RECEIVED: LazyLock<Mutex<HashMap<oxidask_core::Key, Arc<Function>>>> = La
 /// each function once.
 const RECEIVED_MAX: usize = 512;
 
-fn received_function(py: Python<'_>, blob: &Blob, label: &str) -> PyResult<Arc<Function>> {
+/// The function of a blob that arrived, unpickled at most once while it is in
+/// use.
+///
+/// # Errors
+/// Whatever unpickling raises.
+pub fn received_function(py: Python<'_>, blob: &Blob, label: &str) -> PyResult<Arc<Function>> {
     if let Some(function) = RECEIVED.lock().get(&blob.key) {
         return Ok(function.clone());
     }

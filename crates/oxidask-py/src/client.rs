@@ -1,8 +1,399 @@
-//! Clients and futures for Python.
+//! The client of a cluster for Python.
+//!
+//! `oxidask.distributed.Client` wraps a [`ClientHandle`] and documents it.
 
+use crate::base::{Lazy, graph_of};
+use crate::call::{self, Function};
+use crate::calls::{CALLS_PER_OP, Calls, Kwargs, pickled_args};
+use crate::delayed::key::{random_key, token};
+use crate::delayed::{LazyCall, current_annotations};
+use crate::error::OrRaise;
+use crate::executor::{self, check_signals};
+use crate::future::{FutureHandle, deadline_of};
+use crate::persist::lowering_for;
+use crate::template::{Arg, Builder};
+use crate::value::{from_value, to_value};
+use oxidask_cluster::protocol::{Answer, Question, WorkerInfo};
+use oxidask_cluster::{Client, ClientOptions, Secret};
+use oxidask_core::{ErrorKind, Executor, ExprRef, Graph, Input, Key, KeyHasher, Stage, Value};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Adds this file's classes and functions to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<ClientHandle>()
+}
+
+/// Longest wait for the scheduler's answer to a question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection to a cluster.
+#[pyclass(frozen, weakref, module = "oxidask._oxidask")]
+pub struct ClientHandle {
+    client: Client,
+    /// The same client, as what runs graphs; its address is its identity.
+    executor: Arc<dyn Executor>,
+    wrapped: Py<executor::Executor>,
+}
+
+type Futures<'py> = Vec<Bound<'py, FutureHandle>>;
+
+impl ClientHandle {
+    /// Submits the lazy things and answers a future for each.
+    fn submit_all<'py>(&self, py: Python<'py>, lazy: &[Lazy], optimize_graph: bool) -> PyResult<Futures<'py>> {
+        let (graph, _) = py.detach(|| lowering_for(&self.executor, || graph_of(lazy, optimize_graph))).or_raise()?;
+        let names: Vec<Option<Arc<str>>> =
+            graph.outputs.iter().map(|output| graph.user_name(output.task).cloned()).collect();
+        let futures = py.detach(|| self.executor.submit(graph)).or_raise()?;
+        let labels = lazy.iter().map(|lazy| Arc::from(&*lazy.expr.label()));
+        futures
+            .into_iter()
+            .zip(labels)
+            .zip(names)
+            .map(|((future, label), name)| Bound::new(py, FutureHandle::new(future, label, name, self.executor.clone())))
+            .collect()
+    }
+
+    fn ask(&self, py: Python<'_>, question: Question) -> PyResult<Answer> {
+        py.detach(|| self.client.ask(question, ANSWER_TIMEOUT)).or_raise()
+    }
+}
+
+/// The key of a pure call, the same for `submit` and `map`.
+fn pure_key(function: Key, args: &[Bound<'_, PyAny>], kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Key> {
+    let mut hasher = KeyHasher::new("python.submit").key(function).u64(args.len() as u64);
+    for arg in args {
+        hasher = token(hasher, arg)?;
+    }
+    for (name, arg) in kwargs.into_iter().flat_map(|kwargs| kwargs.iter()) {
+        hasher = token(token(hasher, &name)?, &arg)?;
+    }
+    Ok(hasher.finish())
+}
+
+fn function_key(function: &Bound<'_, PyAny>) -> PyResult<Key> {
+    Ok(token(KeyHasher::new("python.function"), function)?.finish())
+}
+
+/// Whether there is something lazy in an argument.
+fn is_lazy(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut lazy = Vec::new();
+    let mut builder = Builder::new(&mut lazy, true);
+    Ok(!matches!(builder.arg(object)?, Arg::Literal(_)))
+}
+
+/// What a call that stands alone needs.
+struct Call<'a, 'py> {
+    function: &'a Arc<Function>,
+    function_key: Option<Key>,
+    args: &'a Bound<'py, PyTuple>,
+    kwargs: Option<&'a Bound<'py, PyDict>>,
+    name: Option<&'a str>,
+}
+
+impl<'py> Call<'_, 'py> {
+    fn key(&self) -> PyResult<Key> {
+        match (self.name, self.function_key) {
+            (Some(name), _) => Ok(Key::named(name)),
+            (None, Some(function)) => {
+                let args: Vec<Bound<'py, PyAny>> = self.args.iter().collect();
+                pure_key(function, &args, self.kwargs)
+            }
+            (None, None) => Ok(random_key()),
+        }
+    }
+
+    /// The call as an expression of its own.
+    fn lazy(&self, py: Python<'py>) -> PyResult<Lazy> {
+        let node = LazyCall {
+            function: self.function.clone(),
+            label: None,
+            first: &[],
+            args: self.args,
+            kwargs: self.kwargs,
+            pure: Some(false),
+            n_out: None,
+        };
+        let mut node = node.node(py)?.copy(py);
+        node.key = self.key()?;
+        node.name = self.name.map(Arc::from);
+        let expr: ExprRef = Arc::new(node);
+        Ok(Lazy { expr, collection: None })
+    }
+}
+
+#[pymethods]
+impl ClientHandle {
+    #[new]
+    fn new(py: Python<'_>, address: &str, secret: &str, name: String, timeout: f64) -> PyResult<Self> {
+        let options = ClientOptions {
+            name,
+            timeout: Duration::try_from_secs_f64(timeout)
+                .map_err(|_| pyo3::exceptions::PyValueError::new_err("the timeout is no length of time"))?,
+            ..ClientOptions::new(address.parse().or_raise()?, Secret::from_hex(secret).or_raise()?)
+        };
+        let client = py.detach(|| Client::connect(options)).or_raise()?;
+        let executor: Arc<dyn Executor> = Arc::new(client.clone());
+        let wrapped = Py::new(py, executor::Executor::new(executor.clone()))?;
+        Ok(ClientHandle { client, executor, wrapped })
+    }
+
+    /// What runs graphs on the cluster.
+    #[getter]
+    fn executor(&self, py: Python<'_>) -> Py<executor::Executor> {
+        self.wrapped.clone_ref(py)
+    }
+
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.client.is_open()
+    }
+
+    /// Submits one call.
+    #[pyo3(signature = (function, args, kwargs, pure, key))]
+    fn submit<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        pure: bool,
+        key: Option<&str>,
+    ) -> PyResult<Bound<'py, FutureHandle>> {
+        let py = function.py();
+        call::new_round();
+        let function_key = if pure && key.is_none() { Some(function_key(function)?) } else { None };
+        let function = Function::of(function);
+        let lazy = Call { function: &function, function_key, args, kwargs, name: key }.lazy(py)?;
+        let mut futures = self.submit_all(py, &[lazy], false)?;
+        futures.pop().ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("a call had no future"))
+    }
+
+    /// Submits many calls of one function; `keys` names each if given.
+    #[pyo3(signature = (function, calls, kwargs, pure, keys))]
+    fn map<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        calls: Vec<Bound<'py, PyTuple>>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+        pure: bool,
+        keys: Option<Vec<String>>,
+    ) -> PyResult<Futures<'py>> {
+        let py = function.py();
+        call::new_round();
+        let function_key = if pure && keys.is_none() { Some(function_key(function)?) } else { None };
+        let function = Function::of(function);
+        let kwargs_are_plain = match kwargs {
+            Some(kwargs) => !is_lazy(kwargs.as_any())?,
+            None => true,
+        };
+        let shared = kwargs.filter(|_| kwargs_are_plain).map(|kwargs| Kwargs::new(py, kwargs)).transpose()?;
+        // Plain calls share ops; those with lazy or large arguments stand alone.
+        let mut plain: Vec<(usize, Key, bytes::Bytes)> = Vec::with_capacity(calls.len());
+        let mut alone: Vec<(usize, Lazy)> = Vec::new();
+        for (idx, args) in calls.iter().enumerate() {
+            let name = keys.as_ref().and_then(|keys| keys.get(idx)).map(String::as_str);
+            let call = Call { function: &function, function_key, args, kwargs, name };
+            let is_plain = kwargs_are_plain && !is_lazy(args.as_any())?;
+            match pickled_args(args).filter(|_| is_plain) {
+                Some(pickled) => plain.push((idx, call.key()?, pickled)),
+                None => alone.push((idx, call.lazy(py)?)),
+            }
+        }
+        let mut futures: Vec<Option<Bound<'py, FutureHandle>>> = (0..calls.len()).map(|_| None).collect();
+        let (graph, places) = plain_graph(py, &function, shared.as_ref(), plain, keys.as_deref())?;
+        let submitted = py.detach(|| self.executor.submit(graph)).or_raise()?;
+        for (idx, future) in places.into_iter().zip(submitted) {
+            let name = keys.as_ref().and_then(|keys| keys.get(idx)).map(|name| Arc::from(name.as_str()));
+            let handle = FutureHandle::new(future, function.label().clone(), name, self.executor.clone());
+            futures[idx] = Some(Bound::new(py, handle)?);
+        }
+        if !alone.is_empty() {
+            let lazy: Vec<Lazy> = alone.iter().map(|(_, lazy)| lazy.clone()).collect();
+            for ((idx, _), future) in alone.iter().zip(self.submit_all(py, &lazy, false)?) {
+                futures[*idx] = Some(future);
+            }
+        }
+        Ok(futures.into_iter().flatten().collect())
+    }
+
+    /// Starts to compute collections; answers a future for each.
+    fn compute<'py>(
+        &self,
+        py: Python<'py>,
+        exprs: Vec<Bound<'py, crate::base::PyExpr>>,
+        optimize_graph: bool,
+    ) -> PyResult<Futures<'py>> {
+        call::new_round();
+        let lazy = exprs
+            .iter()
+            .map(|expr| Ok(Lazy { expr: expr.get().0.whole()?, collection: None }))
+            .collect::<oxidask_core::Result<Vec<_>>>()
+            .or_raise()?;
+        self.submit_all(py, &lazy, optimize_graph)
+    }
+
+    /// The results of futures, in order.
+    fn gather<'py>(&self, py: Python<'py>, futures: Futures<'py>) -> PyResult<Bound<'py, PyList>> {
+        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
+        let values = py.detach(|| self.client.gather(&keys, &check_signals)).or_raise()?;
+        let objects: Vec<Py<PyAny>> =
+            values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
+        PyList::new(py, objects)
+    }
+
+    /// Waits until all futures are done, or with `first` until one is; whether
+    /// that is so after `timeout` seconds.
+    fn wait(&self, py: Python<'_>, futures: Futures<'_>, first: bool, timeout: Option<f64>) -> PyResult<bool> {
+        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
+        let timeout = deadline_of(timeout)?.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        py.detach(|| self.client.wait(&keys, first, timeout, &check_signals)).or_raise()
+    }
+
+    /// Sends objects to workers; answers a future for each.
+    fn scatter<'py>(
+        &self,
+        py: Python<'py>,
+        objects: Vec<Bound<'py, PyAny>>,
+        workers: Vec<String>,
+        broadcast: bool,
+        hash: bool,
+    ) -> PyResult<Futures<'py>> {
+        let mut values: Vec<(Key, Value)> = Vec::with_capacity(objects.len());
+        let mut labels: Vec<Arc<str>> = Vec::with_capacity(objects.len());
+        for object in objects {
+            let key = if hash { token(KeyHasher::new("python.scatter"), &object)?.finish() } else { random_key() };
+            labels.push(Arc::from(object.get_type().name()?.to_string()));
+            values.push((key, to_value(object)));
+        }
+        let futures = py.detach(|| self.client.scatter(&values, &workers, broadcast)).or_raise()?;
+        futures
+            .into_iter()
+            .zip(labels)
+            .map(|(future, label)| Bound::new(py, FutureHandle::new(future, label, None, self.executor.clone())))
+            .collect()
+    }
+
+    fn cancel(&self, py: Python<'_>, futures: Futures<'_>) {
+        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
+        py.detach(|| self.client.cancel(&keys));
+    }
+
+    fn retry(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<()> {
+        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
+        py.detach(|| self.client.retry(&keys)).or_raise()
+    }
+
+    /// The workers: what they said of themselves, and how they are.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Answer::Info(info) = self.ask(py, Question::Info)? else { return Err(unexpected()) };
+        let dict = PyDict::new(py);
+        dict.set_item("address", info.address)?;
+        dict.set_item("pid", info.pid)?;
+        let workers: Vec<Bound<'py, PyDict>> =
+            info.workers.iter().map(|worker| worker_dict(py, worker)).collect::<PyResult<_>>()?;
+        dict.set_item("workers", workers)?;
+        Ok(dict)
+    }
+
+    /// For each future, the numbers of the workers that hold its result.
+    fn who_has(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<Vec<Vec<u32>>> {
+        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
+        match self.ask(py, Question::WhoHas(keys))? {
+            Answer::WhoHas(who) => Ok(who),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// For each worker's number, the names of what it holds.
+    fn has_what(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
+        match self.ask(py, Question::HasWhat)? {
+            Answer::HasWhat(what) => Ok(what),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// For each worker's number, the names of what it was given to run.
+    fn processing(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
+        match self.ask(py, Question::Processing)? {
+            Answer::HasWhat(what) => Ok(what),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Asks workers to leave and waits until they did.
+    fn retire(&self, py: Python<'_>, workers: Vec<String>) -> PyResult<Vec<String>> {
+        match self.ask(py, Question::Retire(workers))? {
+            Answer::Retired(names) => Ok(names),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn wait_for_workers(&self, py: Python<'_>, n_workers: usize, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = deadline_of(timeout)?.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        py.detach(|| self.client.wait_for_workers(n_workers, timeout, &check_signals)).or_raise()
+    }
+
+    fn shutdown(&self) {
+        self.client.shutdown();
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.client.close());
+    }
+}
+
+fn unexpected() -> PyErr {
+    let error = oxidask_core::Error::new(ErrorKind::Version, "the scheduler answered another question");
+    Python::attach(|py| crate::error::to_py(py, error))
+}
+
+/// The graph of calls that share ops, and which call each output is.
+fn plain_graph(
+    py: Python<'_>,
+    function: &Arc<Function>,
+    kwargs: Option<&Kwargs>,
+    plain: Vec<(usize, Key, bytes::Bytes)>,
+    names: Option<&[String]>,
+) -> PyResult<(Graph, Vec<usize>)> {
+    let annotations = current_annotations(py)?;
+    let mut graph = Graph::new();
+    let mut places = Vec::with_capacity(plain.len());
+    for chunk in plain.chunks(CALLS_PER_OP) {
+        let args = chunk.iter().map(|(_, _, args)| args.clone()).collect();
+        let stage = graph.stage_with(Stage {
+            op: Arc::new(Calls::new(function.clone(), kwargs.cloned(), args)),
+            label: function.label().clone(),
+            annotations: annotations.clone(),
+        });
+        for (block, (idx, key, _)) in chunk.iter().enumerate() {
+            let task = graph.task(*key, stage, block as u32, &[]);
+            if let Some(name) = names.and_then(|names| names.get(*idx)) {
+                graph.name(task, Arc::from(name.as_str()));
+            }
+            graph.outputs.push(Input::whole(task));
+            places.push(*idx);
+        }
+    }
+    Ok((graph, places))
+}
+
+fn worker_dict<'py>(py: Python<'py>, worker: &WorkerInfo) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let intro = &worker.intro;
+    dict.set_item("number", worker.id)?;
+    dict.set_item("address", &intro.address)?;
+    dict.set_item("name", &intro.name)?;
+    dict.set_item("pid", intro.pid)?;
+    dict.set_item("nthreads", intro.n_slots)?;
+    dict.set_item("memory_limit", intro.memory_limit)?;
+    dict.set_item("local_directory", &intro.local_directory)?;
+    dict.set_item("resources", intro.resources.clone())?;
+    dict.set_item("managed_bytes", worker.metrics.resident)?;
+    dict.set_item("spilled_bytes", worker.metrics.spilled)?;
+    dict.set_item("process_bytes", worker.metrics.process)?;
+    dict.set_item("paused", worker.metrics.is_paused)?;
+    dict.set_item("last_seen", worker.silent_ms as f64 / 1000.0)?;
+    Ok(dict)
 }

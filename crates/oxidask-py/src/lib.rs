@@ -10,13 +10,16 @@ mod array;
 mod bag;
 mod base;
 mod call;
+mod calls;
 mod client;
+mod cluster;
 mod config;
 mod delayed;
 mod error;
 mod executor;
 mod foreign;
 mod frame;
+mod future;
 mod kind;
 mod persist;
 mod pickle;
@@ -42,5 +45,7 @@ fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     array::register(module)?;
     frame::register(module)?;
     bag::register(module)?;
+    future::register(module)?;
+    cluster::register(module)?;
     client::register(module)
 }

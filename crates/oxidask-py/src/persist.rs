@@ -28,6 +28,11 @@ pub fn lowering_for<R>(executor: &Arc<dyn oxidask_core::Executor>, lower: impl F
     result
 }
 
+/// Whether this thread lowers for `executor`.
+pub fn is_lowering_for(executor: &Arc<dyn oxidask_core::Executor>) -> bool {
+    TARGET.get() == address(executor)
+}
+
 /// An expression whose blocks an executor computes or holds.
 pub struct PersistedExpr {
     original: ExprRef,
@@ -62,7 +67,7 @@ impl Expr for PersistedExpr {
     }
 
     fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let is_here = TARGET.get() == address(&self.executor);
+        let is_here = is_lowering_for(&self.executor);
         self.futures
             .iter()
             .map(|future| {

@@ -120,6 +120,12 @@ impl Agent {
         &self.address
     }
 
+    /// Whether the scheduler sent it away or is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until the scheduler sends it away or is gone, then ends.
     pub fn wait(mut self) {
         self.join();

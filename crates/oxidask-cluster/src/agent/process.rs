@@ -44,8 +44,6 @@ pub struct AgentConfig {
     pub connect_timeout: f64,
     /// The cluster's folder, deleted if the parent dies.
     pub folder: PathBuf,
-    /// The parent's process.
-    pub parent: u32,
 }
 
 /// Longest configuration line.
@@ -88,7 +86,11 @@ fn watch_parent(folder: &std::path::Path) {
 }
 
 impl AgentConfig {
-    fn into_options(self) -> Result<AgentOptions> {
+    /// The options that this configuration describes.
+    ///
+    /// # Errors
+    /// If an address, the secret or a length of time makes no sense.
+    pub fn into_options(self) -> Result<AgentOptions> {
         let child = self.child.map(|(program, args, env)| ChildCommand {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),

@@ -5,7 +5,7 @@
 //! deletes the folder; so do the workers if this process dies.
 
 use super::nanny::{Nanny, ProcessCommand};
-use crate::agent::AgentConfig;
+use crate::agent::{Agent, AgentConfig};
 use crate::auth::Secret;
 use crate::client::{Client, ClientOptions};
 use crate::connect::Address;
@@ -34,6 +34,8 @@ pub struct LocalClusterOptions {
     /// How a worker starts the children that run user code; it runs user code on
     /// its own threads if none.
     pub child: Option<ChildCommand>,
+    /// Whether workers are threads of this process in place of processes.
+    pub in_process: bool,
     /// Whether to use TCP on 127.0.0.1 in place of unix sockets.
     pub tcp: bool,
     /// Port for the scheduler with `tcp`; 0 lets the system choose.
@@ -58,6 +60,7 @@ impl LocalClusterOptions {
             memory_limit: machine_memory() / 10 * 6 / n_workers.max(1) as u64,
             command,
             child: None,
+            in_process: false,
             tcp: false,
             port: 0,
             folder: None,
@@ -86,6 +89,8 @@ pub struct LocalCluster {
     secret: Secret,
     server: Mutex<Server>,
     nannies: Mutex<Vec<Nanny>>,
+    /// Workers in this process, by name.
+    agents: Mutex<Vec<(String, Agent)>>,
     folder: Mutex<Option<tempfile::TempDir>>,
     folder_path: PathBuf,
     address: Address,
@@ -123,6 +128,7 @@ impl LocalCluster {
             secret,
             server: Mutex::new(server),
             nannies: Mutex::default(),
+            agents: Mutex::default(),
             folder_path: folder.path().to_owned(),
             folder: Mutex::new(Some(folder)),
             address,
@@ -190,22 +196,30 @@ impl LocalCluster {
     /// If a worker cannot be started.
     pub fn scale(&self, n_workers: usize) -> Result<()> {
         let mut nannies = self.nannies.lock();
+        let mut agents = self.agents.lock();
         nannies.retain(|nanny| !nanny.is_over());
+        agents.retain(|(_, agent)| !agent.is_over());
+        let n_there = nannies.len() + agents.len();
         let mut leaving = Vec::new();
-        let n_staying = nannies.len();
-        for nanny in nannies.iter().skip(n_workers.min(n_staying)) {
+        for nanny in nannies.iter().skip(n_workers.min(n_there)) {
             nanny.let_go();
             leaving.push(nanny.name().to_owned());
         }
-        for _ in n_staying..n_workers {
+        leaving.extend(agents.iter().skip(n_workers.min(n_there)).map(|(name, _)| name.clone()));
+        for _ in n_there..n_workers {
             let number = {
                 let mut next = self.next_name.lock();
                 *next += 1;
                 *next - 1
             };
-            nannies.push(Nanny::start(self.options.command.clone(), self.agent_config(number)?)?);
+            let config = self.agent_config(number)?;
+            if self.options.in_process {
+                agents.push((config.name.clone(), Agent::start(config.into_options()?)?));
+            } else {
+                nannies.push(Nanny::start(self.options.command.clone(), config)?);
+            }
         }
-        drop(nannies);
+        drop((nannies, agents));
         if !leaving.is_empty() {
             self.server.lock().retire(&leaving);
         }
@@ -218,6 +232,7 @@ impl LocalCluster {
             nanny.let_go();
         }
         self.server.lock().close();
+        drop(std::mem::take(&mut *self.agents.lock()));
         let deadline = Instant::now() + GRACE;
         for mut nanny in self.nannies.lock().drain(..) {
             nanny.stop(deadline);
@@ -279,7 +294,6 @@ impl LocalCluster {
             connect_timeout: config::get_duration("distributed.comm.timeouts.connect")?
                 .map_or(30.0, |timeout| timeout.as_secs_f64()),
             folder: self.folder_path.clone(),
-            parent: std::process::id(),
         })
     }
 }

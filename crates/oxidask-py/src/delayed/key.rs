@@ -84,7 +84,10 @@ pub fn object_key(object: &Bound<'_, PyAny>, n_out: Option<usize>) -> PyResult<K
 }
 
 /// Adds an object to a hash, with a mark of its type.
-fn token(hasher: KeyHasher, object: &Bound<'_, PyAny>) -> PyResult<KeyHasher> {
+///
+/// # Errors
+/// See [`call_key`].
+pub fn token(hasher: KeyHasher, object: &Bound<'_, PyAny>) -> PyResult<KeyHasher> {
     static TOKENIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if let Ok(delayed) = object.cast::<Delayed>() {
         return Ok(hasher.u64(1).key(delayed.get().expr().key));

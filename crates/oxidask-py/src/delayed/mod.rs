@@ -7,8 +7,8 @@
 
 mod class;
 mod graph;
-mod key;
-mod node;
+pub(crate) mod key;
+pub(crate) mod node;
 
 pub use class::Delayed;
 
