@@ -52,7 +52,9 @@ impl ClientHandle {
             .into_iter()
             .zip(labels)
             .zip(names)
-            .map(|((future, label), name)| Bound::new(py, FutureHandle::new(future, label, name, self.executor.clone())))
+            .map(|((future, label), name)| {
+                Bound::new(py, FutureHandle::new(future, label, name, self.executor.clone()))
+            })
             .collect()
     }
 
@@ -238,8 +240,7 @@ impl ClientHandle {
     fn gather<'py>(&self, py: Python<'py>, futures: Futures<'py>) -> PyResult<Bound<'py, PyList>> {
         let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
         let values = py.detach(|| self.client.gather(&keys, &check_signals)).or_raise()?;
-        let objects: Vec<Py<PyAny>> =
-            values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
+        let objects: Vec<Py<PyAny>> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
         PyList::new(py, objects)
     }
 

@@ -152,7 +152,9 @@ fn raise_remote(py: Python<'_>, frames: &Frames) -> PyResult<PyErr> {
 pub fn traceback_text(py: Python<'_>, error: &PyErr) -> String {
     static FORMAT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let format = || -> PyResult<String> {
-        let lines = FORMAT.import(py, "traceback", "format_exception")?.call1((error.value(py),))?;
+        // The exception itself may not know its traceback before Python 3.12.
+        let parts = (error.get_type(py), error.value(py), error.traceback(py));
+        let lines = FORMAT.import(py, "traceback", "format_exception")?.call1(parts)?;
         lines.try_iter()?.map(|line| line?.extract::<String>()).collect()
     };
     format().unwrap_or_else(|_| summary(error.value(py).as_any()))

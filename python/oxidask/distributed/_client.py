@@ -527,11 +527,13 @@ class Client:
         del fifo_timeout, actors, traverse, kwargs
         single = not isinstance(collections, (list, tuple))
         items = [collections] if single else list(collections)
-        lazy = [item for item in items if hasattr(type(item), "__oxidask_expr__")]
+        lazy = [_oxidask.is_lazy(item) for item in items]
+        exprs = [expr for item, is_lazy in zip(items, lazy, strict=True) if is_lazy for expr in _oxidask.find_lazy((item,), False)]
         with self._wishes(workers, resources, retries, priority, allow_other_workers):
-            handles = self._handle.compute([item.__oxidask_expr__() for item in lazy], optimize_graph)
-        futures = iter([Future(handle, self) for handle in handles])
-        answers = [next(futures) if hasattr(type(item), "__oxidask_expr__") else item for item in items]
+            handles = iter(self._handle.compute(exprs, optimize_graph))
+        answers = [
+            Future(next(handles), self) if is_lazy else item for item, is_lazy in zip(items, lazy, strict=True)
+        ]
         if sync:
             answers = self.gather(answers)
         return answers[0] if single else answers

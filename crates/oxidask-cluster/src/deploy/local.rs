@@ -91,6 +91,8 @@ pub struct LocalCluster {
     nannies: Mutex<Vec<Nanny>>,
     /// Workers in this process, by name.
     agents: Mutex<Vec<(String, Agent)>>,
+    /// Names of workers in this process that were asked to leave.
+    leaving: Mutex<Vec<String>>,
     folder: Mutex<Option<tempfile::TempDir>>,
     folder_path: PathBuf,
     address: Address,
@@ -129,6 +131,7 @@ impl LocalCluster {
             server: Mutex::new(server),
             nannies: Mutex::default(),
             agents: Mutex::default(),
+            leaving: Mutex::default(),
             folder_path: folder.path().to_owned(),
             folder: Mutex::new(Some(folder)),
             address,
@@ -199,13 +202,18 @@ impl LocalCluster {
         let mut agents = self.agents.lock();
         nannies.retain(|nanny| !nanny.is_over());
         agents.retain(|(_, agent)| !agent.is_over());
-        let n_there = nannies.len() + agents.len();
-        let mut leaving = Vec::new();
-        for nanny in nannies.iter().skip(n_workers.min(n_there)) {
+        // Those that were asked to leave before do not count.
+        let mut left = self.leaving.lock();
+        let staying: Vec<&Nanny> = nannies.iter().filter(|nanny| !nanny.is_let_go()).collect();
+        let staying_here = agents.iter().map(|(name, _)| name).filter(|name| !left.contains(name));
+        let n_there = staying.len() + staying_here.clone().count();
+        let mut leaving: Vec<String> = staying_here.skip(n_workers).cloned().collect();
+        left.extend(leaving.iter().cloned());
+        drop(left);
+        for nanny in staying.into_iter().skip(n_workers) {
             nanny.let_go();
             leaving.push(nanny.name().to_owned());
         }
-        leaving.extend(agents.iter().skip(n_workers.min(n_there)).map(|(name, _)| name.clone()));
         for _ in n_there..n_workers {
             let number = {
                 let mut next = self.next_name.lock();

@@ -89,6 +89,12 @@ impl Nanny {
         self.shared.state.lock().is_stopping = true;
     }
 
+    /// Whether the worker is to end, or has ended, for good.
+    pub fn is_let_go(&self) -> bool {
+        let state = self.shared.state.lock();
+        state.is_stopping || state.is_over
+    }
+
     /// Whether the worker has ended for good.
     pub fn is_over(&self) -> bool {
         self.shared.state.lock().is_over
