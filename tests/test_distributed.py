@@ -388,6 +388,21 @@ time.sleep(60)
     eventually(lambda: not os.path.exists(folder) and not any(map(is_alive, pids)))
 
 
+def test_a_forked_child_leaves_the_cluster_alone(own_client):
+    child = os.fork()
+    if child == 0:
+        # Whatever happens, the child must not go on with the tests.
+        try:
+            alone = delayed(os.getpid)().compute(scheduler="sync") == os.getpid()
+            without = oxidask.distributed.current_executor() is None
+            own_client.cluster.close()
+            os._exit(0 if alone and without else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert own_client.submit(inc, 1).result(timeout=10) == 2
+
+
 def test_work_of_a_killed_worker_is_done_again(own_client):
     futures = own_client.map(slow_inc, range(100))
     total = own_client.submit(sum, futures)

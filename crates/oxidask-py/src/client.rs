@@ -75,8 +75,9 @@ fn pure_key(function: Key, args: &[Bound<'_, PyAny>], kwargs: Option<&Bound<'_, 
     Ok(hasher.finish())
 }
 
-fn function_key(function: &Bound<'_, PyAny>) -> PyResult<Key> {
-    Ok(token(KeyHasher::new("python.function"), function)?.finish())
+/// The key of a function: that of its pickled form, which is needed anyway.
+fn function_key(py: Python<'_>, function: &Arc<Function>) -> PyResult<Key> {
+    Ok(function.blob(py).or_raise()?.key)
 }
 
 /// Whether there is something lazy in an argument.
@@ -165,8 +166,8 @@ impl ClientHandle {
     ) -> PyResult<Bound<'py, FutureHandle>> {
         let py = function.py();
         call::new_round();
-        let function_key = if pure && key.is_none() { Some(function_key(function)?) } else { None };
         let function = Function::of(function);
+        let function_key = if pure && key.is_none() { Some(function_key(py, &function)?) } else { None };
         let lazy = Call { function: &function, function_key, args, kwargs, name: key }.lazy(py)?;
         let mut futures = self.submit_all(py, &[lazy], false)?;
         futures.pop().ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("a call had no future"))
@@ -184,8 +185,8 @@ impl ClientHandle {
     ) -> PyResult<Futures<'py>> {
         let py = function.py();
         call::new_round();
-        let function_key = if pure && keys.is_none() { Some(function_key(function)?) } else { None };
         let function = Function::of(function);
+        let function_key = if pure && keys.is_none() { Some(function_key(py, &function)?) } else { None };
         let kwargs_are_plain = match kwargs {
             Some(kwargs) => !is_lazy(kwargs.as_any())?,
             None => true,

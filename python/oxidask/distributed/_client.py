@@ -28,6 +28,22 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
+_abandoned: list[object] = []
+
+
+def _after_fork() -> None:
+    # The thread that serves a client does not exist in a forked child.
+    for reference in _defaults:
+        client = reference()
+        if client is not None:
+            _abandoned.append(client._handle)
+    _defaults.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _open_default() -> Client | None:
     current = _current.get()
     if current is not None and current.status == "running":

@@ -148,7 +148,7 @@ class LocalCluster:
         self.scheduler_address: str = self._handle.address
         self._secret: str = self._handle.secret
         # Ends the workers when the cluster is collected or Python exits.
-        self._finalizer = weakref.finalize(self, _close, self._handle)
+        self._finalizer = weakref.finalize(self, _close, self._handle, os.getpid())
         _clusters[self.scheduler_address] = self
 
     @property
@@ -252,6 +252,22 @@ class LocalCluster:
         return f"<b>LocalCluster</b> <code>{html.escape(repr(self))}</code>"
 
 
-def _close(handle: _oxidask.LocalClusterHandle) -> None:
-    if not sys.is_finalizing():
+def _close(handle: _oxidask.LocalClusterHandle, owner: int) -> None:
+    # A forked child has a copy of the object and not its threads, and the
+    # workers are its parent's.
+    if os.getpid() == owner and not sys.is_finalizing():
         handle.close()
+
+
+_abandoned: list[object] = []
+
+
+def _after_fork() -> None:
+    # Dropping the handles would end the parent's workers.
+    for cluster in list(_clusters.values()):
+        _abandoned.append(cluster._handle)
+        cluster._handle = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -70,7 +70,13 @@ pub fn serve_agent() -> Result<()> {
         .name("oxidask-parent".to_owned())
         .spawn(move || watch_parent(&folder))
         .map_err(|cause| Error::io("starting a worker", &cause))?;
-    Agent::start(config.into_options()?)?.wait();
+    let folder = config.folder.clone();
+    match Agent::start(config.into_options()?) {
+        Ok(agent) => agent.wait(),
+        // The cluster was closed meanwhile; there is nobody to tell.
+        Err(_) if !folder.exists() => {}
+        Err(error) => return Err(error),
+    }
     Ok(())
 }
 

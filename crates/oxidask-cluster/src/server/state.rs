@@ -6,10 +6,7 @@
 
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
-use crate::protocol::{
-    Answer, Build, ClusterInfo, FromClient, FromWorker, Inbox, Question, ToClient, ToWorker, WireFinished, WireOp,
-    WorkerIntro,
-};
+use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp, WorkerIntro};
 use crate::wire::{Outlet, Packet};
 use hashbrown::HashMap;
 use oxidask_core::{Error, Frames, Key, Result};
@@ -32,7 +29,7 @@ pub struct State {
     fresh: HashMap<TaskId, (String, Frames)>,
     effects: Vec<Effect<Arc<HeldOp>>>,
     /// Clients that wait for workers to leave: request, names still there, all.
-    retiring: Vec<(ClientId, u32, Vec<String>)>,
+    pub(super) retiring: Vec<(ClientId, u32, Vec<String>)>,
     build: Option<Build>,
     worker_timeout: Duration,
     address: String,
@@ -370,65 +367,6 @@ impl State {
         self.coordinator.handle(now, SchedulerEvent::Release { client, tasks: vec![task] });
     }
 
-    fn answer(&mut self, client: ClientId, request: u32, question: Question) {
-        let names = |tasks: Vec<TaskId>| tasks.into_iter().map(|task| self.coordinator.name_of(task)).collect();
-        let answer = match question {
-            Question::Info => Answer::Info(self.info()),
-            Question::WhoHas(keys) => Answer::WhoHas(
-                keys.iter()
-                    .map(|&key| {
-                        let Some(task) = self.coordinator.task_of(key) else { return Vec::new() };
-                        let holders = self.workers.iter().filter(|(_, worker)| worker.holds.contains_key(&task));
-                        holders.map(|(id, _)| id.0).collect()
-                    })
-                    .collect(),
-            ),
-            Question::HasWhat => {
-                let held = |worker: &WorkerSession| {
-                    let live =
-                        worker.holds.iter().filter(|(task, key)| self.coordinator.task_of(**key) == Some(**task));
-                    names(live.map(|(&task, _)| task).collect())
-                };
-                Answer::HasWhat(self.workers.iter().map(|(id, worker)| (id.0, held(worker))).collect())
-            }
-            Question::Processing => {
-                let given = |worker: &WorkerSession| {
-                    let live = worker
-                        .given
-                        .iter()
-                        .filter(|(task, given)| self.coordinator.task_of(given.job.key) == Some(**task));
-                    names(live.map(|(&task, _)| task).collect())
-                };
-                Answer::HasWhat(self.workers.iter().map(|(id, worker)| (id.0, given(worker))).collect())
-            }
-            Question::Retire(names) => {
-                self.retiring.push((client, request, names.clone()));
-                self.retire(&names);
-                self.answer_retired();
-                return;
-            }
-        };
-        if let Some(session) = self.clients.get_mut(&client) {
-            session.outbox.push(ToClient::Answer { request, answer });
-        }
-    }
-
-    /// Answers those whose workers have left.
-    fn answer_retired(&mut self) {
-        let workers = &self.workers;
-        let clients = &mut self.clients;
-        self.retiring.retain(|(client, request, names)| {
-            let is_there = workers
-                .values()
-                .any(|worker| names.contains(&worker.intro.name) || names.contains(&worker.intro.address));
-            if !is_there && let Some(session) = clients.get_mut(client) {
-                let answer = Answer::Retired(names.clone());
-                session.outbox.push(ToClient::Answer { request: *request, answer });
-            }
-            is_there
-        });
-    }
-
     /// Takes what a worker says.
     ///
     /// # Errors
@@ -466,32 +404,6 @@ impl State {
         self.carry_out();
         self.fresh.clear();
         Ok(())
-    }
-
-    /// Tells clients that watch about a task that ended.
-    fn observe(&mut self, worker: WorkerId, given: &super::sessions::Given, message: &FromWorker, now: Nanos) {
-        let (duration_ns, nbytes, ok) = match *message {
-            FromWorker::Done { duration, bytes, .. } => (duration, bytes, true),
-            FromWorker::Failed { .. } => (0, 0, false),
-            _ => return,
-        };
-        for session in self.clients.values_mut().filter(|session| session.is_watching) {
-            let Some(&seq) = session.graphs.get(&given.job.graph) else { continue };
-            let finished = WireFinished {
-                seq,
-                key: given.job.key,
-                label: given.job.handle.label.clone(),
-                worker: worker.0,
-                stop_ns: now,
-                duration_ns,
-                nbytes,
-                ok,
-            };
-            match session.outbox.messages.last_mut() {
-                Some(ToClient::Finished(batch)) => batch.push(finished),
-                _ => session.outbox.push(ToClient::Finished(vec![finished])),
-            }
-        }
     }
 
     /// Carries out the coordinator's effects and sends all outboxes.

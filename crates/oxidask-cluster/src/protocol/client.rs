@@ -1,0 +1,223 @@
+//! Between clients and the scheduler.
+
+use super::{BlobMessage, WireError, WireOp, WireValue, WorkerIntro};
+use oxidask_core::Key;
+use oxidask_exec::coordinator::Submission;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a client says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FromClient {
+    /// A blob for what follows.
+    Blob(BlobMessage),
+    /// Work. `seq` grows with every submission and comes back with the outcomes.
+    Submit {
+        /// The number.
+        seq: u32,
+        /// The work.
+        submission: Submission<WireOp>,
+    },
+    /// Values to hold on workers.
+    Scatter {
+        /// The number, as of a submission.
+        seq: u32,
+        /// The values and their keys.
+        values: Vec<(Key, WireValue)>,
+        /// Names or addresses of workers; empty means all.
+        workers: Vec<String>,
+        /// Whether every one of those workers gets a copy.
+        broadcast: bool,
+    },
+    /// Claims on values that others made.
+    Want {
+        /// The number, as of a submission.
+        seq: u32,
+        /// The values.
+        keys: Vec<Key>,
+    },
+    /// Gives up claims: how many for each key.
+    Release(Vec<(Key, u32)>),
+    /// Stops tasks for all clients.
+    Cancel(Vec<Key>),
+    /// Runs failed tasks again.
+    Retry {
+        /// The number, as of a submission.
+        seq: u32,
+        /// The tasks.
+        keys: Vec<Key>,
+    },
+    /// A worker that was said to hold a value has it not.
+    NotThere {
+        /// The value.
+        key: Key,
+        /// The worker.
+        holder: u32,
+    },
+    /// Asks for something about the cluster.
+    Ask {
+        /// Comes back with the answer.
+        request: u32,
+        /// The question.
+        question: Question,
+    },
+    /// Whether events of tasks are to be sent.
+    Watch(bool),
+    /// Ends the cluster.
+    Shutdown,
+}
+
+/// What a client may ask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Question {
+    /// Who is there, and how they are.
+    Info,
+    /// Which workers hold these values.
+    WhoHas(Vec<Key>),
+    /// Which values workers hold.
+    HasWhat,
+    /// Which tasks workers were given and have not finished.
+    Processing,
+    /// Asks workers to leave; answered once they left.
+    Retire(Vec<String>),
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Question::Info`].
+    Info(ClusterInfo),
+    /// To [`Question::WhoHas`]: worker numbers for each key.
+    WhoHas(Vec<Vec<u32>>),
+    /// To [`Question::HasWhat`] and [`Question::Processing`]: names of values
+    /// for each worker.
+    HasWhat(Vec<(u32, Vec<String>)>),
+    /// To [`Question::Retire`].
+    Retired(Vec<String>),
+}
+
+/// Who is there, and how they are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ClusterInfo {
+    /// Where the scheduler listens.
+    pub address: String,
+    /// Its process.
+    pub pid: u32,
+    /// The workers, in the order in which they joined.
+    pub workers: Vec<WorkerInfo>,
+}
+
+/// A worker, as the scheduler knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its number.
+    pub id: u32,
+    /// What it said of itself.
+    pub intro: WorkerIntro,
+    /// Its last heartbeat.
+    pub metrics: Metrics,
+    /// Milliseconds since its last message.
+    pub silent_ms: u64,
+}
+
+/// What a heartbeat tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Bytes of results in memory.
+    pub resident: u64,
+    /// Bytes of results on disk.
+    pub spilled: u64,
+    /// Whether it is too full to start tasks.
+    pub is_paused: bool,
+    /// Bytes of memory of its process.
+    pub process: u64,
+}
+
+/// What the scheduler says to a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ToClient {
+    /// A worker joined; it may hold results from now on.
+    Joined {
+        /// Its number.
+        id: u32,
+        /// What it said of itself.
+        intro: WorkerIntro,
+    },
+    /// A worker is gone.
+    Left(u32),
+    /// A task that the client wants ended, or is no longer ended.
+    Ended {
+        /// The newest submission that claimed it.
+        seq: u32,
+        /// The task.
+        key: Key,
+        /// How.
+        end: WireEnd,
+    },
+    /// A submission was not accepted: none of its tasks will run.
+    Refused {
+        /// Which.
+        seq: u32,
+        /// Why.
+        error: WireError,
+    },
+    /// An answer.
+    Answer {
+        /// To which question.
+        request: u32,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A submission begins: how many new tasks of each label it has.
+    Started {
+        /// Which.
+        seq: u32,
+        /// The labels.
+        labels: Vec<(Arc<str>, u64)>,
+    },
+    /// Tasks that ran, for observers.
+    Finished(Vec<WireFinished>),
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum WireEnd {
+    /// The result lies on a worker.
+    Done {
+        /// Which.
+        holder: u32,
+        /// The task's number there.
+        task: u32,
+        /// Its size.
+        bytes: u64,
+        /// The result itself, if it is small.
+        value: Option<WireValue>,
+    },
+    /// It, or what it needs, failed.
+    Failed(WireError),
+    /// It was cancelled.
+    Cancelled,
+    /// It was done, was lost, and is computed again.
+    Pending,
+}
+
+/// A task that ran; see [`oxidask_core::events::TaskFinished`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WireFinished {
+    /// The number of the submission that brought it.
+    pub seq: u32,
+    /// The name of its value.
+    pub key: Key,
+    /// What users read.
+    pub label: Arc<str>,
+    /// Which worker ran it.
+    pub worker: u32,
+    /// When it ended, in nanoseconds of the scheduler's clock.
+    pub stop_ns: u64,
+    /// How long it ran.
+    pub duration_ns: u64,
+    /// Size of the result.
+    pub nbytes: u64,
+    /// Whether it succeeded.
+    pub ok: bool,
+}
