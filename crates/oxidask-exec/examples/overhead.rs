@@ -1,8 +1,9 @@
 //! Measures what a task costs beyond its own work, in nanoseconds.
 //!
-//! `cargo run --release -p oxidask-exec --example overhead [-- N…]` prints, for
-//! each number of tasks, the time from nothing to the collected results, divided
-//! by the number of tasks; then a chain and a tree, whose tasks depend on others.
+//! `cargo run --release -p oxidask-exec --example overhead [-- NAME… N…]` prints,
+//! for each executor named (all if none) and each number of tasks, the time from
+//! nothing to the collected results, divided by the number of tasks; then a chain
+//! and a tree, whose tasks depend on others.
 
 use oxidask_core::{Data, Decode, Error, Executor, Frames, Graph, Input, Key, Op, Result, Value};
 use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions, serve_child};
@@ -128,7 +129,12 @@ fn main() -> Result<()> {
     let sizes = if sizes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { sizes };
     let program = std::env::current_exe().map_err(|cause| Error::io("looking for this program", &cause))?;
     let child = ChildCommand { program: program.into(), args: vec![], env: vec![(CHILD.into(), "1".into())] };
-    for kind in [LocalKind::Sync, LocalKind::Threads, LocalKind::Processes] {
+    let names: Vec<String> = std::env::args().skip(1).filter(|text| text.parse::<usize>().is_err()).collect();
+    let kinds = [("sync", LocalKind::Sync), ("threads", LocalKind::Threads), ("processes", LocalKind::Processes)];
+    for (name, kind) in kinds {
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
         let executor = Local::new(LocalOptions { child: Some(child.clone()), ..LocalOptions::new(kind) })?;
         for &n_tasks in &sizes {
             measure("independent", &executor, n_tasks, || independent(n_tasks))?;

@@ -12,6 +12,8 @@
 //! lock and the threads. [`local`] puts all of it into one process behind
 //! [`oxidask_core::Executor`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails says where"))]
+
 pub mod child;
 pub mod coordinator;
 pub mod encoded;

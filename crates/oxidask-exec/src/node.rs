@@ -278,6 +278,12 @@ impl Node {
         self.store.len()
     }
 
+    /// Whether it was ordered to run something that has not ended.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.assigned.len() > 0
+    }
+
     /// The worker core, for questions.
     #[must_use]
     pub fn core(&self) -> &Worker {
@@ -391,7 +397,7 @@ impl Node {
                 None => unreachable!("orders to fetch come with keys"),
             },
             WorkerAction::Spill(piece) => self.spill(now, piece),
-            WorkerAction::Load(piece) => match self.store.to_load(piece) {
+            WorkerAction::Load(piece) => match self.store.load_from(piece) {
                 Some((life, file, part)) => self.aside.io.push(IoRequest::Load { piece, life, file, part }),
                 None => self.core.handle(now, WorkerEvent::LoadFailed(piece), &mut self.actions),
             },

@@ -1,5 +1,7 @@
 //! What every executor of one process must do.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use common::*;

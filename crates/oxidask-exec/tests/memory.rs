@@ -1,5 +1,7 @@
 //! Bounded memory: results beyond the limit go to disk and come back.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use bytes::Bytes;

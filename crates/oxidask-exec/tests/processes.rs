@@ -1,5 +1,7 @@
 //! User code in child processes: crashes, shared memory, nothing left behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 mod common;
 
 use common::*;

@@ -18,12 +18,13 @@ pub use serve::serve_child;
 
 use crate::node::{Completion, Runnable};
 use crate::pool::batch::not_run;
-use oxidask_core::Error;
+use oxidask_core::{Error, ErrorKind};
 use oxidask_sched::{Attempt, Failure, Nanos, TaskId};
 use parking_lot::Mutex;
 use process::{Child, Died, Process};
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How to start a child. The program must soon call [`serve_child`].
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct ChildCommand {
 #[derive(Default)]
 pub(crate) struct Children {
     running: Mutex<Vec<Arc<Process>>>,
+    /// No child is started any more.
+    is_closed: AtomicBool,
 }
 
 impl Children {
@@ -51,8 +54,9 @@ impl Children {
         }
     }
 
-    /// Ends all children.
-    pub fn kill(&self) {
+    /// Ends all children, for good.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
         for process in &*self.running.lock() {
             process.kill();
         }
@@ -84,9 +88,18 @@ impl ChildSlot {
         while pending.iter().any(Option::is_some) {
             let child = match &mut self.child {
                 Some(child) => child,
+                None if children.is_closed.load(Ordering::SeqCst) => {
+                    let error = Error::new(ErrorKind::Lost, "the executor was closed");
+                    complete(fail_all(&mut pending, now(), Failure::Fatal, &error));
+                    return;
+                }
                 None => match Child::start(command) {
                     Ok(child) => {
                         children.running.lock().push(child.process.clone());
+                        if children.is_closed.load(Ordering::SeqCst) {
+                            // It came too late to be seen by `close`.
+                            child.process.kill();
+                        }
                         self.child.insert(child)
                     }
                     Err(error) => {

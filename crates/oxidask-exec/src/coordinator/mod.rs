@@ -18,7 +18,7 @@ use oxidask_core::graph::Annotations;
 use oxidask_core::{Error, ErrorKind, Key, Result};
 use oxidask_sched::{
     ClientId, Failure, GroupId, GroupSpec, Nanos, NewTask, Order, Outcome, Piece, Report, ResourceId, Scheduler,
-    SchedulerAction, SchedulerConfig, SchedulerEvent, Submit, TaskId, WorkerId, WorkerName,
+    SchedulerAction, SchedulerConfig, SchedulerEvent, Submit, TaskId, Why, WorkerId, WorkerName,
 };
 use std::sync::Arc;
 
@@ -145,6 +145,8 @@ pub struct Coordinator<H> {
     names: HashMap<TaskId, Arc<str>>,
     /// Of tasks whose last attempt failed.
     errors: HashMap<TaskId, Error>,
+    /// Errors of tasks that are forgotten; see [`Coordinator::take_dropped`].
+    dropped: Vec<Error>,
     worker_names: HashMap<String, WorkerName>,
     resources: HashMap<String, ResourceId>,
     n_graphs: u32,
@@ -165,6 +167,7 @@ impl<H: Clone> Coordinator<H> {
             free_stages: Vec::new(),
             names: HashMap::new(),
             errors: HashMap::new(),
+            dropped: Vec::new(),
             worker_names: HashMap::new(),
             resources: HashMap::new(),
             n_graphs: 0,
@@ -392,10 +395,33 @@ impl<H: Clone> Coordinator<H> {
         }
     }
 
-    /// Why a task is not there yet, in words.
+    /// Why a task is not there yet, in words: a line for it and for each task in
+    /// the chain of those it waits for.
     #[must_use]
     pub fn explain(&self, task: TaskId) -> String {
-        format!("'{}' {:?}", self.name_of(task), self.core.explain(task))
+        /// Longest chain that is told.
+        const MAX_LINES: usize = 10;
+        let mut lines = Vec::new();
+        let mut next = Some(task);
+        while let Some(task) = next
+            && self.is_live(task)
+            && lines.len() < MAX_LINES
+        {
+            let name = self.name_of(task);
+            next = None;
+            lines.push(match self.core.explain(task) {
+                Why::WaitsForInputs { n_missing, input } => {
+                    next = Some(input);
+                    format!("'{name}' waits for {n_missing} inputs, one of which is this:")
+                }
+                Why::Failed { culprit, .. } if culprit != task => {
+                    next = Some(culprit);
+                    format!("'{name}' needs a task that failed:")
+                }
+                why => format!("'{name}': {why}"),
+            });
+        }
+        lines.join("\n")
     }
 
     /// Number of live tasks.
@@ -419,6 +445,12 @@ impl<H: Clone> Coordinator<H> {
         } else {
             into.append(&mut self.effects);
         }
+    }
+
+    /// Errors that nobody needs any more. Their payloads may be any values, so a
+    /// driver that holds a lock drops them later.
+    pub fn take_dropped(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.dropped)
     }
 
     fn is_live(&self, task: TaskId) -> bool {
@@ -503,7 +535,7 @@ impl<H: Clone> Coordinator<H> {
             self.names.remove(&task);
         }
         if !self.errors.is_empty() {
-            self.errors.remove(&task);
+            self.dropped.extend(self.errors.remove(&task));
         }
         let stage = row.stage;
         if self.tasks.is_empty() {

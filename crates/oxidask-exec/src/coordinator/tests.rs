@@ -153,3 +153,17 @@ fn the_user_goes_before_age_and_that_before_order() {
     ordered.reverse();
     assert!(!ordered.is_sorted());
 }
+
+#[test]
+fn an_explanation_follows_the_chain() {
+    let mut coordinator = with_worker();
+    let mut chain = submission(&[(1, &[]), (2, &[0]), (3, &[1])]);
+    chain.names = vec![(0, "load".into()), (1, "clean".into()), (2, "sum".into())];
+    let accepted = coordinator.submit(0, CLIENT, &chain).unwrap();
+    let text = coordinator.explain(accepted.outputs[0]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].starts_with("'sum' waits for 1 inputs"), "{text}");
+    assert!(lines[1].starts_with("'clean' waits for 1 inputs"), "{text}");
+    assert!(lines[2].starts_with("'load': "), "{text}");
+}

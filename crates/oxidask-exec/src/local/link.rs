@@ -259,6 +259,10 @@ impl Link {
             }
         }
         self.effects = effects;
+        let dropped = self.coordinator.take_dropped();
+        if !dropped.is_empty() {
+            node.aside.calls.push(Box::new(move || drop(dropped)));
+        }
     }
 
     /// Gives up the claims on results that their callers have.

@@ -5,8 +5,12 @@ use crate::node::{IoRequest, Uplink};
 use crate::store::spill::{SpillFile, SpillFolder};
 use oxidask_core::{ErrorKind, Result, Value};
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How soon time passes for a node whose disk has nothing to do.
+const TICK: Duration = Duration::from_millis(100);
 
 impl<U: Uplink> Inner<U> {
     /// Hands a request to the I/O thread, which starts with the first one.
@@ -23,6 +27,9 @@ impl<U: Uplink> Inner<U> {
     }
 
     fn serve(self: &Arc<Self>, request: IoRequest, number: u64) {
+        if self.state.lock().closed {
+            return;
+        }
         match request {
             IoRequest::Spill { piece, life, value } => {
                 let file = self.spill(number, &value);
@@ -59,21 +66,35 @@ fn start<U: Uplink>(pool: Weak<Inner<U>>) -> Option<Sender<IoRequest>> {
 }
 
 /// Serves requests until the pool is gone. Reads come first: tasks wait for
-/// them, while writes only make room.
+/// them, while writes only make room. While tasks wait and nothing happens, the
+/// node is told that time passes, so that it tries again what failed.
 fn serve_all<U: Uplink>(pool: &Weak<Inner<U>>, receiver: &Receiver<IoRequest>) {
     let mut reads = VecDeque::new();
     let mut writes = VecDeque::new();
     let mut number = 0;
+    let mut has_work = true;
     loop {
         if reads.is_empty() && writes.is_empty() {
-            let Ok(request) = receiver.recv() else { return };
-            sort_in(request, &mut reads, &mut writes);
+            let patience = if has_work { TICK } else { Duration::MAX };
+            match receiver.recv_timeout(patience) {
+                Ok(request) => sort_in(request, &mut reads, &mut writes),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    let Some(pool) = pool.upgrade() else { return };
+                    has_work = pool.with(|now, node, _| {
+                        node.tick(now);
+                        node.has_work()
+                    });
+                    continue;
+                }
+            }
         }
         for request in receiver.try_iter() {
             sort_in(request, &mut reads, &mut writes);
         }
         let Some(pool) = pool.upgrade() else { return };
         if let Some(request) = reads.pop_front().or_else(|| writes.pop_front()) {
+            has_work = true;
             number += 1;
             pool.serve(request, number);
         }

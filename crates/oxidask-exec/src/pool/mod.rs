@@ -3,7 +3,9 @@
 //! A thread takes a batch of tasks under the lock, runs them without it, keeps
 //! what they answered, and hands all of it in when it comes for the next batch.
 //! Everything slow that follows from an event (freeing memory, files, peers,
-//! callbacks) is put aside under the lock and done after it.
+//! callbacks) is put aside under the lock and done after it. Of the code of ops
+//! and values only [`oxidask_core::Data::nbytes`] and `parts` are called under the
+//! lock, and so must neither block nor take a lock such as Python's.
 
 pub(crate) mod batch;
 mod io;
@@ -283,7 +285,7 @@ impl<U: Uplink> Inner<U> {
         }
         state.node.clear();
         self.work.notify_all();
-        self.children.kill();
+        self.children.close();
         let inside = usize::from(thread::is_inside(self.id));
         let deadline = Instant::now() + GRACE;
         while state.live > inside && !self.ended.wait_until(&mut state, deadline).timed_out() {}

@@ -91,7 +91,7 @@ impl Store {
 
     /// Where to read a piece back from: its life, the file, and which part of
     /// the file's value. A part of a spilled whole becomes a piece of its own.
-    pub fn to_load(&mut self, piece: Piece) -> Option<(u64, Arc<SpillFile>, Option<u32>)> {
+    pub fn load_from(&mut self, piece: Piece) -> Option<(u64, Arc<SpillFile>, Option<u32>)> {
         if let Some(row) = self.row(piece) {
             return Some((row.life, row.file.clone()?, None));
         }
