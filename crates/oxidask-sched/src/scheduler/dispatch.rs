@@ -68,16 +68,28 @@ impl Scheduler {
                 self.touched.extend(&self.alive);
             }
         }
+        // Those with a free thread come before those that only run ahead.
+        self.feed_idle(true);
         while let Some(worker) = self.touched.pop() {
             self.feed(worker, usize::MAX);
         }
-        // Workers with room take turns, so that few tasks spread over many.
+        self.feed_idle(false);
+    }
+
+    /// Gives tasks that any worker may take to workers that had room; they take
+    /// turns, so that few tasks spread over many workers.
+    fn feed_idle(&mut self, needs_free_slot: bool) {
         let mut n_vain = 0;
         while self.global.live > 0 && n_vain < self.idle.len() {
             let Some(worker) = self.idle.pop_front() else { break };
             let Some(record) = self.workers[worker.0 as usize].as_deref_mut() else { continue };
-            record.in_idle = false;
             let slots = record.slots as usize;
+            if needs_free_slot && record.assigned.len() >= slots {
+                self.idle.push_back(worker);
+                n_vain += 1;
+                continue;
+            }
+            record.in_idle = false;
             n_vain = if self.feed(worker, slots) > 0 { 0 } else { n_vain + 1 };
         }
     }
@@ -123,8 +135,7 @@ impl Scheduler {
             self.global.peek(|entry| is_queued(tasks, entry, queue::GLOBAL)).map(|entry| (Source::Global, entry));
         let group = if self.constrained.is_empty() { None } else { self.peek_groups(worker) };
         let mut candidates = [local, global, group];
-        let is_limited = self.worker(worker).is_some_and(|record| record.memory_limit != u64::MAX);
-        if !is_limited {
+        if !self.is_limited(worker) {
             let best = candidates.into_iter().flatten().min_by_key(|&(_, entry)| entry);
             return best.map_or(Pick::Nothing, |(source, entry)| Pick::Task(source, entry));
         }
@@ -215,8 +226,7 @@ impl Scheduler {
 
     /// Orders a worker to run a task that is in no queue any more.
     fn send(&mut self, worker: WorkerId, task: TaskId) {
-        let is_limited = self.worker(worker).is_some_and(|record| record.memory_limit != u64::MAX);
-        let reserved = if is_limited { self.bytes_added(task, worker) } else { 0 };
+        let reserved = if self.is_limited(worker) { self.bytes_added(task, worker) } else { 0 };
         let estimate = match self.group(self.tasks[task].group).duration() {
             Some(duration) => u32::try_from(duration).unwrap_or(u32::MAX),
             None => self.tasks[task].estimate,

@@ -20,6 +20,9 @@ impl Scheduler {
         }
         let mut fresh = std::mem::take(&mut self.fresh);
         let mut bulk: Vec<Entry> = Vec::new();
+        // Where memory is short, tasks that free some are looked at beside those
+        // that make more, even on a single worker.
+        let is_placed = self.alive.len() > 1 || self.alive.first().is_some_and(|&worker| self.is_limited(worker));
         for task in fresh.drain(..) {
             let record = &self.tasks[task];
             if record.state != TaskState::Ready || record.place != queue::FRESH {
@@ -38,7 +41,7 @@ impl Scheduler {
                 group.expect("tasks name declared groups only").queue.push(entry);
                 self.constrained_dirty = true;
             } else if has_inputs
-                && self.alive.len() > 1
+                && is_placed
                 && let Some(worker) = self.best_worker(task)
             {
                 self.tasks[task].place = worker.0;
@@ -109,6 +112,10 @@ impl Scheduler {
         candidates.clear();
         self.candidates = candidates;
         best.map(|(_, _, worker)| worker)
+    }
+
+    pub(super) fn is_limited(&self, worker: WorkerId) -> bool {
+        self.worker(worker).is_some_and(|record| record.memory_limit != u64::MAX)
     }
 
     /// What running a task on a worker adds to its memory: the result, and the
