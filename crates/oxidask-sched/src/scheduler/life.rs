@@ -95,6 +95,7 @@ impl Scheduler {
 
     /// The current attempt of a task is done.
     pub(super) fn done(&mut self, worker: WorkerId, task: TaskId, bytes: u64, duration: Nanos) {
+        self.tasks[task].stray = false;
         self.unassign(task);
         let group = self.tasks[task].group as usize;
         self.groups[group].as_deref_mut().expect("tasks name declared groups only").ran(duration, bytes);
@@ -214,6 +215,9 @@ impl Scheduler {
         let record = &mut self.tasks[task];
         let (worker, position) = (WorkerId(record.place), record.position as usize);
         let (reserved, estimate, group) = (record.reserved, record.estimate, record.group);
+        if std::mem::take(&mut record.stray) {
+            self.out.push(SchedulerAction::To { worker, order: Order::Free(task) });
+        }
         record.reserved = 0;
         record.retracting = false;
         record.place = NONE;

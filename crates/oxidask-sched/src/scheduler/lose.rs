@@ -59,6 +59,7 @@ impl Scheduler {
             Loss::OutOfMemory | Loss::Crashed => self.worker(worker).map_or(0, |record| record.slots as usize),
         };
         for &task in &assigned {
+            self.tasks[task].stray = false;
             self.unassign(task);
         }
         self.forget_answers_of(worker);
@@ -140,25 +141,19 @@ impl Scheduler {
         }
     }
 
-    /// A worker has a copy of another one's result. If all others are lost since
-    /// and the task is being computed again, the copy is the result: freeing it
-    /// could hit what an attempt on the same worker is just leaving there.
-    pub(super) fn copied(&mut self, worker: WorkerId, task: TaskId, bytes: u64) {
-        match self.tasks.get(task).map_or(TaskState::Vacant, |record| record.state) {
+    /// A worker has a copy of another one's result. If nobody else has it any
+    /// more and the task is being computed again, the copy is stale news: it is
+    /// freed, but not under the feet of an attempt on that worker, which finds
+    /// it or replaces it.
+    pub(super) fn copied(&mut self, worker: WorkerId, task: TaskId) {
+        let record = self.tasks.get(task);
+        match record.map_or(TaskState::Vacant, |record| record.state) {
             TaskState::Done => {
                 if !self.holders.contains(self.tasks[task].holders, worker) {
                     self.add_holder(task, worker);
                 }
             }
-            state if state.is_active() => {
-                match state {
-                    TaskState::Ready => self.leave_queue(task),
-                    TaskState::Assigned => self.abandon(task),
-                    _ => {}
-                }
-                self.stop_needing_inputs(task);
-                self.has_result(worker, task, bytes);
-            }
+            TaskState::Assigned if self.tasks[task].place == worker.0 => self.tasks[task].stray = true,
             _ => self.out.push(SchedulerAction::To { worker, order: Order::Free(task) }),
         }
         if let Some(source) = self.take_copy(worker, task) {

@@ -213,7 +213,7 @@ impl Scheduler {
                 }
             }
             Report::Abandoned { task, attempt } => self.abandoned(worker, task, attempt.0),
-            Report::Copied { task, bytes } => self.copied(worker, task, bytes),
+            Report::Copied { task, .. } => self.copied(worker, task),
             Report::Dropped { task } => {
                 self.copy_ended(worker, task);
                 self.not_held(task, worker);

@@ -1,6 +1,7 @@
 //! Workers that leave in good order: what only they hold is copied first.
 
-use super::task::queue;
+use super::task::{NONE, queue};
+use super::worker::Worker;
 use super::{HolderSets, Scheduler, TaskState};
 use crate::event::{Attempt, Order, SchedulerAction, TaskId, WorkerId};
 
@@ -80,7 +81,7 @@ impl Scheduler {
             if !self.is_only_held_by(task, source) || self.tasks[task].copying {
                 continue;
             }
-            let Some(target) = self.emptiest_worker() else {
+            let Some(target) = self.emptiest_worker(task) else {
                 self.worker_mut(source).to_copy.push(task);
                 return;
             };
@@ -94,14 +95,30 @@ impl Scheduler {
         }
     }
 
-    /// The worker with the most room that stays; they take turns where equal.
-    fn emptiest_worker(&mut self) -> Option<WorkerId> {
+    /// Whether a worker may be fetching a result for a task: its report would be
+    /// taken for the answer to an order to copy it.
+    fn may_be_fetching(&self, worker: &Worker, task: TaskId) -> bool {
+        let mut edge = self.tasks[task].dependents;
+        while edge != NONE {
+            let consumer = &self.tasks[self.edges[edge].consumer];
+            if consumer.state == TaskState::Assigned && consumer.place == worker.id.0 {
+                return true;
+            }
+            edge = self.edges[edge].next;
+        }
+        !worker.abandoned.is_empty()
+    }
+
+    /// The worker with the most room that stays and does not fetch the result
+    /// anyway; they take turns where equal.
+    fn emptiest_worker(&mut self, task: TaskId) -> Option<WorkerId> {
         let n_alive = self.alive.len();
         self.steal_cursor = self.steal_cursor.wrapping_add(1);
         let turn = self.steal_cursor;
         let candidates = (0..n_alive).map(|index| self.alive[(index + turn) % n_alive]);
         candidates
-            .filter_map(|worker| self.worker(worker).filter(|record| !record.retiring))
+            .filter_map(|worker| self.worker(worker))
+            .filter(|record| !record.retiring && !self.may_be_fetching(record, task))
             .min_by_key(|record| record.resident as u128 * 1000 / u128::from(record.memory_limit.max(1)))
             .map(|record| record.id)
     }

@@ -105,6 +105,8 @@ pub(super) struct Task {
     pub retracting: bool,
     /// It is being copied away from a retiring worker.
     pub copying: bool,
+    /// The worker that it is given to turned out to have an older copy.
+    pub stray: bool,
 }
 
 const _: () = assert!(size_of::<Task>() <= 88, "a task's record stays small");
@@ -135,6 +137,7 @@ impl Task {
         was_placed: false,
         retracting: false,
         copying: false,
+        stray: false,
     };
 
     /// The record of a number that is free; attempts go on counting.

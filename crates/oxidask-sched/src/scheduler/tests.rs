@@ -515,13 +515,18 @@ fn a_number_is_used_again_with_attempts_counting_on() {
 }
 
 #[test]
-fn a_copy_that_outlives_the_others_is_the_result() {
+fn a_stale_copy_is_freed_when_no_attempt_is_there_to_find_it() {
     let mut cluster = Cluster::new(&[1, 1]).task(0, &[]).want(&[0]);
     cluster.done(0, 0, 1, 8);
     cluster.lose(0, Loss::Unreachable);
     cluster.expect(&["w0 run 0#1", "c0 0 done@w0", "c0 0 pending", "w1 run 0#2"]);
+    // Freeing it now could hit the result of the attempt.
     cluster.report(1, Report::Copied { task: TaskId(0), bytes: 8 });
-    cluster.expect(&["w1 abandon 0#2", "c0 0 done@w1"]);
+    cluster.expect(&[]);
+    cluster.tell(SchedulerEvent::Cancel { tasks: ids(&[0]) });
+    cluster.expect(&["w1 abandon 0#2", "w1 free 0", "c0 0 cancelled"]);
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.expect(&["w1 free 0"]);
 }
 
 #[test]

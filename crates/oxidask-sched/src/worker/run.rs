@@ -24,8 +24,8 @@ impl Worker {
             // An earlier attempt's result is still here: equal work, equal value.
             self.hold_result(slot, compute.attempt.0);
             let bytes = self.pieces[slot].bytes;
-            self.report(Report::Done { task, attempt: compute.attempt, bytes, duration: 0 });
             self.answer_copy(task);
+            self.report(Report::Done { task, attempt: compute.attempt, bytes, duration: 0 });
             return;
         }
         for &source in &compute.fetch {
@@ -256,15 +256,16 @@ impl Worker {
             }
             Ended::Ok { bytes } => {
                 self.keep_result(task, bytes, attempt.0);
-                self.report(Report::Done { task, attempt, bytes, duration });
                 self.answer_copy(task);
+                self.report(Report::Done { task, attempt, bytes, duration });
             }
             Ended::Failed(failure) => self.report(Report::Failed { task, attempt, failure }),
         }
     }
 
     /// A result that was made here while a copy of it was ordered, too. Said
-    /// after `Done`, before which the scheduler would take it for a stale one.
+    /// before `Done`, after which the scheduler may have freed the result when it
+    /// hears of the copy.
     pub(super) fn answer_copy(&mut self, task: TaskId) {
         if let Some(slot) = self.whole_here(task)
             && std::mem::take(&mut self.pieces[slot].copy)
