@@ -145,7 +145,7 @@ mod tests {
             queue.push(entry(number));
             expected.push(entry(number));
         }
-        let valid = |entry: Entry| entry.task.0 % 3 != 0;
+        let valid = |entry: Entry| !entry.task.0.is_multiple_of(3);
         queue.live -= expected.iter().filter(|&&entry| !valid(entry)).count();
         expected.retain(|&entry| valid(entry));
         expected.sort();

@@ -147,7 +147,7 @@ mod tests {
         sets.list(holders, &mut all);
         assert_eq!(all, [WorkerId(3), WorkerId(64), WorkerId(700)]);
         for random in 0..1000 {
-            assert!(all.contains(&sets.pick(holders, random).unwrap()));
+            assert!(all.contains(&sets.pick(holders, random).expect("there are three")));
         }
         holders = sets.remove(holders, WorkerId(3));
         holders = sets.remove(holders, WorkerId(700));

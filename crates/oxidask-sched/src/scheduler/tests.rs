@@ -110,7 +110,7 @@ impl Cluster {
 
     fn data(mut self, id: u32) -> Self {
         self = self.sized(id, &[], 10);
-        self.submit.tasks.last_mut().unwrap().runnable = false;
+        self.submit.tasks.last_mut().expect("it was just added").runnable = false;
         self
     }
 

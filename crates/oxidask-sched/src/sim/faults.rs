@@ -2,6 +2,8 @@
 
 use super::Random;
 use super::graph::GraphScale;
+use super::world::{Happening, World};
+use crate::event::{Loss, SchedulerEvent, WorkerEvent, WorkerId};
 
 /// Everything that a seed decides beforehand.
 #[derive(Clone, Debug)]
@@ -107,5 +109,115 @@ fn random_fault(random: &mut Random) -> Fault {
         9 => Fault::Retry,
         10 => Fault::ClientGone,
         _ => Fault::ProcessMemory,
+    }
+}
+
+impl World {
+    pub fn retired(&mut self, worker: WorkerId) {
+        for &task in self.id_of.iter().flatten() {
+            assert_ne!(self.scheduler.holders(task), [worker], "{task:?} goes with its retired worker");
+        }
+        let node = worker.0 as usize;
+        self.later(0, 100_000, Happening::LossKnown { node, cause: Loss::Planned });
+        self.later(0, 100_000, Happening::Dies { node });
+    }
+
+    /// A worker's process ends: nobody who asked it gets an answer any more.
+    pub fn dies(&mut self, node: usize) {
+        if !std::mem::replace(&mut self.nodes[node].alive, false) {
+            return;
+        }
+        self.trace(|| format!("worker {node} dies"));
+        let mut unanswered: Vec<u32> = self
+            .requests
+            .iter()
+            .filter(|(_, request)| request.asked == Some(node))
+            .map(|(&number, _)| number)
+            .collect();
+        unanswered.sort_unstable();
+        for request in unanswered {
+            self.later(1, 1_000_000, Happening::Answered { request, value: None });
+        }
+    }
+
+    pub fn loss_known(&mut self, node: usize, cause: Loss) {
+        if std::mem::replace(&mut self.nodes[node].declared_lost, true) {
+            return;
+        }
+        self.n_losses += 1;
+        self.n_crash_losses += u32::from(matches!(cause, Loss::Crashed | Loss::OutOfMemory));
+        self.tell_scheduler(SchedulerEvent::WorkerLost { worker: WorkerId(node as u32), cause });
+    }
+
+    pub fn strike(&mut self, fault: Fault) {
+        let there: Vec<usize> =
+            (0..self.nodes.len()).filter(|&node| self.nodes[node].alive && !self.nodes[node].declared_lost).collect();
+        let node = self.random.pick(&there).copied();
+        let client = self.random.below(self.clients.len() as u64) as usize;
+        let wishes: Vec<usize> = self.clients[client].wishes.keys().copied().collect();
+        let wish = self.random.pick(&wishes).copied();
+        self.trace(|| format!("{fault:?} of worker {node:?} or client {client} and task {wish:?}"));
+        match (fault, node, wish) {
+            (Fault::Kill, Some(node), _) => {
+                self.dies(node);
+                let causes = [Loss::Unreachable, Loss::Crashed, Loss::OutOfMemory];
+                let cause = *self.random.pick(&causes).unwrap_or(&Loss::Unreachable);
+                self.later(0, 2_000_000, Happening::LossKnown { node, cause });
+            }
+            (Fault::Isolate, Some(node), _) => {
+                self.loss_known(node, Loss::Unreachable);
+                self.later(0, 10_000_000, Happening::Dies { node });
+            }
+            (Fault::Join, _, _) => {
+                let name = self.random.below(u64::from(self.scenario.graph.n_names)) as u32;
+                self.join(name);
+            }
+            (Fault::Retire, Some(node), _) => self.tell_scheduler(SchedulerEvent::Retire(WorkerId(node as u32))),
+            (Fault::Cancel, _, Some(logical)) => {
+                self.cancelled.push(logical);
+                let tasks = self.id_of[logical].into_iter().collect();
+                self.tell_scheduler(SchedulerEvent::Cancel { tasks });
+            }
+            (Fault::Release, _, Some(logical)) => self.client_releases(client, logical),
+            (Fault::Retry, _, Some(_)) => {
+                let tasks = wishes.iter().filter_map(|&logical| self.id_of[logical]).collect();
+                self.tell_scheduler(SchedulerEvent::Retry { tasks });
+            }
+            (Fault::ClientGone, _, _) => self.client_leaves(client),
+            (Fault::ProcessMemory, Some(node), _) => {
+                let bytes = self.random.below(self.scenario.memory_limit);
+                self.tell_node(node, WorkerEvent::ProcessMemory(bytes));
+                self.later(100_000, 10_000_000, Happening::ProcessMemoryEnds { node });
+            }
+            _ => {}
+        }
+    }
+
+    pub fn submit_something(&mut self) {
+        self.n_submits_left -= 1;
+        let n_tasks = self.universe.tasks.len();
+        let client = self.random.below(self.clients.len() as u64) as usize;
+        let mut wants: Vec<usize> = if self.random.one_in(3) {
+            (0..n_tasks).collect()
+        } else {
+            let n_wants = self.random.range(1, n_tasks as u64);
+            (0..n_wants).map(|_| self.random.below(n_tasks as u64) as usize).collect()
+        };
+        wants.sort_unstable();
+        self.client_submits(client, &wants);
+    }
+
+    /// Faults are over: what is broken is taken away, and enough workers come
+    /// that everything can end.
+    pub fn drain(&mut self) {
+        self.is_draining = true;
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].declared_lost {
+                self.dies(node);
+            }
+        }
+        for name in 0..self.scenario.graph.n_names {
+            self.join(name);
+        }
     }
 }

@@ -20,7 +20,9 @@
 mod client;
 mod faults;
 mod graph;
+mod links;
 mod node;
+mod replay;
 mod world;
 
 pub use world::Summary;

@@ -271,7 +271,7 @@ impl World {
 
     /// Whether the cores check themselves in this step.
     pub fn checks_now(&self) -> bool {
-        self.check_every <= 1 || mix(self.n_steps) % self.check_every == 0
+        self.check_every <= 1 || mix(self.n_steps).is_multiple_of(self.check_every)
     }
 }
 

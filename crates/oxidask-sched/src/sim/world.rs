@@ -104,43 +104,43 @@ pub(super) enum Requester {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Request {
-    requester: Requester,
-    piece: Piece,
+pub(super) struct Request {
+    pub requester: Requester,
+    pub piece: Piece,
     /// How often the task's number was in use before.
-    generation: u32,
-    asked: Option<usize>,
+    pub generation: u32,
+    pub asked: Option<usize>,
 }
 
 /// One end of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum End {
+pub(super) enum End {
     Scheduler,
     Node(usize),
     Client(usize),
 }
 
 pub(super) struct World {
-    scenario: Scenario,
+    pub scenario: Scenario,
     pub random: Random,
     pub now: Nanos,
     pub n_steps: u64,
-    queue: BinaryHeap<Reverse<(Nanos, u64)>>,
-    happenings: HashMap<u64, Happening>,
-    n_happenings: u64,
+    pub queue: BinaryHeap<Reverse<(Nanos, u64)>>,
+    pub happenings: HashMap<u64, Happening>,
+    pub n_happenings: u64,
     /// When the last message of each link arrives.
-    links: HashMap<(End, End), Nanos>,
+    pub links: HashMap<(End, End), Nanos>,
     pub scheduler: Scheduler,
     pub nodes: Vec<Node>,
     pub clients: Vec<Client>,
     pub universe: Universe,
     /// The scheduler's numbers.
     pub id_of: Vec<Option<TaskId>>,
-    logical_of: Vec<Option<usize>>,
-    generations: Vec<u32>,
-    free_ids: Vec<TaskId>,
-    requests: HashMap<u32, Request>,
-    n_requests: u32,
+    pub logical_of: Vec<Option<usize>>,
+    pub generations: Vec<u32>,
+    pub free_ids: Vec<TaskId>,
+    pub requests: HashMap<u32, Request>,
+    pub n_requests: u32,
     pub n_failed_runs: Vec<u32>,
     pub cancelled: Vec<usize>,
     pub n_crash_losses: u32,
@@ -149,13 +149,13 @@ pub(super) struct World {
     pub disk_faults: u64,
     pub is_calm: bool,
     pub is_draining: bool,
-    is_released: bool,
+    pub is_released: bool,
     pub check_every: u64,
     pub n_runs: u64,
     pub n_delivered: u64,
-    n_losses: u64,
-    n_submits_left: u64,
-    tracing: bool,
+    pub n_losses: u64,
+    pub n_submits_left: u64,
+    pub tracing: bool,
 }
 
 impl World {
@@ -214,7 +214,7 @@ impl World {
         world
     }
 
-    fn set_up(&mut self) {
+    pub fn set_up(&mut self) {
         for number in 0..self.scenario.n_workers {
             self.join(number % self.scenario.graph.n_names);
         }
@@ -242,14 +242,14 @@ impl World {
         self.at(time, happening);
     }
 
-    fn at(&mut self, time: Nanos, happening: Happening) {
+    pub fn at(&mut self, time: Nanos, happening: Happening) {
         self.n_happenings += 1;
         self.queue.push(Reverse((time, self.n_happenings)));
         self.happenings.insert(self.n_happenings, happening);
     }
 
     /// Sends a message: in order on its link, in any order with those of others.
-    fn send(&mut self, from: End, to: End, happening: Happening) {
+    pub fn send(&mut self, from: End, to: End, happening: Happening) {
         let time = self.now + self.random.range(1, self.scenario.delay_max);
         let last = self.links.entry((from, to)).or_insert(0);
         *last = time.max(*last + 1);
@@ -311,7 +311,7 @@ impl World {
         self.logical_of[task.0 as usize].unwrap_or_else(|| panic!("{task:?} is nobody's number"))
     }
 
-    fn forget(&mut self, task: TaskId) {
+    pub fn forget(&mut self, task: TaskId) {
         let logical = self.logical_of(task);
         self.id_of[logical] = None;
         self.logical_of[task.0 as usize] = None;
@@ -319,7 +319,7 @@ impl World {
         self.free_ids.push(task);
     }
 
-    fn join(&mut self, name: u32) {
+    pub fn join(&mut self, name: u32) {
         let id = WorkerId(self.nodes.len() as u32);
         let slots = self.random.range(1, self.scenario.slots_max) as u32;
         let config = WorkerConfig {
@@ -341,170 +341,7 @@ impl World {
         });
     }
 
-    fn retired(&mut self, worker: WorkerId) {
-        for &task in self.id_of.iter().flatten() {
-            assert_ne!(self.scheduler.holders(task), [worker], "{task:?} goes with its retired worker");
-        }
-        let node = worker.0 as usize;
-        self.later(0, 100_000, Happening::LossKnown { node, cause: Loss::Planned });
-        self.later(0, 100_000, Happening::Dies { node });
-    }
-
-    pub fn new_request(&mut self, requester: Requester, piece: Piece) -> u32 {
-        self.n_requests += 1;
-        let generation = self.generations[piece.task.0 as usize];
-        self.requests.insert(self.n_requests, Request { requester, piece, generation, asked: None });
-        self.n_requests
-    }
-
-    /// Sends a request to a worker, which may be dead.
-    pub fn ask(&mut self, request: u32, holder: WorkerId) {
-        let asked = holder.0 as usize;
-        let record = self.requests.get_mut(&request).expect("it was just made");
-        record.asked = Some(asked);
-        let from = match record.requester {
-            Requester::Node { node, .. } => End::Node(node),
-            Requester::Client { client, .. } => End::Client(client),
-        };
-        if self.nodes[asked].alive {
-            self.send(from, End::Node(asked), Happening::Asked { node: asked, request });
-        } else {
-            self.later(1, 1_000_000, Happening::Answered { request, value: None });
-        }
-    }
-
-    pub fn reply(&mut self, node: usize, request: u32, value: Option<(u64, u64)>) {
-        let Some(record) = self.requests.get(&request) else { return };
-        let to = match record.requester {
-            Requester::Node { node, .. } => End::Node(node),
-            Requester::Client { client, .. } => End::Client(client),
-        };
-        self.send(End::Node(node), to, Happening::Answered { request, value });
-    }
-
-    fn answered(&mut self, request: u32, value: Option<(u64, u64)>) {
-        // A second answer is the news of the death of who answered.
-        let Some(record) = self.requests.remove(&request) else { return };
-        let piece = record.piece;
-        match record.requester {
-            Requester::Node { node, holder } => match value {
-                Some((value, bytes)) => {
-                    if self.nodes[node].alive {
-                        let stored = super::node::Stored { value, bytes, in_memory: true, on_disk: false };
-                        self.nodes[node].store.entry(piece).or_insert(stored);
-                        self.tell_node(node, WorkerEvent::Arrived { piece, bytes });
-                    }
-                }
-                None => self.tell_node(node, WorkerEvent::FetchFailed { piece, holder }),
-            },
-            Requester::Client { client, logical } => {
-                if self.generations[piece.task.0 as usize] == record.generation {
-                    self.client_reads(client, logical, value.map(|(value, _)| value));
-                }
-            }
-        }
-    }
-
-    /// A worker's process ends: nobody who asked it gets an answer any more.
-    fn dies(&mut self, node: usize) {
-        if !std::mem::replace(&mut self.nodes[node].alive, false) {
-            return;
-        }
-        self.trace(|| format!("worker {node} dies"));
-        let mut unanswered: Vec<u32> = self
-            .requests
-            .iter()
-            .filter(|(_, request)| request.asked == Some(node))
-            .map(|(&number, _)| number)
-            .collect();
-        unanswered.sort_unstable();
-        for request in unanswered {
-            self.later(1, 1_000_000, Happening::Answered { request, value: None });
-        }
-    }
-
-    fn loss_known(&mut self, node: usize, cause: Loss) {
-        if std::mem::replace(&mut self.nodes[node].declared_lost, true) {
-            return;
-        }
-        self.n_losses += 1;
-        self.n_crash_losses += u32::from(matches!(cause, Loss::Crashed | Loss::OutOfMemory));
-        self.tell_scheduler(SchedulerEvent::WorkerLost { worker: WorkerId(node as u32), cause });
-    }
-
-    fn strike(&mut self, fault: Fault) {
-        let there: Vec<usize> =
-            (0..self.nodes.len()).filter(|&node| self.nodes[node].alive && !self.nodes[node].declared_lost).collect();
-        let node = self.random.pick(&there).copied();
-        let client = self.random.below(self.clients.len() as u64) as usize;
-        let wishes: Vec<usize> = self.clients[client].wishes.keys().copied().collect();
-        let wish = self.random.pick(&wishes).copied();
-        self.trace(|| format!("{fault:?} of worker {node:?} or client {client} and task {wish:?}"));
-        match (fault, node, wish) {
-            (Fault::Kill, Some(node), _) => {
-                self.dies(node);
-                let causes = [Loss::Unreachable, Loss::Crashed, Loss::OutOfMemory];
-                let cause = *self.random.pick(&causes).unwrap_or(&Loss::Unreachable);
-                self.later(0, 2_000_000, Happening::LossKnown { node, cause });
-            }
-            (Fault::Isolate, Some(node), _) => {
-                self.loss_known(node, Loss::Unreachable);
-                self.later(0, 10_000_000, Happening::Dies { node });
-            }
-            (Fault::Join, _, _) => {
-                let name = self.random.below(u64::from(self.scenario.graph.n_names)) as u32;
-                self.join(name);
-            }
-            (Fault::Retire, Some(node), _) => self.tell_scheduler(SchedulerEvent::Retire(WorkerId(node as u32))),
-            (Fault::Cancel, _, Some(logical)) => {
-                self.cancelled.push(logical);
-                let tasks = self.id_of[logical].into_iter().collect();
-                self.tell_scheduler(SchedulerEvent::Cancel { tasks });
-            }
-            (Fault::Release, _, Some(logical)) => self.client_releases(client, logical),
-            (Fault::Retry, _, Some(_)) => {
-                let tasks = wishes.iter().filter_map(|&logical| self.id_of[logical]).collect();
-                self.tell_scheduler(SchedulerEvent::Retry { tasks });
-            }
-            (Fault::ClientGone, _, _) => self.client_leaves(client),
-            (Fault::ProcessMemory, Some(node), _) => {
-                let bytes = self.random.below(self.scenario.memory_limit);
-                self.tell_node(node, WorkerEvent::ProcessMemory(bytes));
-                self.later(100_000, 10_000_000, Happening::ProcessMemoryEnds { node });
-            }
-            _ => {}
-        }
-    }
-
-    fn submit_something(&mut self) {
-        self.n_submits_left -= 1;
-        let n_tasks = self.universe.tasks.len();
-        let client = self.random.below(self.clients.len() as u64) as usize;
-        let mut wants: Vec<usize> = if self.random.one_in(3) {
-            (0..n_tasks).collect()
-        } else {
-            let n_wants = self.random.range(1, n_tasks as u64);
-            (0..n_wants).map(|_| self.random.below(n_tasks as u64) as usize).collect()
-        };
-        wants.sort_unstable();
-        self.client_submits(client, &wants);
-    }
-
-    /// Faults are over: what is broken is taken away, and enough workers come
-    /// that everything can end.
-    fn drain(&mut self) {
-        self.is_draining = true;
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].declared_lost {
-                self.dies(node);
-            }
-        }
-        for name in 0..self.scenario.graph.n_names {
-            self.join(name);
-        }
-    }
-
-    fn happen(&mut self, happening: Happening) {
+    pub fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::ToScheduler(event) => self.tell_scheduler(event),
             Happening::Order { node, order, logical } => self.order_arrives(node, order, logical),
@@ -532,7 +369,7 @@ impl World {
         }
     }
 
-    fn tick(&mut self) {
+    pub fn tick(&mut self) {
         self.tell_scheduler(SchedulerEvent::Tick);
         for node in 0..self.nodes.len() {
             self.tell_node(node, WorkerEvent::Tick);
@@ -555,7 +392,7 @@ impl World {
     }
 
     /// Whether nothing is left of all that was asked for.
-    fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         let is_node_clean = |node: &Node| {
             let is_empty = node.store.is_empty() && node.core.n_pieces() == 0 && node.core.n_orders() == 0;
             !node.alive || node.declared_lost || is_empty
@@ -564,7 +401,7 @@ impl World {
     }
 
     pub fn run(mut self) -> Summary {
-        let replay = Replay(self.scenario.seed);
+        let replay = super::replay::Replay(self.scenario.seed);
         let n_steps_max = 500_000 + 2000 * self.universe.tasks.len() as u64 + 2000 * u64::from(self.scenario.n_workers);
         loop {
             let Reverse((time, number)) = self.queue.pop().expect("there is always a next tick");
@@ -587,48 +424,6 @@ impl World {
             n_runs: self.n_runs,
             n_delivered: self.n_delivered,
             n_losses: self.n_losses,
-        }
-    }
-
-    /// What hinders the end.
-    fn explain(&self) -> String {
-        let mut lines = vec![format!("time {} µs, released: {}", self.now / 1000, self.is_released)];
-        for (client, record) in self.clients.iter().enumerate() {
-            for (logical, (_, wish)) in
-                record.wishes.iter().filter(|(_, (_, wish))| *wish == super::client::Wish::Pending)
-            {
-                let id = self.id_of[*logical];
-                let why = id.map(|id| self.scheduler.explain(id).to_string());
-                lines.push(format!("client {client} wants task {logical} ({id:?}): {wish:?}, {why:?}"));
-            }
-        }
-        for (logical, id) in self.id_of.iter().enumerate() {
-            let Some(id) = *id else { continue };
-            let why = self.scheduler.explain(id);
-            let at = self.scheduler.assignment(id).map(|(worker, _)| self.nodes[worker.0 as usize].core.explain(id));
-            lines.push(format!("task {logical} is {id:?}: {why}; {}", at.map_or(String::new(), |at| at.to_string())));
-        }
-        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.alive && !node.declared_lost) {
-            let (n_orders, n_pieces) = (node.core.n_orders(), node.core.n_pieces());
-            lines
-                .push(format!("worker {number}: {n_orders} orders, {n_pieces} pieces, {:?} stored", node.store.keys()));
-        }
-        lines.truncate(60);
-        lines.join("\n  ")
-    }
-}
-
-/// Says how to see a failure again.
-struct Replay(u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!(
-                "simulation of seed {0} failed; replay with\n  OXIDASK_SIM_SEED={0} OXIDASK_SIM_TRACE=1 \
-                 cargo test --release -p oxidask-sched --test simulator -- --nocapture one_seed",
-                self.0
-            );
         }
     }
 }
