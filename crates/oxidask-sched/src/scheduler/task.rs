@@ -14,7 +14,7 @@ pub(super) const NONE: u32 = u32::MAX;
 ///
 /// There is no state for "cancelled but still running": an attempt that the
 /// scheduler gave up is told from the current one by its number, and
-/// [`Task::unsettled`] counts those whose end was not reported yet.
+/// `Task::unsettled` counts those whose end was not reported yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// The number is not in use.
