@@ -194,6 +194,11 @@ def _callbacks_active() -> bool:
     return module is not None and bool(module.active_task_callbacks())
 
 
+def _bars_active() -> bool:
+    module = sys.modules.get("oxidask.diagnostics.progress")
+    return module is not None and bool(module.active_bars())
+
+
 def _with_bars(executor: Executor, run: Callable[[], Any]) -> Any:
     """Calls ``run`` while the active progress bars show what ``executor`` does."""
     module = sys.modules.get("oxidask.diagnostics.progress")
@@ -256,6 +261,8 @@ def compute(
     """
     target = choose_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
     if isinstance(target, Executor):
+        if not _bars_active() and not _callbacks_active():
+            return _oxidask.compute(args, target, traverse, optimize_graph)
         if not _callbacks_active():
             run = functools.partial(_oxidask.compute, args, target, traverse, optimize_graph)
             return _with_bars(target, run)

@@ -69,7 +69,13 @@ defaults: list[Mapping[str, Any]] = []
 config_lock = threading.Lock()
 
 #: Names that have changed, and what they are now; ``None`` if they do nothing.
-deprecations: dict[str, str | None] = {}
+deprecations: dict[str, str | None] = {
+    "fuse-ave-width": "optimization.fuse.ave-width",
+    "fuse-max-height": "optimization.fuse.max-height",
+    "fuse-max-width": "optimization.fuse.max-width",
+    "fuse-rename-keys": "optimization.fuse.rename-keys",
+    "fuse-max-depth-new-edges": "optimization.fuse.max-depth-new-edges",
+}
 
 _DEFAULTS: dict[str, Any] = {
     "temporary-directory": None,
@@ -519,7 +525,7 @@ def rename(deprecations: Mapping[str, str | None] = deprecations, config: dict[s
 
 
 def _has(key: str, config: Mapping[str, Any]) -> bool:
-    return get(key, no_default if False else _MISSING, config) is not _MISSING
+    return get(key, _MISSING, config) is not _MISSING
 
 
 _MISSING = object()

@@ -5,7 +5,7 @@
 //! [`compute`] and [`persist`] know nothing else about collections.
 
 use crate::call;
-use crate::delayed::Delayed;
+use crate::delayed::{Delayed, plain_graph};
 use crate::error::OrRaise;
 use crate::executor::Executor;
 use crate::foreign;
@@ -181,6 +181,10 @@ fn foreign_lazy(object: &Bound<'_, PyAny>) -> PyResult<Option<Lazy>> {
 /// # Errors
 /// If a plan cannot be made.
 pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Blocks>)> {
+    if let Some(graph) = plain_graph(lazy)? {
+        let blocks = graph.outputs.iter().map(|output| vec![*output]).collect();
+        return Ok((graph, blocks));
+    }
     let mut roots: Vec<ExprRef> = lazy.iter().map(|lazy| lazy.expr.clone()).collect();
     if optimize_graph {
         roots = oxidask_core::optimize(&roots)?;
@@ -353,6 +357,10 @@ pub fn compute_all<'py>(
         return Ok(Vec::new());
     }
     call::new_round();
+    if let Some(graph) = py.detach(|| plain_graph(lazy)).or_raise()? {
+        let values = executor.compute(py, graph)?;
+        return values.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect();
+    }
     let (graph, blocks) = py.detach(|| lowering_for(executor.inner(), || graph_of(lazy, optimize_graph))).or_raise()?;
     let mut values = executor.compute(py, graph)?.into_iter();
     lazy.iter()

@@ -75,8 +75,7 @@ impl Function {
         }
         // Pickling runs Python code, so the lock is not held meanwhile.
         let frames = pickle::dumps(py, self.object.bind(py))
-            .or_error(py)
-            .map_err(|error| error.within(format!("the function '{}' of a task", self.label)))?;
+            .map_err(|error| cannot_travel(py, &error, &format!("the function '{}'", self.label)))?;
         let blob = Blob::new(frames);
         *self.blob.lock() = Some((round, blob.clone()));
         Ok(blob)
@@ -201,8 +200,7 @@ impl OpCodec for PyCall {
             let (shape, objects) = self
                 .template
                 .encode(py)
-                .or_error(py)
-                .map_err(|error| error.within(format!("an argument of a call of '{}'", self.function.label)))?;
+                .map_err(|error| cannot_travel(py, &error, &format!("an argument of '{}'", self.function.label)))?;
             // A few bytes of objects travel in the body; large ones are blobs,
             // so that tasks which share them share one copy.
             let (inline, blobs) = if objects.buffers.len() == 1 && objects.buffers[0].len() < INLINE_BYTES_MAX {
@@ -214,6 +212,12 @@ impl OpCodec for PyCall {
             Ok(EncodedOp { kind: KIND.to_owned(), body: body.into(), blobs })
         })
     }
+}
+
+/// The error at submission for something that cannot be pickled.
+fn cannot_travel(py: Python<'_>, cause: &PyErr, what: &str) -> Error {
+    Error::type_(format!("{what} cannot be sent to another process: {}", cause.value(py)))
+        .with_hint("use the scheduler 'threads', or make the object inside the function")
 }
 
 /// Pickled arguments up to this size travel within the op.

@@ -21,7 +21,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Something that runs graphs.
 #[pyclass(frozen, module = "oxidask._oxidask")]
 pub struct Executor {
-    inner: Arc<dyn oxidask_core::Executor>,
+    /// There until it is dropped.
+    inner: Option<Arc<dyn oxidask_core::Executor>>,
     /// The same, if it is one of this process, which can be closed.
     local: Option<Local>,
 }
@@ -29,12 +30,12 @@ pub struct Executor {
 impl Executor {
     /// Wraps an executor of the engine.
     pub fn new(inner: Arc<dyn oxidask_core::Executor>) -> Self {
-        Executor { inner, local: None }
+        Executor { inner: Some(inner), local: None }
     }
 
     /// The engine's executor.
     pub fn inner(&self) -> &Arc<dyn oxidask_core::Executor> {
-        &self.inner
+        self.inner.as_ref().expect("only dropping takes it")
     }
 
     /// Runs a graph to the end.
@@ -42,7 +43,15 @@ impl Executor {
     /// # Errors
     /// The error of a task, or `KeyboardInterrupt`.
     pub fn compute(&self, py: Python<'_>, graph: Graph) -> PyResult<Vec<Value>> {
-        py.detach(|| self.inner.compute(graph, &check_signals)).or_raise()
+        py.detach(|| self.inner().compute(graph, &check_signals)).or_raise()
+    }
+}
+
+impl Drop for Executor {
+    /// Ends what nobody else uses, without the GIL: its threads may want it.
+    fn drop(&mut self) {
+        let parts = (self.inner.take(), self.local.take());
+        Python::try_attach(|py| py.detach(|| drop(parts)));
     }
 }
 
@@ -51,13 +60,13 @@ impl Executor {
     /// The name by which users choose it.
     #[getter]
     fn name(&self) -> &str {
-        self.inner.name()
+        self.inner().name()
     }
 
     /// How many tasks run at once.
     #[getter]
     fn n_slots(&self) -> usize {
-        self.inner.n_slots()
+        self.inner().n_slots()
     }
 
     /// Ends its threads and child processes; later use is an error.
@@ -68,7 +77,7 @@ impl Executor {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Executor {} with {} slots>", self.inner.name(), self.inner.n_slots())
+        format!("<Executor {} with {} slots>", self.inner().name(), self.inner().n_slots())
     }
 }
 
@@ -93,7 +102,7 @@ fn local_executor(py: Python<'_>, kind: &str, num_workers: Option<usize>) -> PyR
     };
     let options = LocalOptions { n_workers: num_workers, child, ..LocalOptions::new(kind) };
     let local = py.detach(|| Local::new(options)).or_raise()?;
-    Ok(Executor { inner: Arc::new(local.clone()), local: Some(local) })
+    Ok(Executor { inner: Some(Arc::new(local.clone())), local: Some(local) })
 }
 
 /// How to start a child process: this interpreter, which imports oxidask and

@@ -96,7 +96,7 @@ fn mentions_main(stream: &[u8]) -> bool {
 fn cannot_pickle(py: Python<'_>, object: &Bound<'_, PyAny>, cause: PyErr) -> PyErr {
     let what = object.repr().map_or_else(|_| "an object".to_owned(), |text| shorten(&text.to_string()));
     let reason = cause.value(py).to_string();
-    let error = PyTypeError::new_err(format!("cannot pickle {what} to send it to another process: {reason}"));
+    let error = PyTypeError::new_err(format!("{what} cannot be pickled: {reason}"));
     error.set_cause(py, Some(cause));
     error
 }

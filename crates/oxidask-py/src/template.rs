@@ -141,6 +141,13 @@ impl<'a> Builder<'a> {
                 bounds.iter().map(|name| slice.getattr(*name)).collect::<PyResult<_>>()?;
             return self.call_of(slice.get_type(), bounds, depth);
         }
+        if let Some(container) = unrolled(object)? {
+            // Iterating used it up, so what was read takes its place.
+            return Ok(Some(match self.lazy_arg(&container, depth)? {
+                Some(arg) => arg,
+                None => self.literal(container),
+            }));
+        }
         // Classes have the attributes of their instances.
         if object.is_instance_of::<PyType>() {
             return Ok(None);
@@ -217,6 +224,18 @@ impl<'a> Builder<'a> {
         let Arg::Literal(prototype) = self.literal(prototype) else { return Ok(None) };
         Ok(Some(Arg::Copy(prototype, set)))
     }
+}
+
+/// The rest of an iterator over a list, tuple or set, as one of these.
+fn unrolled<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    let elements = || object.try_iter()?.collect::<PyResult<Vec<_>>>();
+    Ok(match &*object.get_type().name()?.to_cow()? {
+        "list_iterator" => Some(PyList::new(py, elements()?)?.into_any()),
+        "tuple_iterator" => Some(PyTuple::new(py, elements()?)?.into_any()),
+        "set_iterator" => Some(PySet::new(py, elements()?)?.into_any()),
+        _ => None,
+    })
 }
 
 fn copy_of<'py>(py: Python<'py>, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

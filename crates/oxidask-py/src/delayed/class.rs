@@ -95,6 +95,7 @@ impl Delayed {
             work: Work::Block(index_of(block)),
             inputs: vec![expr].into(),
             annotations: None,
+            is_plain: false,
         };
         Delayed::make(py, Arc::new(node))
     }
@@ -117,7 +118,8 @@ impl DelayedLeaf {
         };
         let label = if object.is_callable() { function.label().clone() } else { label_of(&object) };
         let work = Work::Literal(object.clone().unbind());
-        let expr = DelayedNode { key, label, name, n_out, work, inputs: Inputs::default(), annotations: None };
+        let inputs = Inputs::default();
+        let expr = DelayedNode { key, label, name, n_out, work, inputs, annotations: None, is_plain: true };
         let leaf = DelayedLeaf { object: object.unbind(), function, pure, n_out };
         let class = PyClassInitializer::from(Delayed { expr: Arc::new(expr) }).add_subclass(leaf);
         Ok(Bound::new(py, class)?.into_any())
@@ -579,7 +581,7 @@ impl DelayedAttr {
             return Err(PyAttributeError::new_err(format!("a Delayed has no attribute '{text}'")));
         }
         if text == "visualise" {
-            let message = c"a Delayed has no method `visualise`; did you mean `visualize`?";
+            let message = c"oxidask.delayed objects have no `visualise` method; did you mean `visualize`?";
             PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), message, 1)?;
         }
         static GETATTR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

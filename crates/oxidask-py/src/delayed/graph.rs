@@ -8,7 +8,7 @@ use crate::template::{Arg, Template};
 use crate::travel;
 use oxidask_core::{Expr, ExprRef, Key};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyTuple};
 use std::sync::Arc;
 
 /// The graph below a node as a dict of tasks: a task is a tuple of a callable
@@ -50,11 +50,7 @@ fn task_of<'py>(py: Python<'py>, node: &DelayedNode) -> PyResult<Bound<'py, PyAn
     let inputs: Vec<Bound<'py, PyAny>> =
         node.inputs.iter().map(|input| Ok(key_text(input).into_pyobject(py)?.into_any())).collect::<PyResult<_>>()?;
     match &node.work {
-        // A tuple or a text among literals would be read as a task or a key.
-        Work::Literal(object) => {
-            let literal = py.import("oxidask._graphs")?.getattr("Literal")?.call1((object,))?;
-            Ok(PyTuple::new(py, [literal])?.into_any())
-        }
+        Work::Literal(object) => quoted(object.bind(py).clone()),
         Work::Block(block) => {
             let pick = py.import("oxidask._graphs")?.getattr("block")?;
             Ok((pick, &inputs[0], *block).into_pyobject(py)?.into_any())
@@ -79,6 +75,18 @@ fn task_of<'py>(py: Python<'py>, node: &DelayedNode) -> PyResult<Bound<'py, PyAn
     }
 }
 
+/// A literal as a task; plain values stand for themselves, but a text could be
+/// read as a key, and a tuple as a task.
+fn quoted(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let is_plain = object.is_none() || object.is_instance_of::<PyInt>() || object.is_instance_of::<PyFloat>();
+    if is_plain {
+        return Ok(object);
+    }
+    let py = object.py();
+    let literal = py.import("oxidask._graphs")?.getattr("Literal")?.call1((object,))?;
+    Ok(PyTuple::new(py, [literal])?.into_any())
+}
+
 /// Writes templates as nested tasks.
 struct Form<'a, 'py> {
     py: Python<'py>,
@@ -96,15 +104,7 @@ impl<'py> Form<'_, 'py> {
         let builtin = |name: &str| py.import("builtins")?.getattr(name);
         let list = |args: &[Arg]| PyList::new(py, self.all(args)?);
         Ok(match arg {
-            Arg::Literal(index) => {
-                let object = self.template.literals[*index as usize].bind(py).clone();
-                let plain = object.is_none() || object.is_instance_of::<pyo3::types::PyInt>();
-                if plain {
-                    return Ok(object);
-                }
-                let literal = py.import("oxidask._graphs")?.getattr("Literal")?.call1((object,))?;
-                PyTuple::new(py, [literal])?.into_any()
-            }
+            Arg::Literal(index) => quoted(self.template.literals[*index as usize].bind(py).clone())?,
             Arg::Input(index) => self.inputs[*index as usize].clone(),
             Arg::List(args) => list(args)?.into_any(),
             Arg::Tuple(args) => (builtin("tuple")?, list(args)?).into_pyobject(py)?.into_any(),
@@ -173,6 +173,7 @@ pub fn delayed_of_pickle<'py>(
         work: Work::Block(0),
         inputs: vec![graph].into(),
         annotations: None,
+        is_plain: false,
     };
     debug_assert_eq!(node.key(), key);
     Delayed::make(py, Arc::new(node))

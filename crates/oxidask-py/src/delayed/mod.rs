@@ -8,16 +8,18 @@
 mod class;
 mod graph;
 pub(crate) mod key;
+mod lower;
 pub(crate) mod node;
 
 pub use class::Delayed;
+pub use lower::plain_graph;
 
 use crate::base::Lazy;
 use crate::call::{Function, PyCall, name_of};
 use crate::error::OrRaise;
 use crate::template::{Arg, Builder, Template};
 use class::DelayedLeaf;
-use node::{DelayedNode, Work};
+use node::{DelayedNode, Work, are_plain};
 use oxidask_core::{Annotations, ExprRef, Key};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -79,15 +81,10 @@ fn delayed<'py>(
             (Work::Call(Arc::new(PyCall::new(own_function(py, "identity")?, template))), type_name(&obj))
         }
     };
-    let node = DelayedNode {
-        key,
-        label,
-        name,
-        n_out,
-        work,
-        inputs: exprs_of(inputs)?.into(),
-        annotations: current_annotations(py)?,
-    };
+    let inputs = exprs_of(inputs)?;
+    let is_plain = matches!(work, Work::Call(_)) && are_plain(&inputs);
+    let annotations = current_annotations(py)?;
+    let node = DelayedNode { key, label, name, n_out, work, inputs: inputs.into(), annotations, is_plain };
     Ok(Delayed::make(py, Arc::new(node))?.into_any())
 }
 
@@ -176,12 +173,14 @@ impl<'py> LazyCall<'_, 'py> {
             }
             None => key::random_key(),
         };
+        let inputs = exprs_of(inputs)?;
         Ok(Arc::new(DelayedNode {
             key,
+            is_plain: are_plain(&inputs),
             label: self.label.unwrap_or_else(|| self.function.label().clone()),
             name,
             n_out: self.n_out,
-            inputs: exprs_of(inputs)?.into(),
+            inputs: inputs.into(),
             work: Work::Call(Arc::new(PyCall::new(self.function, template))),
             annotations: current_annotations(py)?,
         }))

@@ -2,7 +2,7 @@
 
 use crate::call::PyCall;
 use crate::value::to_value;
-use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, Result, Stage};
+use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, Result, Stage, TaskIdx};
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 use std::any::Any;
@@ -35,11 +35,19 @@ pub struct DelayedNode {
     pub inputs: Inputs,
     /// The user's wishes about where and how it runs.
     pub annotations: Option<Arc<Annotations>>,
+    /// Whether it is a literal or a call, and so are all that it needs.
+    pub is_plain: bool,
+}
+
+/// Whether all of `inputs` are plain, see [`DelayedNode::is_plain`].
+pub fn are_plain(inputs: &[ExprRef]) -> bool {
+    inputs.iter().all(|input| input.get::<DelayedNode>().is_some_and(|node| node.is_plain))
 }
 
 impl DelayedNode {
     /// The same value from another source.
     pub fn with_work(&self, work: Work, inputs: Vec<ExprRef>) -> Self {
+        let is_plain = !matches!(work, Work::Block(_)) && are_plain(&inputs);
         DelayedNode {
             key: self.key,
             label: self.label.clone(),
@@ -48,6 +56,7 @@ impl DelayedNode {
             work,
             inputs: inputs.into(),
             annotations: self.annotations.clone(),
+            is_plain,
         }
     }
 
@@ -84,31 +93,20 @@ impl Expr for DelayedNode {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Ok(Arc::new(DelayedNode { inputs: inputs.into(), ..Python::attach(|py| self.copy(py)) }))
+        let copy = Python::attach(|py| self.copy(py));
+        Ok(Arc::new(DelayedNode { is_plain: copy.is_plain && are_plain(&inputs), inputs: inputs.into(), ..copy }))
     }
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let task = match &self.work {
-            Work::Literal(object) => graph.data(self.key, Python::attach(|py| to_value(object.bind(py).clone()))),
-            Work::Block(block) => return self.block(inputs, *block),
-            Work::Call(call) => {
-                let mut read: SmallVec<[Input; 8]> = SmallVec::new();
-                for blocks in inputs {
-                    let [block] = blocks[..] else { return Err(self.not_single(blocks.len())) };
-                    read.push(block);
-                }
-                let stage = graph.stage_with(Stage {
-                    op: call.clone(),
-                    label: self.label.clone(),
-                    annotations: self.annotations.clone(),
-                });
-                graph.task(self.key, stage, 0, &read)
-            }
-        };
-        if let Some(name) = &self.name {
-            graph.name(task, name.clone());
+        if let Work::Block(block) = &self.work {
+            return self.block(inputs, *block);
         }
-        Ok(vec![Input::whole(task)])
+        let mut read: SmallVec<[Input; 8]> = SmallVec::new();
+        for blocks in inputs {
+            let [block] = blocks[..] else { return Err(self.not_single(blocks.len())) };
+            read.push(block);
+        }
+        Ok(vec![Input::whole(self.append(&read, graph))])
     }
 
     fn meta(&self) -> &(dyn Any + Send + Sync) {
@@ -117,6 +115,26 @@ impl Expr for DelayedNode {
 }
 
 impl DelayedNode {
+    /// Appends the task of a literal or a call that reads `inputs`.
+    pub fn append(&self, inputs: &[Input], graph: &mut Graph) -> TaskIdx {
+        let task = match &self.work {
+            Work::Call(call) => {
+                let stage = graph.stage_with(Stage {
+                    op: call.clone(),
+                    label: self.label.clone(),
+                    annotations: self.annotations.clone(),
+                });
+                graph.task(self.key, stage, 0, inputs)
+            }
+            Work::Literal(object) => graph.data(self.key, Python::attach(|py| to_value(object.bind(py).clone()))),
+            Work::Block(_) => unreachable!("a block is its input's task"),
+        };
+        if let Some(name) = &self.name {
+            graph.name(task, name.clone());
+        }
+        task
+    }
+
     fn block(&self, inputs: &[Blocks], block: u32) -> Result<Blocks> {
         let blocks = inputs.first().map_or(&[][..], |blocks| blocks);
         let input = blocks.get(block as usize).ok_or_else(|| self.not_single(blocks.len()))?;
