@@ -30,7 +30,8 @@ pub struct Delayed {
     expr: Arc<DelayedNode>,
 }
 
-/// A function or other object of the user, made delayed.
+// A function or other object of the user, made delayed. This is no doc comment,
+// because `__doc__` answers that of the user's function.
 #[pyclass(frozen, extends = Delayed, module = "oxidask.delayed")]
 pub struct DelayedLeaf {
     object: Py<PyAny>,
@@ -477,6 +478,12 @@ impl Delayed {
 
     fn __dask_keys__(&self) -> Vec<String> {
         vec![self.expr.key_text()]
+    }
+
+    /// Nothing is left to optimise for Dask's schedulers.
+    #[classattr]
+    fn __dask_optimize__(py: Python<'_>) -> Py<PyAny> {
+        py.None()
     }
 
     fn __dask_layers__(&self) -> (String,) {

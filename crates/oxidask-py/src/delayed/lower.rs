@@ -60,7 +60,11 @@ pub fn plain_graph(lazy: &[Lazy]) -> Result<Option<Graph>> {
             }
             let node = *node;
             stack.pop();
-            let task = place(node, &placed, &mut graph)?;
+            // It was not there when its inputs were entered, so one of them is it.
+            if placed.contains_key(&node.key) {
+                return Err(needs_itself(node));
+            }
+            let task = place(node, &placed, &mut graph);
             placed.insert(node.key, task);
         }
     }
@@ -72,16 +76,14 @@ fn plain(expr: &ExprRef) -> Option<&DelayedNode> {
     expr.get::<DelayedNode>().filter(|node| node.is_plain)
 }
 
-fn place(node: &DelayedNode, placed: &Placed, graph: &mut Graph) -> Result<TaskIdx> {
-    let mut read: SmallVec<[Input; 8]> = SmallVec::new();
-    for input in node.inputs.iter() {
-        let task = placed.get(&input.key()).ok_or_else(|| {
-            Error::value(format!("the delayed value '{}' needs itself", node.key_text()))
-                .with_hint("two values have the same dask_key_name")
-        })?;
-        read.push(Input::whole(*task));
-    }
-    Ok(node.append(&read, graph))
+fn place(node: &DelayedNode, placed: &Placed, graph: &mut Graph) -> TaskIdx {
+    let read: SmallVec<[Input; 8]> = node.inputs.iter().map(|input| Input::whole(placed[&input.key()])).collect();
+    node.append(&read, graph)
+}
+
+fn needs_itself(node: &DelayedNode) -> Error {
+    Error::value(format!("the delayed value '{}' needs itself", node.key_text()))
+        .with_hint("two different values have this dask_key_name")
 }
 
 #[cfg(test)]

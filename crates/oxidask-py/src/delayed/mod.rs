@@ -46,16 +46,18 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Wraps a function or any object so that calls and operations on it are
 /// recorded instead of run.
 #[pyfunction]
-#[pyo3(signature = (obj = None, name = None, pure = None, nout = None, traverse = true))]
+#[pyo3(text_signature = "(obj, name=None, pure=None, nout=None, traverse=True)", signature = (obj = Object::Missing, name = None, pure = None, nout = None, traverse = true))]
 fn delayed<'py>(
     py: Python<'py>,
-    obj: Option<Bound<'py, PyAny>>,
+    obj: Object<'py>,
     name: Option<&Bound<'py, PyAny>>,
     pure: Option<bool>,
     nout: Option<&Bound<'py, PyAny>>,
     traverse: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let obj = obj.unwrap_or_else(|| py.None().into_bound(py));
+    let Object::Given(obj) = obj else {
+        return decorator(py, name, pure, nout, traverse);
+    };
     if obj.is_instance_of::<Delayed>() {
         return Ok(obj);
     }
@@ -86,6 +88,37 @@ fn delayed<'py>(
     let annotations = current_annotations(py)?;
     let node = DelayedNode { key, label, name, n_out, work, inputs: inputs.into(), annotations, is_plain };
     Ok(Delayed::make(py, Arc::new(node))?.into_any())
+}
+
+/// An argument that may be left out, though every object makes sense for it.
+enum Object<'py> {
+    Missing,
+    Given(Bound<'py, PyAny>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Object<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Object::Given(object.to_owned()))
+    }
+}
+
+/// `delayed` with everything but the object.
+fn decorator<'py>(
+    py: Python<'py>,
+    name: Option<&Bound<'py, PyAny>>,
+    pure: Option<bool>,
+    nout: Option<&Bound<'py, PyAny>>,
+    traverse: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = PyDict::new(py);
+    options.set_item("name", name)?;
+    options.set_item("pure", pure)?;
+    options.set_item("nout", nout)?;
+    options.set_item("traverse", traverse)?;
+    let delayed = py.import("oxidask._oxidask")?.getattr("delayed")?;
+    py.import("functools")?.getattr("partial")?.call((delayed,), Some(&options))
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> Arc<str> {
