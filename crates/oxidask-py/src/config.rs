@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(settings, module)?)?;
     module.add_function(wrap_pyfunction!(set_setting, module)?)?;
+    module.add_function(wrap_pyfunction!(get_setting, module)?)?;
     module.add_function(wrap_pyfunction!(hash_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(parse_duration, module)?)
@@ -27,6 +28,12 @@ fn settings() -> Vec<(&'static str, &'static str)> {
 #[pyo3(signature = (name, value))]
 fn set_setting(name: &str, value: Option<&str>) -> PyResult<()> {
     config::set(name, value).or_raise()
+}
+
+/// The value of one of them as the engine sees it.
+#[pyfunction]
+fn get_setting(name: &str) -> PyResult<Option<String>> {
+    config::get(name).or_raise()
 }
 
 /// The number of bytes that a text such as `64 MiB` says.
