@@ -444,7 +444,7 @@ def _register_pyarrow() -> None:
         table = table.combine_chunks()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        return _oxidask.hash_bytes(sink.getvalue())
+        return _oxidask.hash_bytes(memoryview(sink.getvalue()).cast("B"))
 
     @register((pa.DataType, pa.Schema, pa.Field, pa.Scalar))
     def _described(value: Any) -> Any:

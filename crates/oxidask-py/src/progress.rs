@@ -27,7 +27,8 @@ impl Observer for Counts {
     }
 
     fn tasks_finished(&self, tasks: &[TaskFinished]) {
-        self.done.fetch_add(tasks.len() as u64, Ordering::Relaxed);
+        let done = tasks.iter().filter(|task| task.ok).count();
+        self.done.fetch_add(done as u64, Ordering::Relaxed);
     }
 
     fn graph_finished(&self, _graph: GraphId, _error: Option<&Error>) {}
@@ -49,7 +50,7 @@ impl Progress {
         Progress { counts, guard: Mutex::new(Some(guard)) }
     }
 
-    /// How many tasks ended, and how many there are.
+    /// How many tasks succeeded, and how many there are.
     fn counts(&self) -> (u64, u64) {
         let total = self.counts.total.load(Ordering::Relaxed);
         // A task that ran again after a loss was counted twice.
