@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import os
 import signal
 import subprocess
@@ -290,3 +291,31 @@ def test_ctrl_c_returns_soon_and_leaves_no_child(tmp_path, scheduler):
     process.communicate(timeout=20)
     for child in children:
         assert not Path(f"/proc/{child}").exists()
+
+
+@pytest.mark.parametrize("scheduler", ["sync", "threads"])
+def test_context_variables_reach_tasks(scheduler):
+    variable = contextvars.ContextVar("variable", default=1)
+
+    def change():
+        before = variable.get()
+        variable.set(before + 100)
+        return before
+
+    def run():
+        variable.set(5)
+        values = compute(*[delayed(change)() for _ in range(4)], scheduler=scheduler)
+        return values, variable.get()
+
+    assert contextvars.copy_context().run(run) == ((5, 5, 5, 5), 5)
+    assert compute(delayed(change)(), scheduler=scheduler) == (1,)
+
+
+def begin():
+    os.environ["BEGUN"] = "yes"
+
+
+def test_initializer_of_children():
+    with config.set({"multiprocessing.initializer": begin, "scheduler": "processes"}):
+        assert delayed(os.getenv)("BEGUN").compute() == "yes"
+    assert delayed(os.getenv)("BEGUN").compute(scheduler="processes") is None

@@ -77,7 +77,6 @@ _SUBMODULES = frozenset(
         "diagnostics",
         "distributed",
         "errors",
-        "graph_manipulation",
         "local",
         "multiprocessing",
         "sizeof",

@@ -11,6 +11,10 @@ __all__: list[str] = []
 _PATH_VARIABLE = "OXIDASK_INTERNAL_SYS_PATH"
 
 
+#: Carries the function that each child calls first.
+_INITIALIZER_VARIABLE = "OXIDASK_INTERNAL_INITIALIZER"
+
+
 def command() -> tuple[str, list[str], list[tuple[str, str]]]:
     """Program, arguments and variables that start a child like this process."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
@@ -18,7 +22,17 @@ def command() -> tuple[str, list[str], list[tuple[str, str]]]:
     import subprocess
 
     options = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return sys.executable, [*options, "-c", _PROGRAM], [(_PATH_VARIABLE, path)]
+    variables = [(_PATH_VARIABLE, path)]
+    from oxidask import config
+
+    initializer = config.get("multiprocessing.initializer", None)
+    if initializer is not None:
+        import base64
+
+        import cloudpickle
+
+        variables.append((_INITIALIZER_VARIABLE, base64.b64encode(cloudpickle.dumps(initializer)).decode()))
+    return sys.executable, [*options, "-c", _PROGRAM], variables
 
 
 _PROGRAM = (
@@ -36,4 +50,10 @@ def main() -> None:
 
     # Ctrl-C reaches the whole foreground group; the parent ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    initializer = os.environ.pop(_INITIALIZER_VARIABLE, None)
+    if initializer is not None:
+        import base64
+        import pickle
+
+        pickle.loads(base64.b64decode(initializer))()
     _oxidask.serve_child()

@@ -59,7 +59,7 @@ NAMES = {
     "dask.distributed": "distributed",
 }
 
-_executors: dict[tuple[str, int | None], Executor] = {}
+_executors: dict[tuple[str, int | None, Any], Executor] = {}
 _executors_lock = threading.Lock()
 _abandoned: list[Any] = []
 
@@ -85,12 +85,19 @@ def local_executor(kind: str, num_workers: int | None = None) -> Executor:
         num_workers = int(num_workers)
         if num_workers < 1:
             raise ValueError(f"num_workers must be at least 1, got {num_workers}")
-    key = (kind, None if kind == "sync" else num_workers)
+    key = (kind, None if kind == "sync" else num_workers, _start_of_children() if kind == "processes" else None)
     with _executors_lock:
         executor = _executors.get(key)
         if executor is None:
-            executor = _executors[key] = _oxidask.local_executor(*key)
+            executor = _executors[key] = _oxidask.local_executor(key[0], key[1])
         return executor
+
+
+def _start_of_children() -> Any:
+    """What children do first; those that did something else are no use."""
+    from oxidask import config
+
+    return config.get("multiprocessing.initializer", None)
 
 
 def sync_executor() -> Executor:

@@ -5,6 +5,7 @@
 //! [`compute`] and [`persist`] know nothing else about collections.
 
 use crate::call;
+use crate::context::{Context, lowering_in};
 use crate::delayed::{Delayed, plain_graph};
 use crate::error::OrRaise;
 use crate::executor::Executor;
@@ -242,7 +243,9 @@ fn persist<'py>(
     let taken = Taken::apart(args, traverse)?;
     let executor = executor.get().inner();
     call::new_round();
-    let (graph, blocks) = py.detach(|| lowering_for(executor, || graph_of(&taken.lazy, optimize_graph))).or_raise()?;
+    let context = Context::current(py)?;
+    let lower = || lowering_for(executor, || graph_of(&taken.lazy, optimize_graph));
+    let (graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
     let mut futures = submit(py, executor, graph)?.into_iter();
     let held: Vec<_> = taken
         .lazy
@@ -357,11 +360,13 @@ pub fn compute_all<'py>(
         return Ok(Vec::new());
     }
     call::new_round();
-    if let Some(graph) = py.detach(|| plain_graph(lazy)).or_raise()? {
+    let context = Context::current(py)?;
+    if let Some(graph) = py.detach(|| lowering_in(context.clone(), || plain_graph(lazy))).or_raise()? {
         let values = executor.compute(py, graph)?;
         return values.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect();
     }
-    let (graph, blocks) = py.detach(|| lowering_for(executor.inner(), || graph_of(lazy, optimize_graph))).or_raise()?;
+    let lower = || lowering_for(executor.inner(), || graph_of(lazy, optimize_graph));
+    let (graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
     let mut values = executor.compute(py, graph)?.into_iter();
     lazy.iter()
         .zip(blocks)

@@ -14,6 +14,7 @@ mod calls;
 mod client;
 mod cluster;
 mod config;
+mod context;
 mod delayed;
 mod error;
 mod executor;

@@ -49,6 +49,17 @@ impl PersistedExpr {
     }
 }
 
+impl PersistedExpr {
+    /// Waits for the value of one block.
+    ///
+    /// # Errors
+    /// The error of its task, or `KeyboardInterrupt`.
+    pub fn value(&self, block: usize) -> Result<Value> {
+        let future = self.futures.get(block).ok_or_else(|| oxidask_core::Error::index("there is no such block"))?;
+        future.wait_interruptibly(&check_signals)
+    }
+}
+
 impl Expr for PersistedExpr {
     fn key(&self) -> Key {
         self.key

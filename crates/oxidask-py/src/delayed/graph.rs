@@ -4,8 +4,10 @@ use super::class::Delayed;
 use super::node::{DelayedNode, Work};
 use crate::base::{Lazy, PyExpr, graph_of};
 use crate::error::OrRaise;
+use crate::persist::PersistedExpr;
 use crate::template::{Arg, Template};
 use crate::travel;
+use crate::value::from_value;
 use oxidask_core::{Expr, ExprRef, Key};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyTuple};
@@ -34,7 +36,7 @@ pub fn to_dict<'py>(py: Python<'py>, root: &Arc<DelayedNode>) -> PyResult<Bound<
             continue;
         };
         dict.set_item(key, task_of(py, node)?)?;
-        pending.extend(node.inputs.iter().cloned());
+        pending.extend(node.inputs.iter().filter(|input| input.get::<PersistedExpr>().is_none()).cloned());
     }
     Ok(dict)
 }
@@ -52,6 +54,11 @@ fn task_of<'py>(py: Python<'py>, node: &DelayedNode) -> PyResult<Bound<'py, PyAn
     match &node.work {
         Work::Literal(object) => quoted(object.bind(py).clone()),
         Work::Block(block) => {
+            // A graph for others holds what only our executor would know.
+            if let Some(held) = node.inputs[0].get::<PersistedExpr>() {
+                let value = py.detach(|| held.value(*block as usize)).or_raise()?;
+                return quoted(from_value(py, &value)?.into_bound(py));
+            }
             let pick = py.import("oxidask._graphs")?.getattr("block")?;
             Ok((pick, &inputs[0], *block).into_pyobject(py)?.into_any())
         }

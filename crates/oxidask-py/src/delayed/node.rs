@@ -1,6 +1,7 @@
 //! The expression of one delayed value.
 
 use crate::call::PyCall;
+use crate::context::in_callers_context;
 use crate::value::to_value;
 use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, Result, Stage, TaskIdx};
 use pyo3::prelude::*;
@@ -120,7 +121,7 @@ impl DelayedNode {
         let task = match &self.work {
             Work::Call(call) => {
                 let stage = graph.stage_with(Stage {
-                    op: call.clone(),
+                    op: in_callers_context(call),
                     label: self.label.clone(),
                     annotations: self.annotations.clone(),
                 });
