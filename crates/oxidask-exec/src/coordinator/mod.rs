@@ -117,6 +117,8 @@ struct Row {
     graph: u32,
     /// Whether [`Coordinator::names`] has a row for it.
     named: bool,
+    /// False once it was forgotten.
+    is_live: bool,
 }
 
 /// A stage that some live task runs.
@@ -134,8 +136,13 @@ pub struct Coordinator<H> {
     core: Scheduler,
     actions: Vec<SchedulerAction>,
     effects: Vec<Effect<H>>,
-    /// Live tasks by key. The keys themselves are in `rows`.
+    /// Tasks by key, among them those in `dead`. The keys themselves are in
+    /// `rows`.
     tasks: HashTable<u32>,
+    n_live: usize,
+    /// Forgotten tasks that are still in `tasks`: taking out many at once costs
+    /// much less than one by one, because a large table is not in the cache.
+    dead: Vec<u32>,
     /// By task number. Free rows have a stale content and are in `free_tasks`.
     rows: Vec<Row>,
     free_tasks: Vec<u32>,
@@ -161,6 +168,8 @@ impl<H: Clone> Coordinator<H> {
             actions: Vec::new(),
             effects: Vec::new(),
             tasks: HashTable::new(),
+            n_live: 0,
+            dead: Vec::new(),
             rows: Vec::new(),
             free_tasks: Vec::new(),
             stages: vec![None],
@@ -203,7 +212,7 @@ impl<H: Clone> Coordinator<H> {
             }
             let next = self.free_tasks.last().copied().unwrap_or(self.rows.len() as u32);
             let rows = &self.rows;
-            let is_same = |&id: &u32| rows[id as usize].key == task.key;
+            let is_same = |&id: &u32| rows[id as usize].is_same(task.key);
             match self.tasks.entry(hash(task.key), is_same, |&id| hash(rows[id as usize].key)) {
                 // The same work stands twice in the graph.
                 Entry::Occupied(entry) => {
@@ -214,6 +223,7 @@ impl<H: Clone> Coordinator<H> {
             };
             ids[row] = next;
             self.free_tasks.pop();
+            self.n_live += 1;
             let stage = match task.source {
                 RowSource::Run(stage) => {
                     self.stage(&submission.stages[stage as usize], &mut stages[stage as usize], &mut work)
@@ -224,7 +234,7 @@ impl<H: Clone> Coordinator<H> {
                 }
                 RowSource::Held => unreachable!("`needed` answered the tasks of held keys"),
             };
-            let new_row = Row { key: task.key, stage, block: task.block, graph, named: false };
+            let new_row = Row { key: task.key, stage, block: task.block, graph, named: false, is_live: true };
             match self.rows.get_mut(next as usize) {
                 Some(row) => *row = new_row,
                 None => self.rows.push(new_row),
@@ -280,7 +290,7 @@ impl<H: Clone> Coordinator<H> {
             if ids[row] != NEEDED {
                 continue;
             }
-            if !self.tasks.is_empty()
+            if self.n_live > 0
                 && let Some(id) = self.task_of(task.key)
             {
                 ids[row] = id.0;
@@ -373,7 +383,7 @@ impl<H: Clone> Coordinator<H> {
     /// The task with this key, if it is known.
     #[must_use]
     pub fn task_of(&self, key: Key) -> Option<TaskId> {
-        self.tasks.find(hash(key), |&id| self.rows[id as usize].key == key).copied().map(TaskId)
+        self.tasks.find(hash(key), |&id| self.rows[id as usize].is_same(key)).copied().map(TaskId)
     }
 
     /// The key of a live task.
@@ -427,7 +437,7 @@ impl<H: Clone> Coordinator<H> {
     /// Number of live tasks.
     #[must_use]
     pub fn n_tasks(&self) -> usize {
-        self.tasks.len()
+        self.n_live
     }
 
     /// The scheduler core, for questions.
@@ -454,7 +464,7 @@ impl<H: Clone> Coordinator<H> {
     }
 
     fn is_live(&self, task: TaskId) -> bool {
-        self.rows.get(task.0 as usize).is_some_and(|row| self.task_of(row.key) == Some(task))
+        self.rows.get(task.0 as usize).is_some_and(|row| row.is_live)
     }
 
     /// Turns the core's actions into effects. Numbers are looked up here and
@@ -528,22 +538,18 @@ impl<H: Clone> Coordinator<H> {
 
     fn forget(&mut self, task: TaskId) {
         let row = &mut self.rows[task.0 as usize];
-        if let Ok(entry) = self.tasks.find_entry(hash(row.key), |&id| id == task.0) {
-            entry.remove();
-        }
+        row.is_live = false;
+        let stage = row.stage;
         if std::mem::take(&mut row.named) {
             self.names.remove(&task);
         }
         if !self.errors.is_empty() {
             self.dropped.extend(self.errors.remove(&task));
         }
-        let stage = row.stage;
-        if self.tasks.is_empty() {
-            // The next graph gets numbers in order, which memory likes best.
-            self.rows.clear();
-            self.free_tasks.clear();
-        } else {
-            self.free_tasks.push(task.0);
+        self.n_live -= 1;
+        self.dead.push(task.0);
+        if self.n_live == 0 || self.dead.len() > self.n_live + MAX_DEAD {
+            self.bury();
         }
         if stage == NO_STAGE {
             return;
@@ -556,6 +562,40 @@ impl<H: Clone> Coordinator<H> {
             self.free_stages.push(stage);
             self.effects.push(Effect::StageDropped { stage, handle: row.handle });
         }
+    }
+
+    /// Takes the dead out of the table, so that their numbers are free.
+    fn bury(&mut self) {
+        let rows = &self.rows;
+        if self.dead.len() < self.tasks.capacity() / 16 {
+            for &id in &self.dead {
+                if let Ok(entry) = self.tasks.find_entry(hash(rows[id as usize].key), |&other| other == id) {
+                    entry.remove();
+                }
+            }
+        } else if self.n_live == 0 {
+            self.tasks.clear();
+        } else {
+            self.tasks.retain(|&mut id| rows[id as usize].is_live);
+        }
+        if self.n_live == 0 {
+            // The next graph gets numbers in order, which memory likes best.
+            self.rows.clear();
+            self.free_tasks.clear();
+            self.dead.clear();
+        } else {
+            self.free_tasks.append(&mut self.dead);
+        }
+    }
+}
+
+/// Dead tasks, beyond as many as are alive, that wait for their burial.
+const MAX_DEAD: usize = 4096;
+
+impl Row {
+    /// Whether it is a live task with this key.
+    fn is_same(&self, key: Key) -> bool {
+        self.key == key && self.is_live
     }
 }
 

@@ -167,3 +167,34 @@ fn an_explanation_follows_the_chain() {
     assert!(lines[1].starts_with("'clean' waits for 1 inputs"), "{text}");
     assert!(lines[2].starts_with("'load': "), "{text}");
 }
+
+#[test]
+fn many_dead_tasks_are_buried_while_others_live() {
+    let mut coordinator = with_worker();
+    let held = coordinator.submit(0, CLIENT, &submission(&[(1, &[])])).unwrap();
+    let n_tasks = 3 * MAX_DEAD as u64;
+    for round in 0..3 {
+        // The same keys come again while their dead are still in the table.
+        let rows: Vec<(u64, &[u32])> = (0..n_tasks).map(|number| (100 + number, &[] as &[u32])).collect();
+        let mut wide = submission(&rows);
+        wide.outputs = (0..n_tasks as u32).collect();
+        let client = ClientId(1 + round);
+        let outputs = coordinator.submit(0, client, &wide).unwrap().outputs;
+        assert_eq!(coordinator.n_tasks() as u64, n_tasks + 1);
+        for (number, &task) in outputs.iter().enumerate() {
+            assert_eq!(coordinator.task_of(key(100 + number as u64)), Some(task));
+        }
+        let mut orders = computes(effects(&mut coordinator));
+        while let Some((compute, _)) = orders.pop() {
+            done(&mut coordinator, compute.task, compute.attempt);
+            orders.extend(computes(effects(&mut coordinator)));
+        }
+        coordinator.handle(2, SchedulerEvent::ClientGone(client));
+        effects(&mut coordinator);
+        assert_eq!(coordinator.n_tasks(), 1);
+        assert_eq!(coordinator.task_of(key(100)), None);
+        assert!(coordinator.dead.len() <= MAX_DEAD + 1);
+        assert_eq!(coordinator.rows.len(), coordinator.free_tasks.len() + coordinator.dead.len() + 1);
+    }
+    assert_eq!(coordinator.task_of(key(1)), Some(held.outputs[0]));
+}
