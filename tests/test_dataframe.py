@@ -85,7 +85,7 @@ EXPRESSIONS = {
     "slice": lambda d: d.k.str[-1:],
     "startswith": lambda d: d.k.str.startswith("d"),
     "year": lambda d: d.t.dt.year,
-    "dayofweek": lambda d: d.t.dt.dayofweek,
+    "day_of_week": lambda d: d.t.dt.day_of_week,
     "normalize": lambda d: d.t.dt.normalize(),
     "time difference": lambda d: (d.t - pd.Timestamp("2013-01-01")).dt.total_seconds(),
     "time comparison": lambda d: d.t > pd.Timestamp("2014-01-01"),
@@ -156,6 +156,22 @@ def test_value_counts_and_kinds(pair):
         assert df[column].dropna().unique().compute().tolist() == pdf[column].dropna().unique().tolist()
     same(df.drop_duplicates("k").compute(), pdf.drop_duplicates("k"))
     same(df.drop_duplicates(["k", "g"], keep="last").compute(), pdf.drop_duplicates(["k", "g"], keep="last"))
+
+
+def test_lazy_values_in_expressions(pair):
+    pdf, df = pair
+    same((df.f - df.f.mean()).compute(), pdf.f - pdf.f.mean())
+    same(df[df.i > df.i.mean()].compute(), pdf[pdf.i > pdf.i.mean()])
+    same(((df.i - df.i.min()) / (df.i.max() - df.i.min())).compute(), (pdf.i - pdf.i.min()) / (pdf.i.max() - pdf.i.min()))
+    share = df.assign(share=df.i / df.i.sum(), rest=df.f.max() - df.f)
+    same(share.compute(), pdf.assign(share=pdf.i / pdf.i.sum(), rest=pdf.f.max() - pdf.f))
+    same((df.i.sum() + df.f.sum()).compute(), pdf.i.sum() + pdf.f.sum())
+
+
+def test_describe(mixed):
+    df = dd.from_pandas(mixed, npartitions=7)
+    same(df[["i", "f", "k"]].describe(), mixed[["i", "f", "k"]].describe())
+    same(df.f.quantile(0.1).compute(), mixed.f.quantile(0.1))
 
 
 def test_rows_by_condition_position_and_order(pair):

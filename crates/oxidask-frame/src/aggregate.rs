@@ -36,6 +36,9 @@ pub enum AggFunc {
     Nunique,
     /// Exact; keeps all values of a group until the end.
     Median,
+    /// Exact, of all rows and not of groups: so many millionths of the values
+    /// are below it, interpolated linearly.
+    Quantile(u32),
     Prod,
     Any,
     All,
@@ -77,9 +80,12 @@ impl AggFunc {
     pub fn accepts(self, dtype: &DType) -> bool {
         match self {
             AggFunc::Sum => dtype.is_numeric() || matches!(dtype, DType::Duration(_) | DType::Null),
-            AggFunc::Mean | AggFunc::Std(_) | AggFunc::Var(_) | AggFunc::Median | AggFunc::Prod => {
-                dtype.is_numeric() || *dtype == DType::Null
-            }
+            AggFunc::Mean
+            | AggFunc::Std(_)
+            | AggFunc::Var(_)
+            | AggFunc::Median
+            | AggFunc::Quantile(_)
+            | AggFunc::Prod => dtype.is_numeric() || *dtype == DType::Null,
             AggFunc::Any | AggFunc::All => dtype.is_numeric(),
             _ => true,
         }
@@ -145,7 +151,7 @@ fn states_of(func: AggFunc) -> &'static [State] {
         AggFunc::First => &[State::First],
         AggFunc::Last => &[State::Last],
         AggFunc::Nunique => &[State::Distinct],
-        AggFunc::Median => &[State::Values],
+        AggFunc::Median | AggFunc::Quantile(_) => &[State::Values],
         AggFunc::Prod => &[State::Product],
         AggFunc::Any => &[State::Any],
         AggFunc::All => &[State::All],
@@ -253,6 +259,9 @@ impl Aggregation {
             if column.func == AggFunc::Size {
                 continue;
             }
+            if matches!(column.func, AggFunc::Quantile(_)) && !self.keys.is_empty() {
+                return Err(Error::unsupported("quantiles of groups are not offered; median is"));
+            }
             let dtype = type_of(&column.arg, schema)?;
             if !column.func.accepts(&dtype) {
                 let name = format!("{:?}", column.func).to_lowercase();
@@ -330,6 +339,10 @@ fn result(func: AggFunc, arg: usize) -> Expr {
         AggFunc::Std(ddof) => variance(state(State::Deviation), count(), ddof).sqrt(),
         AggFunc::Nunique => state(State::Distinct).list().len().cast(DataType::Int64),
         AggFunc::Median => state(State::Values).list().median(),
+        AggFunc::Quantile(millionths) => {
+            let quantile = lit(f64::from(millionths) / 1e6);
+            state(State::Values).explode(EXPLODE).quantile(quantile, QuantileMethod::Linear)
+        }
         other => state(states_of(other)[0]),
     }
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -189,6 +189,8 @@ class DataFrame(Collection):
                 value = value(DataFrame(frame))
             if isinstance(value, Series):
                 frame = frame.with_column(name, value._column)
+            elif isinstance(value, Scalar):
+                raise NotImplementedError("assign a Series; a lazy value can be added to one")
             else:
                 frame = frame.with_scalar(name, scalar(value))
         return DataFrame(frame)
@@ -443,6 +445,35 @@ class DataFrame(Collection):
     def median(self, numeric_only: bool = False) -> Series:
         """The exact median of every column."""
         return self._reduce("median", numeric_only)
+
+    def describe(self, percentiles: Iterable[float] = (0.25, 0.5, 0.75)) -> pd.DataFrame:
+        """Count, mean, spread and quantiles of the columns of numbers, in one run.
+
+        Computes at once and answers a pandas frame; Dask answers a lazy one with
+        approximate quantiles, where these are exact.
+
+        Raises
+        ------
+        ValueError
+            If there is no column of numbers.
+        """
+        quantiles = sorted({*percentiles, 0.5})
+        names = [name for name in self._frame.columns if self._is_numeric(name) and self[name].dtype != bool]
+        if not names:
+            raise ValueError("describe needs columns of numbers")
+        rows = ["count", "mean", "std", "min", *quantiles, "max"]
+        values = []
+        for name in names:
+            series = Series(self._frame.column(name))
+            values.append([series.quantile(row) if isinstance(row, float) else getattr(series, row)() for row in rows])
+        from oxidask import base
+
+        labels = [f"{row * 100:g}%" if isinstance(row, float) else row for row in rows]
+        columns = zip(names, base.compute(values)[0], strict=True)
+        described = {name: pd.Series(column, index=labels, dtype="float64") for name, column in columns}
+        frame = pd.DataFrame(described)
+        frame.columns = _labels.columns_index(names)
+        return frame
 
     def nunique(self) -> Series:
         """How many distinct values every column has."""

@@ -19,11 +19,16 @@ __all__ = ["Array", "Index", "Scalar", "Series"]
 
 
 def _operand(other: Any) -> Any:
+    """What the engine combines a column with: a column, ``(column,)`` for a single value, or a scalar."""
+    if isinstance(other, Scalar):
+        return (other._column,)
     return other._column if isinstance(other, _Columnar) else scalar(other)
 
 
 def _operator(name: str, symbol: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
     def apply(self: Any, other: Any) -> Any:
+        if isinstance(self, Scalar) and isinstance(other, Series):
+            return NotImplemented
         try:
             operand = _operand(other)
             return type(self)(self._column.binary(name, operand, reflected))
@@ -420,6 +425,26 @@ class Series(_Columnar):
     def median(self) -> Scalar:
         """The median, exact: all values come together in one task."""
         return self._reduce("median")
+
+    def quantile(self, q: float = 0.5) -> Scalar:
+        """The value below which this share of the values lies, exact and interpolated linearly.
+
+        All values come together in one task; Dask answers an approximation.
+        """
+        return Scalar(self._column.quantile(q))
+
+    def describe(self, percentiles: Iterable[float] = (0.25, 0.5, 0.75)) -> Any:
+        """Count, mean, spread and quantiles of a column of numbers.
+
+        Computes at once and answers a pandas Series; Dask answers a lazy one.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [1.0, 2.0, 4.0]}, npartitions=2).x.describe()["50%"].item()
+        2.0
+        """
+        return self.to_frame().describe(percentiles).iloc[:, 0].rename(self.name)
 
     def nunique(self) -> Scalar:
         """How many distinct values there are."""

@@ -23,6 +23,8 @@ pub struct Column {
 
 /// What a column is combined with.
 pub enum Operand {
+    /// A column with one row, such as a sum, as the same value in every row.
+    Single(Column),
     /// A column of the same rows.
     Column(Column),
     /// The same value in every row.
@@ -57,12 +59,13 @@ impl Column {
         self.to_frame().node()
     }
 
-    pub(crate) fn check_same_rows(&self, base: &ExprRef, used: &str) -> Result<()> {
-        if self.base.key() == base.key() {
-            return Ok(());
-        }
-        Err(Error::unsupported(format!("a column of other rows cannot be {used} here"))
-            .with_hint("take the column from the very frame that it is combined with, after the same filters"))
+    /// A node over which this column and expressions of `base` hold; `used` says
+    /// for what, if they are other rows.
+    pub(crate) fn unified(&self, base: &ExprRef, used: &str) -> Result<ExprRef> {
+        Node::unify(base, &self.base)?.ok_or_else(|| {
+            Error::unsupported(format!("a column of other rows cannot be {used} here"))
+                .with_hint("take the column from the very frame that it is combined with, after the same filters")
+        })
     }
 
     /// It under another name.
@@ -88,21 +91,24 @@ impl Column {
     pub fn zip(&self, other: &Operand, function: impl FnOnce(ColExpr, ColExpr) -> ColExpr) -> Result<Column> {
         let name = match other {
             Operand::Column(column) => self.name.clone().filter(|name| column.name.as_ref() == Some(name)),
-            Operand::Scalar(_) => self.name.clone(),
+            Operand::Single(_) | Operand::Scalar(_) => self.name.clone(),
         };
-        let expr = function(self.expr.clone(), self.operand(other)?);
-        let column = Column { base: self.base.clone(), name, expr };
+        let (base, other) = self.operand(other)?;
+        let column = Column { base, name, expr: function(self.expr.clone(), other) };
         column.dtype()?;
         Ok(column)
     }
 
-    fn operand(&self, other: &Operand) -> Result<ColExpr> {
+    /// The operand as an expression, and the node over which it and this column
+    /// hold.
+    fn operand(&self, other: &Operand) -> Result<(ExprRef, ColExpr)> {
         match other {
-            Operand::Column(column) => {
-                column.check_same_rows(&self.base, "combined")?;
-                Ok(column.expr.clone())
+            Operand::Column(column) => Ok((column.unified(&self.base, "combined")?, column.expr.clone())),
+            Operand::Single(column) => {
+                let (base, name) = Node::broadcast(&self.base, &column.node()?)?;
+                Ok((base, ColExpr::Column(name)))
             }
-            Operand::Scalar(value) => Ok(ColExpr::Literal(value.clone())),
+            Operand::Scalar(value) => Ok((self.base.clone(), ColExpr::Literal(value.clone()))),
         }
     }
 
@@ -111,9 +117,10 @@ impl Column {
     /// # Errors
     /// If one of them belongs to other rows, or the types do not fit.
     pub fn when(&self, condition: &Column, other: &Operand) -> Result<Column> {
-        condition.check_same_rows(&self.base, "used as a condition")?;
-        let other = self.operand(other)?;
-        self.map(|expr| ColExpr::When(Arc::new(condition.expr.clone()), Arc::new(expr), Arc::new(other)))
+        let (base, other) = self.operand(other)?;
+        let base = condition.unified(&base, "used as a condition")?;
+        let chosen = |expr| ColExpr::When(Arc::new(condition.expr.clone()), Arc::new(expr), Arc::new(other));
+        Column { base, ..self.clone() }.map(chosen)
     }
 
     /// One value of all rows, as a column with one row.

@@ -253,8 +253,8 @@ impl Frame {
     /// # Errors
     /// If the column belongs to rows of another frame.
     pub fn with_column(&self, name: &str, column: &Column) -> Result<Frame> {
-        column.check_same_rows(&self.base, "assigned")?;
-        self.with_expr(name, column.expr.clone())
+        let base = column.unified(&self.base, "assigned")?;
+        Frame { base, columns: self.columns.clone() }.with_expr(name, column.expr.clone())
     }
 
     /// With a column added or replaced, given as an expression over the columns.
@@ -294,8 +294,9 @@ impl Frame {
     /// # Errors
     /// If the column is no boolean or belongs to rows of another frame.
     pub fn filter_by(&self, column: &Column) -> Result<Frame> {
-        column.check_same_rows(&self.base, "used as a filter")?;
-        Ok(Frame::of(self.map(vec![Step::Filter(column.expr.clone()), self.show()])?))
+        let base = column.unified(&self.base, "used as a filter")?;
+        let frame = Frame { base, columns: self.columns.clone() };
+        Ok(Frame::of(frame.map(vec![Step::Filter(column.expr.clone()), self.show()])?))
     }
 
     /// The first rows of the first `n_partitions` partitions. Reads no others.
@@ -406,7 +407,7 @@ impl Frame {
     /// # Errors
     /// If the column belongs to rows of another frame.
     pub fn set_index(&self, column: &Column, drop: bool, sorted: bool) -> Result<Frame> {
-        column.check_same_rows(&self.base, "used as index")?;
+        let base = column.unified(&self.base, "used as index")?;
         let rest = match &column.name {
             Some(name) if drop && self.find(name).is_ok() => self.drop([name])?,
             _ => self.clone(),
@@ -414,7 +415,7 @@ impl Frame {
         let names = vec![column.name.clone()];
         // The hidden levels survive the selection of the other columns.
         let steps = vec![Step::SetIndex(vec![column.expr.clone()]), rest.show()];
-        let base = Node::map(&self.base, steps, names.clone())?;
+        let base = Node::map(&base, steps, names.clone())?;
         if sorted {
             return Ok(Frame::of(base));
         }

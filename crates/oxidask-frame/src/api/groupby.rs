@@ -27,10 +27,11 @@ impl GroupBy {
         if keys.is_empty() {
             return Err(Error::value("there is no key to group by"));
         }
+        let mut base = frame.base.clone();
         for key in &keys {
-            key.check_same_rows(&frame.base, "grouped by")?;
+            base = key.unified(&base, "grouped by")?;
         }
-        Ok(GroupBy { frame, keys, sort: true, dropna: true })
+        Ok(GroupBy { frame: Frame { base, columns: frame.columns }, keys, sort: true, dropna: true })
     }
 
     /// The columns that are no keys.

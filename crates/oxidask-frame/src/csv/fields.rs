@@ -164,24 +164,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Where the first record at or after `from` begins, given that a record begins
-/// at `start`: none if there is none.
-pub(crate) fn record_at_or_after(text: &[u8], start: usize, from: usize, quote: Option<u8>) -> Option<usize> {
-    let mut at = start;
-    let mut quoted = false;
-    while at < from || quoted || at != start {
-        let Some(byte) = text.get(at) else { return None };
-        if Some(*byte) == quote {
-            quoted = !quoted;
-        }
-        at += 1;
-        if *byte == b'\n' && !quoted && at >= from {
-            return Some(at);
-        }
-    }
-    Some(at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,16 +187,6 @@ mod tests {
         assert_eq!(records("\"open"), [["open"]]);
         assert_eq!(records("abcdefghijkl,mnopqrstuvwxyz\n"), [["abcdefghijkl", "mnopqrstuvwxyz"]]);
         assert!(records("").is_empty());
-    }
-
-    #[test]
-    fn records_begin_after_breaks_outside_quotes() {
-        let text = b"a,\"x\ny\"\nb,2\n";
-        let starts: Vec<Option<usize>> =
-            (0..=text.len()).map(|from| record_at_or_after(text, 0, from, Some(b'"'))).collect();
-        assert_eq!(starts[0], Some(0));
-        assert!(starts[1..=8].iter().all(|start| *start == Some(8)), "{starts:?}");
-        assert!(starts[9..=12].iter().all(|start| *start == Some(12)), "{starts:?}");
     }
 
     #[test]

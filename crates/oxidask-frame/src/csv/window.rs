@@ -1,7 +1,6 @@
 //! Gets the bytes of a block: from the first record border in it to a little
 //! beyond its end.
 
-use super::fields::record_at_or_after;
 use crate::files::SourceFile;
 use oxidask_core::{Error, Result};
 
@@ -106,10 +105,4 @@ fn text(file: &SourceFile, mut content: Vec<u8>, base: u64, complete: bool) -> R
 pub(crate) fn line_of(file: &SourceFile, at: u64) -> Result<usize> {
     let (before, _) = file.read(0, at)?;
     Ok(1 + before.iter().filter(|byte| **byte == b'\n').count())
-}
-
-/// Where the records after a header of the file begin, in a text from the
-/// file's beginning.
-pub(crate) fn after_record(text: &str, start: usize, quote: Option<u8>) -> usize {
-    record_at_or_after(text.as_bytes(), start, start + 1, quote).unwrap_or(text.len())
 }

@@ -1,7 +1,7 @@
 //! From nodes to tasks.
 
 use super::node::Node;
-use super::ops::{Concat, Cut, ReadCsv, ReadParquet, Split, Steps};
+use super::ops::{Broadcast, Concat, Cut, ReadCsv, ReadParquet, Split, Steps};
 use super::prune::{needs, row_limit, without_unused_index};
 use super::{Kind, SourceKind};
 use crate::step::Step;
@@ -36,6 +36,7 @@ pub(crate) fn lower(this: &Node, inputs: &[Blocks], graph: &mut Graph) -> Result
             })
         }
         Kind::Join(join) => pairwise(this, Arc::new((**join).clone()), inputs, graph),
+        Kind::Broadcast(name) => pairwise(this, Arc::new(Broadcast { name: name.to_string() }), inputs, graph),
         Kind::Apply(op) => pairwise(this, op.clone(), inputs, graph),
     })
 }

@@ -95,6 +95,9 @@ pub(crate) enum Kind {
     /// Each partition of the left with its fellow of the right, or with the
     /// only one.
     Join(Arc<ops::Join>),
+    /// The value of the second input, which has one row, beside every row of
+    /// the first, under this name.
+    Broadcast(Arc<str>),
     /// An op from outside on each partition: a user's function.
     Apply(Arc<dyn Op>),
 }

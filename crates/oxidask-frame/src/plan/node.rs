@@ -4,13 +4,12 @@ use super::ops::Join;
 use super::{FrameMeta, Kind, meta};
 use crate::csv::CsvScan;
 use crate::dtype::Scalar;
-use crate::error::polars_error;
 use crate::expression::ColExpr;
 use crate::parquet::ParquetScan;
 use crate::step::{Step, dry_run};
 use crate::value::{Index, Partition};
 use oxidask_core::{Blocks, Error, Expr, ExprRef, Graph, Inputs, Key, KeyHasher, Op, Result, Uses, Value};
-use polars::prelude::{DataFrame, Schema};
+use polars::prelude::Schema;
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -92,6 +91,7 @@ impl Node {
             Kind::Repartition(n) => KeyHasher::new("frame.repartition").params(n),
             Kind::Shuffle { by, n_partitions } => KeyHasher::new("frame.shuffle").params(by).params(n_partitions),
             Kind::Join(join) => KeyHasher::new("frame.join").params(&**join),
+            Kind::Broadcast(name) => KeyHasher::new("frame.broadcast").params(name),
             Kind::Apply(op) => KeyHasher::new("frame.apply").key(key_of_op(&**op)),
         };
         let key = hasher.keys(inputs.iter().map(|input| input.key())).finish();
@@ -278,6 +278,42 @@ impl Node {
         Node::build(Kind::Shuffle { by: by.into(), n_partitions }, vec![input.clone()], meta)
     }
 
+    /// Every row of `input` with the value of `single`, a frame of one column and
+    /// one row, beside it; and the name of the new column.
+    ///
+    /// # Errors
+    /// If the value's type does not fit a column.
+    pub(crate) fn broadcast(input: &ExprRef, single: &ExprRef) -> Result<(ExprRef, Arc<str>)> {
+        let name: Arc<str> = Arc::from(format!("__value_{}__", single.key()));
+        let before = meta(input);
+        let value = meta(single).columns()?.pop().ok_or_else(|| Error::value("there is no value to compute with"))?;
+        let mut schema = (*before.schema).clone();
+        schema.with_column((&*name).into(), value.1.to_polars()?);
+        let meta = FrameMeta { schema: Arc::new(schema), ..before.clone() };
+        let node = Node::build(Kind::Broadcast(name.clone()), vec![input.clone(), single.clone()], meta);
+        Ok((node, name))
+    }
+
+    /// A node over which expressions of both `a` and `b` hold, if they are the
+    /// same rows up to values that were broadcast to them.
+    pub(crate) fn unify(a: &ExprRef, b: &ExprRef) -> Result<Option<ExprRef>> {
+        if a.key() == b.key() {
+            return Ok(Some(a.clone()));
+        }
+        let (a_root, a_values) = broadcasts(a);
+        let (b_root, b_values) = broadcasts(b);
+        if a_root.key() != b_root.key() {
+            return Ok(None);
+        }
+        let mut all = a.clone();
+        for value in b_values {
+            if !a_values.iter().any(|own| own.key() == value.key()) {
+                all = Node::broadcast(&all, value)?.0;
+            }
+        }
+        Ok(Some(all))
+    }
+
     /// Partitions of the left joined with those of the right.
     ///
     /// # Errors
@@ -319,6 +355,18 @@ impl Node {
     }
 }
 
+/// The node below all broadcasts, and the values that they add.
+fn broadcasts(expr: &ExprRef) -> (&ExprRef, Vec<&ExprRef>) {
+    let (mut root, mut values) = (expr, Vec::new());
+    while let Some(node) = super::node(root)
+        && matches!(node.kind, Kind::Broadcast(_))
+    {
+        values.push(&node.inputs[1]);
+        root = &node.inputs[0];
+    }
+    (root, values)
+}
+
 /// A hash of what the op does, or a unique one if it cannot travel.
 fn key_of_op(op: &dyn Op) -> Key {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -347,6 +395,7 @@ impl Expr for Node {
             Kind::Repartition(_) => "repartition",
             Kind::Shuffle { .. } => "shuffle",
             Kind::Join(_) => "merge",
+            Kind::Broadcast(_) => "broadcast",
             Kind::Apply(op) => return op.label(),
         })
     }
@@ -384,13 +433,4 @@ impl Expr for Node {
             _ => self.label().into_owned(),
         }
     }
-}
-
-/// The rows that a list of columns makes, in one partition.
-///
-/// # Errors
-/// If the columns differ in length.
-pub fn partition_of(columns: Vec<polars::prelude::Column>) -> Result<Partition> {
-    let frame = DataFrame::new_infer_height(columns).map_err(polars_error)?;
-    Ok(Partition { frame, index: Index::Range(0) })
 }

@@ -126,6 +126,29 @@ impl Op for Split {
     }
 }
 
+/// Puts a value beside every row.
+#[op("frame.broadcast")]
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Broadcast {
+    pub name: String,
+}
+
+impl Op for Broadcast {
+    fn run(&self, _block: u64, inputs: &[Value]) -> Result<Value> {
+        let (rows, single) = (inputs[0].expect::<Partition>()?, inputs[1].expect::<Partition>()?);
+        let value = single.frame.columns().last().filter(|column| column.len() == 1);
+        let value = value.ok_or_else(|| Error::value("a value to compute with must have one row"))?;
+        let column = alone(|| value.new_from_index(0, rows.n_rows())).with_name(self.name.as_str().into());
+        let mut frame = rows.frame.clone();
+        frame.with_column(column).map_err(polars_error)?;
+        Ok(Value::new(Partition { frame, index: rows.index }))
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        Cow::Borrowed("broadcast")
+    }
+}
+
 /// Cuts a partition into pieces of about equal length: so many for each block.
 #[op("frame.cut")]
 #[derive(Serialize, Deserialize)]

@@ -64,11 +64,15 @@ fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     Err(PyTypeError::new_err(format!("{} is no value that a column can hold", object.get_type().name()?)))
 }
 
+/// A column, a column with one row in a tuple, or a scalar.
 fn operand(object: &Bound<'_, PyAny>) -> PyResult<Operand> {
-    Ok(match object.cast::<PyColumn>() {
-        Ok(column) => Operand::Column(column.get().0.clone()),
-        Err(_) => Operand::Scalar(scalar(object)?),
-    })
+    if let Ok(column) = object.cast::<PyColumn>() {
+        return Ok(Operand::Column(column.get().0.clone()));
+    }
+    if let Ok((single,)) = object.extract::<(PyRef<'_, PyColumn>,)>() {
+        return Ok(Operand::Single(single.0.clone()));
+    }
+    scalar(object).map(Operand::Scalar)
 }
 
 fn scalar_object<'py>(py: Python<'py>, value: &Scalar) -> PyResult<Bound<'py, PyAny>> {
@@ -376,6 +380,15 @@ impl PyColumn {
 
     fn reduce(&self, func: &str, ddof: u8) -> PyResult<PyColumn> {
         self.0.reduce(function(func, ddof)?).or_raise().map(PyColumn)
+    }
+
+    /// The value below which so much of the rows' values lie.
+    fn quantile(&self, q: f64) -> PyResult<PyColumn> {
+        if !(0.0..=1.0).contains(&q) {
+            return Err(PyValueError::new_err(format!("a quantile lies between 0 and 1, not at {q}")));
+        }
+        let millionths = (q * 1e6).round() as u32;
+        self.0.reduce(AggFunc::Quantile(millionths)).or_raise().map(PyColumn)
     }
 
     fn value_counts(&self, sort: bool, ascending: bool, dropna: bool, normalize: bool) -> PyResult<PyColumn> {
