@@ -16,8 +16,8 @@ from harness import compare
 import oxidask.distributed
 
 WORKERS = {"n_workers": 2, "threads_per_worker": 1}
-ROUND_TRIPS = 200
-CALLS = 1_000
+ROUND_TRIPS = 50
+CALLS = 500
 MANY_CALLS = 20_000
 
 _fresh = iter(range(1 << 60))

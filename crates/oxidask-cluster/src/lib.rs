@@ -12,6 +12,25 @@
 //! [`deploy`]. The scheduling itself is in `oxidask-exec` and `oxidask-sched`;
 //! this crate gives them sockets. Every connection is authenticated before
 //! anything from it is decoded, and none leaves this machine.
+//!
+//! ```
+//! use oxidask_cluster::{LocalCluster, LocalClusterOptions};
+//! use oxidask_core::{Executor, Graph, Input, Key, Parts, Value};
+//!
+//! # fn main() -> oxidask_core::Result<()> {
+//! // Two workers on threads of this process; `LocalClusterOptions::new` makes
+//! // them processes.
+//! let cluster = LocalCluster::start(LocalClusterOptions::in_process(2))?;
+//! let client = cluster.client()?;
+//! let futures = client.scatter(&[(Key::named("nothing"), Value::new(Parts(Vec::new())))], &[], false)?;
+//! let mut graph = Graph::new();
+//! let held = graph.held(futures[0].key());
+//! graph.outputs = vec![Input::whole(held)];
+//! let values = client.compute(graph, &|| Ok(()))?;
+//! assert_eq!(values[0].nbytes(), 0);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod agent;
 pub mod auth;
@@ -20,6 +39,7 @@ pub mod client;
 pub mod connect;
 pub mod constant;
 pub mod deploy;
+pub mod own_program;
 pub mod protocol;
 pub mod reader;
 pub mod server;
@@ -30,3 +50,4 @@ pub use auth::Secret;
 pub use client::{Client, ClientOptions};
 pub use connect::Address;
 pub use deploy::{LocalCluster, LocalClusterOptions, ProcessCommand};
+pub use own_program::{init, this_program_as_child};

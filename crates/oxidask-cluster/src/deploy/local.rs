@@ -70,6 +70,16 @@ impl LocalClusterOptions {
     }
 }
 
+impl LocalClusterOptions {
+    /// `n_workers` workers with one thread each on threads of this process, for
+    /// programs that need no protection from their own code.
+    #[must_use]
+    pub fn in_process(n_workers: usize) -> Self {
+        let nobody = ProcessCommand { program: OsString::new(), args: Vec::new(), env: Vec::new() };
+        LocalClusterOptions { in_process: true, ..LocalClusterOptions::new(n_workers, nobody) }
+    }
+}
+
 /// Bytes of memory of this machine.
 #[must_use]
 pub fn machine_memory() -> u64 {
