@@ -135,6 +135,8 @@ impl HolderSets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_set_grows_and_shrinks_to_one() {
@@ -156,5 +158,30 @@ mod tests {
         holders = sets.remove(holders, WorkerId(64));
         assert_eq!(holders, NONE);
         assert!(!sets.contains(holders, WorkerId(64)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_a_set(steps in prop::collection::vec((any::<bool>(), 0_u32..200), 0..100)) {
+            let mut sets = HolderSets::default();
+            let mut model = BTreeSet::new();
+            let mut holders = NONE;
+            for (insert, worker) in steps {
+                let worker = WorkerId(worker);
+                if insert {
+                    holders = sets.insert(holders, worker);
+                    model.insert(worker);
+                } else {
+                    holders = sets.remove(holders, worker);
+                    model.remove(&worker);
+                }
+                let mut all = Vec::new();
+                sets.list(holders, &mut all);
+                prop_assert_eq!(&all, &model.iter().copied().collect::<Vec<_>>());
+                prop_assert_eq!(HolderSets::is_single(holders), model.len() == 1);
+                prop_assert!(sets.pick(holders, u64::from(worker.0) * 31).is_none_or(|picked| model.contains(&picked)));
+                prop_assert_eq!(holders == NONE, model.is_empty());
+            }
+        }
     }
 }

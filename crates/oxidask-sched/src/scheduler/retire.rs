@@ -1,9 +1,9 @@
 //! Workers that leave in good order: what only they hold is copied first.
 
 use super::task::{NONE, queue};
-use super::worker::Worker;
 use super::{HolderSets, Scheduler, TaskState};
 use crate::event::{Attempt, Order, SchedulerAction, TaskId, WorkerId};
+use std::collections::HashSet;
 
 /// Copies away from one worker that are under way at once.
 const COPIES_MAX: u32 = 64;
@@ -95,18 +95,19 @@ impl Scheduler {
         }
     }
 
-    /// Whether a worker may be fetching a result for a task: its report would be
-    /// taken for the answer to an order to copy it.
-    fn may_be_fetching(&self, worker: &Worker, task: TaskId) -> bool {
+    /// Workers that may be fetching a result for tasks given to them: their
+    /// report would be taken for the answer to an order to copy it.
+    fn fetching(&self, task: TaskId) -> HashSet<u32> {
+        let mut workers = HashSet::new();
         let mut edge = self.tasks[task].dependents;
         while edge != NONE {
             let consumer = &self.tasks[self.edges[edge].consumer];
-            if consumer.state == TaskState::Assigned && consumer.place == worker.id.0 {
-                return true;
+            if consumer.state == TaskState::Assigned {
+                workers.insert(consumer.place);
             }
             edge = self.edges[edge].next;
         }
-        !worker.abandoned.is_empty()
+        workers
     }
 
     /// The worker with the most room that stays and does not fetch the result
@@ -115,11 +116,13 @@ impl Scheduler {
         let n_alive = self.alive.len();
         self.steal_cursor = self.steal_cursor.wrapping_add(1);
         let turn = self.steal_cursor;
+        let fetching = self.fetching(task);
         let candidates = (0..n_alive).map(|index| self.alive[(index + turn) % n_alive]);
         candidates
             .filter_map(|worker| self.worker(worker))
-            .filter(|record| !record.retiring && !self.may_be_fetching(record, task))
-            .min_by_key(|record| record.resident as u128 * 1000 / u128::from(record.memory_limit.max(1)))
+            // An abandoned attempt may still be fetching, too.
+            .filter(|record| !record.retiring && record.abandoned.is_empty() && !fetching.contains(&record.id.0))
+            .min_by_key(|record| u128::from(record.resident) * 1000 / u128::from(record.memory_limit.max(1)))
             .map(|record| record.id)
     }
 
