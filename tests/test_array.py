@@ -58,7 +58,7 @@ def test_ufuncs_have_numpys_results(name, dtype):
         # There is no half precision here; the answer is in single precision.
         assert lazy.dtype == np.float32
         fits = np.isfinite(expected)
-        np.testing.assert_allclose(lazy.compute()[fits], expected[fits].astype("f4"), rtol=2e-3)
+        np.testing.assert_allclose(lazy.compute()[fits], expected[fits].astype("f4"), rtol=2e-3, atol=1e-7)
         return
     assert lazy.dtype == expected.dtype
     rtol = 1e-6 if expected.dtype == np.float32 else 1e-13
@@ -142,6 +142,8 @@ def test_reductions(a, name, keepdims, data):
         axis = data.draw(st.one_of(st.none(), st.sets(st.integers(0, x.ndim - 1)).map(tuple)))
     with np.errstate(all="ignore"):
         expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
+    if not np.isfinite(expected).all():
+        return  # Products overflow here or there, depending on their order.
     lazy = getattr(lx, name)(axis=axis, keepdims=keepdims, split_every=data.draw(st.sampled_from([None, 2, 3])))
     assert lazy.dtype == np.asarray(expected).dtype
     same(lazy, expected, rtol=1e-5 if x.dtype == "f4" else 1e-10)

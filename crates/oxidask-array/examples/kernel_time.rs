@@ -7,13 +7,23 @@ use oxidask_core::graph::Source;
 use oxidask_core::{Result, Value, lower, optimize};
 use std::time::Instant;
 
+/// Nanoseconds that this thread has run, which other programs do not disturb;
+/// wall time where the system does not tell.
+fn thread_time(start: Instant) -> f64 {
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+        .map_or_else(|| start.elapsed().as_secs_f64(), |nanoseconds| nanoseconds * 1e-9)
+}
+
 fn run(array: &Array) -> Result<f64> {
     let roots = optimize(&[array.expr().clone()])?;
     let (graph, _) = lower(&roots)?;
     let mut best = f64::INFINITY;
-    for _ in 0..5 {
+    for _ in 0..3 {
         let mut values: Vec<Value> = Vec::new();
         let start = Instant::now();
+        let before = thread_time(start);
         for (idx, task) in graph.tasks().iter().enumerate() {
             let inputs = graph
                 .inputs_of(idx as u32)
@@ -26,7 +36,7 @@ fn run(array: &Array) -> Result<f64> {
                 Source::Held => unreachable!("nothing is held"),
             });
         }
-        best = best.min(start.elapsed().as_secs_f64());
+        best = best.min(thread_time(start) - before);
     }
     Ok(best)
 }
