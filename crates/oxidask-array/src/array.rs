@@ -1,6 +1,6 @@
 //! The lazy array: building expressions, checked at the line that builds them.
 
-use crate::block::{Block, Dims, contiguous_strides};
+use crate::block::{Block, Dims, allocate, contiguous_strides};
 use crate::chunks::{ChunkSpec, Chunks, broadcast_shapes, common_borders, normalize, shape_text};
 use crate::dtype::{DType, Element, Scalar};
 use crate::evaluate::copy_into;
@@ -525,7 +525,7 @@ pub fn assemble(meta: &ArrayMeta, values: &[Value]) -> Result<Block> {
     let strides = contiguous_strides(&shape);
     let n = shape.iter().product();
     crate::dispatch!(meta.dtype, T => {
-        let mut whole: Vec<T> = Vec::with_capacity(n);
+        let mut whole: Vec<T> = allocate(n);
         for (number, block) in blocks.iter().enumerate() {
             let start = meta.chunks.block_start(&meta.chunks.coordinates(number));
             let offset: isize = start.iter().zip(&strides).map(|(&start, stride)| start as isize * stride).sum();

@@ -51,6 +51,29 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
     }
 }
 
+/// Blocks from this size on are put on large pages where the system has them.
+const LARGE_BYTES: usize = 4 << 20;
+
+/// Room for the elements of a block. Large blocks ask for large pages: touching
+/// fresh memory page by page costs more than many computations.
+#[must_use]
+pub fn allocate<T: Element>(n: usize) -> Vec<T> {
+    let memory: Vec<T> = Vec::with_capacity(n);
+    #[cfg(target_os = "linux")]
+    if n * size_of::<T>() >= LARGE_BYTES {
+        const PAGE: usize = 4096;
+        let start = (memory.as_ptr() as usize).next_multiple_of(PAGE);
+        let end = (memory.as_ptr() as usize + n * size_of::<T>()) / PAGE * PAGE;
+        // SAFETY: the pages lie inside memory that the vector has just been
+        // given, and the advice changes nothing of its content. That it is not
+        // followed everywhere is no error.
+        let _ = unsafe {
+            rustix::mm::madvise(start as *mut std::ffi::c_void, end - start, rustix::mm::Advice::LinuxHugepage)
+        };
+    }
+    memory
+}
+
 /// Strides of contiguous memory in C order.
 #[must_use]
 pub fn contiguous_strides(shape: &[usize]) -> Strides {
@@ -224,7 +247,7 @@ impl Block {
             return self.clone();
         }
         crate::dispatch!(self.dtype, T => {
-            let mut values: Vec<T> = Vec::with_capacity(self.len());
+            let mut values: Vec<T> = allocate(self.len());
             // SAFETY: the vector has room for every element; `copy_into` writes
             // each of them once before the length says so.
             unsafe {

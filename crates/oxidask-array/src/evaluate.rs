@@ -5,7 +5,7 @@
 //! What happens to a finished tile is up to a [`Sink`]: it is stored, or folded
 //! into a reduction at once.
 
-use crate::block::{Block, Dims, Strides, contiguous_strides};
+use crate::block::{Block, Dims, Strides, allocate, contiguous_strides};
 use crate::dispatch;
 use crate::dtype::{DType, Element};
 use crate::generate::Generator;
@@ -61,6 +61,13 @@ pub trait Sink {
     /// # Safety
     /// The pointers are valid for reads of `n` elements of the results' dtypes.
     unsafe fn take(&mut self, at: usize, step: isize, results: [*const u8; 2], n: usize);
+
+    /// Where a tile whose first element belongs at `at` may be computed in
+    /// place, if the sink is plain memory in C order; it is not taken then.
+    fn place(&mut self, at: usize) -> Option<*mut u8> {
+        let _ = at;
+        None
+    }
 }
 
 /// A shape with several sets of strides, with axes joined wherever all of the
@@ -247,6 +254,8 @@ pub fn evaluate(
     // The offsets of every row of a tile, row after row.
     let mut starts: Vec<isize> = Vec::with_capacity(rows_at_once * (n_sources + 1));
     let sink_step = walk.inner(n_sources);
+    // The last step may write its result where it belongs.
+    let ends_in_step = matches!(program.output(), Slot::Step(step) if step as usize + 1 == program.steps().len());
 
     let mut done = 0;
     while done < n_rows {
@@ -260,7 +269,13 @@ pub fn evaluate(
         let mut column = 0;
         while column < row {
             let n = TILE.min(row - column).min(row);
+            let first = starts[n_sources] + column as isize * sink_step;
+            machine.target = if ends_in_step { sink.place(first as usize) } else { None };
             machine.run(&walk, &starts, column, n)?;
+            if machine.target.is_some() {
+                column += n;
+                continue;
+            }
             let pointers = results.map(|slot| machine.pointer_of(slot));
             for (i, starts) in starts.chunks_exact(n_sources + 1).enumerate() {
                 let at = starts[n_sources] + column as isize * sink_step;
@@ -292,6 +307,8 @@ struct Machine<'a> {
     steps: Vec<usize>,
     /// Inputs that are the same for all elements and were filled in once.
     fixed: Vec<bool>,
+    /// Where the last step writes, if not to its register.
+    target: Option<*mut u8>,
 }
 
 impl<'a> Machine<'a> {
@@ -315,6 +332,7 @@ impl<'a> Machine<'a> {
             first_constant,
             steps,
             fixed: Vec::new(),
+            target: None,
         };
         for (i, source) in sources.iter().enumerate() {
             let fixed = walk.strides[i].iter().all(|&stride| stride == 0);
@@ -370,7 +388,11 @@ impl<'a> Machine<'a> {
             for (arg, &slot) in args.iter_mut().zip(step.args()) {
                 *arg = self.pointer_of(slot);
             }
-            let out = self.registers.pointer(self.steps[position]);
+            let is_last = position + 1 == self.program.steps().len();
+            let out = match self.target {
+                Some(target) if is_last => target,
+                _ => self.registers.pointer(self.steps[position]),
+            };
             // SAFETY: all arguments are tiles of at least `n` elements of the
             // dtypes that the step names, as programs are checked; the register
             // of the result is read by no argument of this step.
@@ -411,6 +433,10 @@ impl Sink for Store {
         // over each place once.
         unsafe { std::ptr::copy_nonoverlapping(results[0], self.out.add(at * self.itemsize), n * self.itemsize) };
     }
+
+    fn place(&mut self, at: usize) -> Option<*mut u8> {
+        Some(self.out.wrapping_add(at * self.itemsize))
+    }
 }
 
 /// The result of a program over `shape` as a new block.
@@ -421,7 +447,7 @@ pub fn evaluate_to_block(program: &Program, sources: &[Source], shape: &[usize])
     let n: usize = shape.iter().product();
     let strides = contiguous_strides(shape);
     dispatch!(program.dtype(), T => {
-        let mut values: Vec<T> = Vec::with_capacity(n);
+        let mut values: Vec<T> = allocate(n);
         let mut sink = Store { out: values.as_mut_ptr().cast(), itemsize: size_of::<T>() };
         if let ([Source::Block { block, strides: from }], true) = (sources, program.is_identity()) {
             // SAFETY: the vector has room for the shape, and the source was

@@ -5,7 +5,7 @@
 use super::blockwise::Blockwise;
 use super::source::Source;
 use super::{ArrayMeta, meta_of, node, only};
-use crate::block::{Block, Dims, contiguous_strides};
+use crate::block::{Block, Dims, allocate, contiguous_strides};
 use crate::chunks::Chunks;
 use crate::dispatch;
 use crate::dtype::DType;
@@ -293,7 +293,7 @@ impl Op for GatherOp {
         let n = shape.iter().product();
         let strides = contiguous_strides(&shape);
         dispatch!(self.dtype, T => {
-            let mut values: Vec<T> = Vec::with_capacity(n);
+            let mut values: Vec<T> = allocate(n);
             for (block, (begin, _)) in blocks.iter().zip(&placed) {
                 let offset: isize = begin.iter().zip(&strides).map(|(&begin, stride)| begin as isize * stride).sum();
                 // SAFETY: the pieces were checked to have the shapes that tile
