@@ -24,7 +24,15 @@ _current: ContextVar[Client | None] = ContextVar("current_client", default=None)
 #: Arguments of Dask's Client that have no effect here: serialisation, heartbeats
 #: and the event loop are the engine's own.
 _WITHOUT_EFFECT = frozenset(
-    {"loop", "heartbeat_interval", "serializers", "deserializers", "extensions", "direct_to_workers", "connection_limit"}
+    {
+        "loop",
+        "heartbeat_interval",
+        "serializers",
+        "deserializers",
+        "extensions",
+        "direct_to_workers",
+        "connection_limit",
+    }
 )
 
 
@@ -544,7 +552,9 @@ class Client:
         single = not isinstance(collections, (list, tuple))
         items = [collections] if single else list(collections)
         lazy = [_oxidask.is_lazy(item) for item in items]
-        exprs = [expr for item, is_lazy in zip(items, lazy, strict=True) if is_lazy for expr in _oxidask.find_lazy((item,), False)]
+        exprs = _oxidask.find_lazy(
+            tuple(item for item, is_lazy in zip(items, lazy, strict=True) if is_lazy), False
+        )
         with self._wishes(workers, resources, retries, priority, allow_other_workers):
             handles = iter(self._handle.compute(exprs, optimize_graph))
         answers = [
@@ -825,8 +835,10 @@ class Client:
 
 
 def _filled(item: Any, results: dict[int, Any]) -> Any:
-    """The item with results in place of futures; failed ones are left out of
-    containers."""
+    """The item with results in place of futures.
+
+    Those without a result are left out of containers.
+    """
     if isinstance(item, Future):
         return results.get(id(item))
     if isinstance(item, dict):

@@ -16,7 +16,9 @@ _clusters: weakref.WeakValueDictionary[str, LocalCluster] = weakref.WeakValueDic
 
 #: Arguments of Dask's LocalCluster that have no effect here, because there is no
 #: dashboard, no event loop of the user's and no log yet.
-_WITHOUT_EFFECT = frozenset({"dashboard_address", "silence_logs", "loop", "host", "ip", "name", "worker_dashboard_address"})
+_WITHOUT_EFFECT = frozenset(
+    {"dashboard_address", "silence_logs", "loop", "host", "ip", "name", "worker_dashboard_address"}
+)
 
 
 def _cpu_count() -> int:
@@ -41,7 +43,7 @@ def _defaults(n_workers: int | None, threads: int | None, processes: bool) -> tu
     return n_workers, threads
 
 
-def _limit_of(memory_limit: Any, n_workers: int) -> int | None:
+def _limit_of(memory_limit: Any) -> int | None:
     """Bytes of results that each worker may hold; none for the default."""
     if memory_limit in ("auto", None):
         return None
@@ -54,7 +56,6 @@ def _limit_of(memory_limit: Any, n_workers: int) -> int | None:
         from oxidask.utils import parse_bytes
 
         memory_limit = parse_bytes(memory_limit)
-    del n_workers
     if memory_limit < 0:
         raise ValueError(f"memory_limit is {memory_limit}; it must not be negative")
     return int(memory_limit)
@@ -63,7 +64,11 @@ def _limit_of(memory_limit: Any, n_workers: int) -> int | None:
 def _agent_command() -> tuple[str, list[str], list[tuple[str, str]]]:
     """Program, arguments and variables that start a worker like this process."""
     program, args, env = _child.command()
-    code = args[-1].replace("from oxidask._child import main; main()", "from oxidask._oxidask import serve_agent; serve_agent()")
+    code = (
+        f"import os, sys; sys.path[:] = os.environ.pop({_child._PATH_VARIABLE!r}).split(os.pathsep); "
+        "from oxidask._oxidask import serve_agent; serve_agent()"
+    )
+    # The last argument is the child's own program.
     return program, [*args[:-1], code], env
 
 
@@ -138,7 +143,7 @@ class LocalCluster:
             _agent_command(),
             n_workers=n_workers,
             threads_per_worker=threads_per_worker,
-            memory_limit=_limit_of(memory_limit, n_workers),
+            memory_limit=_limit_of(memory_limit),
             in_process=not processes,
             tcp=bool(scheduler_port) or protocol in ("tcp", "tcp://"),
             port=scheduler_port,

@@ -62,8 +62,7 @@ class Future:
 
     @property
     def key(self) -> str:
-        """The name of the result: the function's name and a hash, or what the
-        user chose."""
+        """The name of the result: the function's name and a hash, or the user's."""
         return self._live.key
 
     @property
