@@ -10,15 +10,17 @@ use crate::slots::Slots;
 use crate::store::spill::SpillFile;
 use crate::store::{Garbage, Store, not_here};
 use crate::work::Work;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use oxidask_core::{Error, Key, Result, Value};
 use oxidask_sched::{
     Attempt, Ended, Failure, FetchFrom, Nanos, Order, Piece, Report, TaskId, Worker, WorkerAction, WorkerConfig,
     WorkerEvent,
 };
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An order and what to know about it.
 #[derive(Debug)]
@@ -146,6 +148,34 @@ impl Aside {
     }
 }
 
+/// Attempts that were handed out to run and that nobody wants any more. Threads
+/// look here before they begin a task.
+#[derive(Default)]
+pub(crate) struct Unwanted {
+    attempts: Mutex<HashSet<(TaskId, Attempt)>>,
+    n: AtomicUsize,
+}
+
+impl Unwanted {
+    pub fn contains(&self, task: TaskId, attempt: Attempt) -> bool {
+        self.n.load(Ordering::Relaxed) > 0 && self.attempts.lock().contains(&(task, attempt))
+    }
+
+    fn insert(&self, task: TaskId, attempt: Attempt) {
+        let mut attempts = self.attempts.lock();
+        attempts.insert((task, attempt));
+        self.n.store(attempts.len(), Ordering::Relaxed);
+    }
+
+    fn remove(&self, task: TaskId, attempt: Attempt) {
+        if self.n.load(Ordering::Relaxed) > 0 {
+            let mut attempts = self.attempts.lock();
+            attempts.remove(&(task, attempt));
+            self.n.store(attempts.len(), Ordering::Relaxed);
+        }
+    }
+}
+
 /// A task that the scheduler ordered and that has not ended.
 struct Assigned {
     attempt: Attempt,
@@ -167,6 +197,7 @@ pub struct Node {
     failure: Option<(TaskId, Error)>,
     reports: Vec<NodeReport>,
     pub(crate) ready: VecDeque<Runnable>,
+    pub(crate) unwanted: Arc<Unwanted>,
     pub(crate) aside: Aside,
 }
 
@@ -185,6 +216,7 @@ impl Node {
             failure: None,
             reports: Vec::new(),
             ready: VecDeque::new(),
+            unwanted: Arc::default(),
             aside: Aside::default(),
         }
     }
@@ -207,8 +239,12 @@ impl Node {
                 self.fetch_keys.extend(copy_key.map(|key| (Piece::whole(*task), key)));
             }
             Order::Abandon { task, attempt } => {
+                let handed_out = |assigned: &Assigned| assigned.attempt == *attempt && assigned.job.is_none();
+                if self.assigned.get(*task).is_some_and(handed_out) {
+                    self.unwanted.insert(*task, *attempt);
+                    self.aside.abandoned.push((*task, *attempt));
+                }
                 self.end_of(*task, *attempt);
-                self.aside.abandoned.push((*task, *attempt));
             }
             Order::Retract { .. } | Order::Free(_) => {}
         }
@@ -314,6 +350,7 @@ impl Node {
     /// A runnable returned. Its result is taken out of `completion`.
     pub(crate) fn finished(&mut self, now: Nanos, completion: &mut Completion) {
         let Completion { task, attempt, bytes, duration_ns, .. } = *completion;
+        self.unwanted.remove(task, attempt);
         let is_current = self.assigned.get(task).is_some_and(|assigned| assigned.attempt == attempt);
         let ended = match completion.result.take() {
             Some(Ok(value)) => {

@@ -175,3 +175,18 @@ fn a_child_that_is_killed_while_idle_is_replaced() {
     let next = child_of(&executor, "second");
     assert!(next != child && is_alive(next));
 }
+
+#[test]
+fn tasks_cancelled_before_or_while_they_run_hold_nobody_up() {
+    let executor = processes();
+    let begin = std::time::Instant::now();
+    for round in 0..30 {
+        let slow = executor.submit(one(Bad(Deed::Sleep(120_000)), &format!("slow {round}"))).unwrap();
+        // Sooner or later on its way to the child and through it.
+        std::thread::sleep(std::time::Duration::from_micros(300 * (round % 10)));
+        slow[0].cancel();
+    }
+    assert_eq!(number(&compute(&executor, one(Add { plus: 3, user_code: true }, "after")).unwrap()[0]), 3);
+    eventually("everything is forgotten", || executor.counts() == (0, 0));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(100));
+}

@@ -16,7 +16,7 @@ mod serve;
 
 pub use serve::serve_child;
 
-use crate::node::{Completion, Runnable};
+use crate::node::{Completion, Runnable, Unwanted};
 use crate::pool::batch::not_run;
 use oxidask_core::{Error, ErrorKind};
 use oxidask_sched::{Attempt, Failure, Nanos, TaskId};
@@ -46,11 +46,11 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    /// Ends the children that run this attempt: nobody wants its result, and the
+    /// Ends the child that runs this attempt: nobody wants its result, and the
     /// thread shall be free for others.
     pub fn abandon(&self, task: TaskId, attempt: Attempt) {
         for process in &*self.running.lock() {
-            process.kill_if_running(task, attempt);
+            process.abandon(task, attempt);
         }
     }
 
@@ -78,6 +78,7 @@ impl ChildSlot {
         command: &ChildCommand,
         children: &Children,
         batch: Vec<Runnable>,
+        unwanted: &Unwanted,
         now: &dyn Fn() -> Nanos,
         complete: &mut dyn FnMut(Vec<Completion>),
     ) {
@@ -108,7 +109,7 @@ impl ChildSlot {
                     }
                 },
             };
-            let Err(died) = child.run(&mut pending, now, complete) else { continue };
+            let Err(died) = child.run(&mut pending, unwanted, now, complete) else { continue };
             self.end(children);
             match blame(&died, &mut pending, now()) {
                 Some(completion) => complete(vec![completion]),

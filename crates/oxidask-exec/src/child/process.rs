@@ -4,8 +4,8 @@ use super::ChildCommand;
 use super::message::{
     Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireTask, WireWork, receive, send_with,
 };
-use super::progress::Progress;
-use crate::node::{Completion, Runnable};
+use super::progress::{MAX_BATCH, Progress};
+use crate::node::{Completion, Runnable, Unwanted};
 use crate::pool::batch::not_run;
 use crate::work::Work;
 use hashbrown::HashMap;
@@ -20,8 +20,6 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Tasks sent at once, beyond what their durations allow.
-const MAX_BATCH: usize = 256;
 /// Bytes of inputs sent at once, roughly.
 const MAX_BATCH_BYTES: u64 = 32 << 20;
 /// Works that a child has beyond which those that are gone are looked for.
@@ -65,10 +63,13 @@ impl Process {
         let _ = self.process.lock().kill();
     }
 
-    pub fn kill_if_running(&self, task: TaskId, attempt: Attempt) {
+    /// Nobody wants the result of this attempt: it is not begun, or ended with the
+    /// process if it has begun.
+    pub fn abandon(&self, task: TaskId, attempt: Attempt) {
         let sent = self.sent.lock();
-        let running = self.progress.running().and_then(|number| sent.get(number));
-        if running == Some(&(task, attempt)) {
+        let Some(number) = sent.iter().position(|&sent| sent == (task, attempt)) else { return };
+        self.progress.mark(number);
+        if self.progress.running() == Some(number) {
             *self.abandoned.lock() = Some((task, attempt));
             self.kill();
         }
@@ -142,6 +143,7 @@ impl Child {
     pub fn run(
         &mut self,
         pending: &mut [Option<Runnable>],
+        unwanted: &Unwanted,
         now: &dyn Fn() -> Nanos,
         complete: &mut dyn FnMut(Vec<Completion>),
     ) -> Result<(), Died> {
@@ -149,6 +151,13 @@ impl Child {
         let (batch, numbers) = self.batch(pending, &mut outbox, now, complete);
         if numbers.is_empty() {
             return Ok(());
+        }
+        // What was abandoned on the way to here can only be marked now.
+        for &number in &numbers {
+            let Some(runnable) = &pending[number] else { continue };
+            if unwanted.contains(runnable.task, runnable.attempt) {
+                self.process.abandon(runnable.task, runnable.attempt);
+            }
         }
         let mut begin = now();
         if outbox.send(&self.socket, &batch).is_err() {
@@ -226,7 +235,10 @@ impl Child {
                 }
             }
         }
-        *self.process.sent.lock() = sent;
+        let mut guard = self.process.sent.lock();
+        self.process.progress.unmark_all();
+        *guard = sent;
+        drop(guard);
         (batch, numbers)
     }
 

@@ -155,6 +155,11 @@ impl Child {
         }
         let work = self.works.get(&task.work);
         let work = work.cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::Version, "a task came without its op")));
+        let work = if self.progress.is_marked(number) {
+            Err(Error::new(ErrorKind::Cancelled, "the task was cancelled"))
+        } else {
+            work
+        };
         let is_fatal = work.is_err();
         let result = work.and_then(|op| {
             catch_unwind(AssertUnwindSafe(|| {

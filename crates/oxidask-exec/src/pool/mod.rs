@@ -12,7 +12,7 @@ mod io;
 mod thread;
 
 use crate::child::{ChildCommand, Children};
-use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Runnable, Uplink};
+use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Runnable, Unwanted, Uplink};
 use crate::observe::Observers;
 use crate::store::spill::SpillFolder;
 use crossbeam_deque::Stealer;
@@ -71,6 +71,7 @@ pub(crate) struct Inner<U> {
     n_threads: usize,
     child: Option<ChildCommand>,
     children: Children,
+    unwanted: Arc<Unwanted>,
     observers: Arc<Observers>,
 }
 
@@ -117,10 +118,12 @@ impl<U: Uplink> Pool<U> {
             // shows before it costs a computation.
             let _ = folder.set(Ok(SpillFolder::new(parent)?));
         }
+        let node = Node::new(options.worker);
         let inner = Arc::new(Inner {
+            unwanted: node.unwanted.clone(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State {
-                node: Node::new(options.worker),
+                node,
                 uplink,
                 idle: 0,
                 live: 0,

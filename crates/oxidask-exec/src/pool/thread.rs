@@ -284,7 +284,10 @@ impl<U: Uplink> Thread<U> {
         let mut clock = self.inner.now();
         let hand_in_at = clock + HAND_IN_NS;
         while let Some(runnable) = self.pop() {
-            if self.is_sent(&runnable) {
+            if self.inner.unwanted.contains(runnable.task, runnable.attempt) {
+                let error = Error::new(ErrorKind::Cancelled, "the task was cancelled");
+                self.complete(not_run(runnable, clock, Failure::Fatal, error));
+            } else if self.is_sent(&runnable) {
                 self.run_in_child(runnable);
                 clock = self.inner.now();
             } else if let Some(lane) = self.lane_of(&runnable) {
@@ -374,7 +377,7 @@ impl<U: Uplink> Thread<U> {
             // The rest of the batch may take long, and others wait for this.
             self.hand_in_now();
         };
-        self.child.borrow_mut().run(command, &inner.children, batch, &|| inner.now(), &mut complete);
+        self.child.borrow_mut().run(command, &inner.children, batch, &inner.unwanted, &|| inner.now(), &mut complete);
     }
 
     /// Hands in what is done, in the middle of a batch.
