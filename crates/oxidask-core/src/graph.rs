@@ -119,6 +119,8 @@ pub struct Graph {
     tasks: Vec<Task>,
     inputs: Vec<Input>,
     stages: Vec<Stage>,
+    /// Stages that [`Graph::shared_stage`] made, by the address of their op.
+    stage_of_op: hashbrown::HashMap<usize, u32>,
     data: Vec<Value>,
     /// Names that users chose for tasks; all others are label and key.
     names: hashbrown::HashMap<TaskIdx, Arc<str>>,
@@ -137,6 +139,19 @@ impl Graph {
     pub fn stage(&mut self, op: Arc<dyn Op>) -> u32 {
         let label = Arc::from(&*op.label());
         self.stage_with(Stage { op, label, annotations: None })
+    }
+
+    /// The stage of `op`, added unless this very op has one already: nodes that
+    /// are one task each, such as calls of the same function, then share it.
+    pub fn shared_stage(&mut self, op: &Arc<dyn Op>) -> u32 {
+        // The graph keeps the op alive, so its address stays its own.
+        let address = Arc::as_ptr(op).cast::<()>() as usize;
+        if let Some(&stage) = self.stage_of_op.get(&address) {
+            return stage;
+        }
+        let stage = self.stage(op.clone());
+        self.stage_of_op.insert(address, stage);
+        stage
     }
 
     /// Adds work with a label and annotations of its own.

@@ -3,9 +3,31 @@
 //! They exist so that a name, its codec and its row in the registry stand
 //! beside the definition they belong to.
 
+mod task;
+
 use proc_macro::TokenStream;
-use quote::quote;
-use syn::{DeriveInput, LitStr, parse_macro_input};
+use quote::{ToTokens, quote};
+use syn::{DeriveInput, ItemFn, LitStr, parse_macro_input};
+
+/// `#[task]` on a function adds `name::delay(…)`, which records a call instead
+/// of making it; see the `delayed` module of the crate `oxidask`.
+///
+/// Arguments are owned types or shared references to them (`&T`, `&[T]`,
+/// `&str`); the result is an owned type or a `Result` of one. All of them must
+/// be serde types. `#[task(impure)]` is for functions whose result depends on
+/// more than their arguments: each recorded call is then made on its own.
+#[proc_macro_attribute]
+pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(options as task::Options);
+    let function = parse_macro_input!(item as ItemFn);
+    task::expand(&options, &function)
+        .unwrap_or_else(|error| {
+            // The function itself stays, so that the one mistake gives one error.
+            let error = error.to_compile_error();
+            quote!(#function #error).into_token_stream()
+        })
+        .into()
+}
 
 /// `#[op("array.reduce")]` on a serialisable struct gives it a name and a codec
 /// and registers both. The struct then implements `Op` by hand.

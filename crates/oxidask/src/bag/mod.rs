@@ -1,0 +1,388 @@
+//! Bags: lazy sequences of any values, in partitions.
+//!
+//! Steps that look at one partition at a time (`map`, `filter`, `flat_map`) run
+//! as one task a partition. Closures run in this process; a `#[task]` function
+//! that takes and returns a vector runs everywhere, by [`Bag::map_task`].
+//!
+//! ```
+//! use oxidask::prelude::*;
+//!
+//! let words: Vec<String> = "one two three".split(' ').map(String::from).collect();
+//! let lengths = Bag::from_vec(words, 2)?.map(|word| word.len());
+//! assert_eq!(lengths.collect()?, [3, 3, 5]);
+//! assert_eq!(lengths.frequencies()?[&3], 2);
+//! # Ok::<(), oxidask::Error>(())
+//! ```
+
+mod expr;
+#[cfg(test)]
+mod tests;
+
+use crate::delayed::TaskFn;
+use crate::executor;
+use crate::text::{self, TextBlock, TextOptions};
+use expr::{Given, PerPartition, Reduce};
+use oxidask_core::{Data, DataKind, Error, Executor, ExprRef, Frames, Result, Value, lower, optimize};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+pub use crate::delayed::{TaskValue, Typed};
+
+/// Turns a partition's value into its items.
+type Items<T> = Arc<dyn Fn(Value) -> Result<Vec<T>> + Send + Sync>;
+
+/// A lazy sequence of `T`s in partitions. Cloning it is cheap.
+pub struct Bag<T> {
+    source: ExprRef,
+    n_partitions: usize,
+    /// The steps since `source`, as one function.
+    items: Items<T>,
+    /// Whether there are none: the blocks of `source` are the items.
+    is_source: bool,
+    /// What the last step is called.
+    label: &'static str,
+}
+
+impl<T> Clone for Bag<T> {
+    fn clone(&self) -> Self {
+        Bag {
+            source: self.source.clone(),
+            n_partitions: self.n_partitions,
+            items: self.items.clone(),
+            is_source: self.is_source,
+            label: self.label,
+        }
+    }
+}
+
+impl<T: TaskValue + Clone> Bag<T> {
+    /// A bag of what `source` makes: a vector of `T`s in each block.
+    fn from_source(source: ExprRef, n_partitions: usize, label: &'static str) -> Self {
+        Bag { source, n_partitions, items: Arc::new(Typed::take), is_source: true, label }
+    }
+}
+
+/// Items on their way between tasks of this process.
+struct Local<T>(Vec<T>);
+
+impl<T> DataKind for Local<T> {
+    fn kind(&self) -> &'static str {
+        "bag.local"
+    }
+}
+
+impl<T: Send + Sync + 'static> Data for Local<T> {
+    fn nbytes(&self) -> u64 {
+        (self.0.len() * size_of::<T>()) as u64
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        Err(Error::unsupported("the results of closures stay in the process that made them")
+            .with_hint("use `map_task` with a #[task] function to run elsewhere"))
+    }
+}
+
+impl<T: TaskValue + Clone> Bag<T> {
+    /// A bag of given items in at most `n_partitions` partitions of about equal
+    /// length.
+    ///
+    /// # Errors
+    /// If `n_partitions` is 0.
+    pub fn from_vec(items: Vec<T>, n_partitions: usize) -> Result<Self> {
+        if n_partitions == 0 {
+            return Err(Error::value("a bag has at least one partition, not 0"));
+        }
+        let length = items.len().div_ceil(n_partitions).max(1);
+        let mut partitions: Vec<Value> = items.chunks(length).map(|chunk| Value::new(Typed::new(chunk.to_vec()))).collect();
+        if partitions.is_empty() {
+            partitions.push(Value::new(Typed::new(Vec::<T>::new())));
+        }
+        let n_partitions = partitions.len();
+        Ok(Bag::from_source(Arc::new(Given::new(partitions)), n_partitions, "from_vec"))
+    }
+}
+
+impl Bag<String> {
+    /// The lines of text files, without their ends, in partitions of about
+    /// `block_bytes`, or one of each file. Files that end in `.gz` are
+    /// decompressed and not cut.
+    ///
+    /// # Errors
+    /// If a path does not exist or a glob matches nothing.
+    pub fn read_text<S: AsRef<str>>(paths: &[S], block_bytes: Option<u64>) -> Result<Self> {
+        let files = text::expand(paths)?;
+        let options = TextOptions { block_bytes, ..TextOptions::default() };
+        let blocks: Vec<TextBlock> = text::plan(&files, &options)?.into_iter().flatten().collect();
+        let n_partitions = blocks.len();
+        Ok(Bag::from_source(Arc::new(PerPartition::read_text(blocks)), n_partitions, "read_text"))
+    }
+}
+
+impl<R: DeserializeOwned + Clone + Send + Sync + 'static> Bag<R> {
+    /// The records of text files with one JSON record a line; see
+    /// [`Bag::read_text`].
+    ///
+    /// # Errors
+    /// As [`Bag::read_text`]; computing fails at a line that is no such record
+    /// and quotes it.
+    pub fn read_json<S: AsRef<str>>(paths: &[S], block_bytes: Option<u64>) -> Result<Self> {
+        let lines = Bag::read_text(paths, block_bytes)?;
+        Ok(lines.then("read_json", |lines| {
+            lines.filter(|line| !line.trim().is_empty()).map(|line| parse_json(&line)).collect()
+        }))
+    }
+}
+
+/// Longest part of a broken line that an error quotes.
+const QUOTED_CHARS: usize = 80;
+
+fn parse_json<R: DeserializeOwned>(line: &str) -> Result<R> {
+    serde_json::from_str(line).map_err(|cause| {
+        let quoted: String = line.chars().take(QUOTED_CHARS).collect();
+        Error::value(format!("a line is not the JSON record that is expected: {cause}: {quoted}"))
+    })
+}
+
+fn local_items<T: Clone + Send + Sync + 'static>(value: Value) -> Result<Vec<T>> {
+    match value.into_unique::<Local<T>>() {
+        Ok(Local(items)) => Ok(items),
+        Err(value) => Ok(value.expect::<Local<T>>()?.0.clone()),
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Bag<T> {
+    /// How many partitions there are.
+    #[must_use]
+    pub fn n_partitions(&self) -> usize {
+        self.n_partitions
+    }
+
+    /// A bag with one more step on each partition's items.
+    fn then<U: 'static>(
+        &self,
+        label: &'static str,
+        step: impl Fn(std::vec::IntoIter<T>) -> Result<Vec<U>> + Send + Sync + 'static,
+    ) -> Bag<U> {
+        let items = self.items.clone();
+        let items: Items<U> = Arc::new(move |value| step(items(value)?.into_iter()));
+        Bag { source: self.source.clone(), n_partitions: self.n_partitions, items, is_source: false, label }
+    }
+
+    /// `function` of each item.
+    #[must_use]
+    pub fn map<U: 'static>(&self, function: impl Fn(T) -> U + Send + Sync + 'static) -> Bag<U> {
+        self.then("map", move |items| Ok(items.map(&function).collect()))
+    }
+
+    /// `function` of each item; the first error ends the computation.
+    #[must_use]
+    pub fn try_map<U: 'static>(&self, function: impl Fn(T) -> Result<U> + Send + Sync + 'static) -> Bag<U> {
+        self.then("map", move |items| items.map(&function).collect())
+    }
+
+    /// The items for which `keep` answers true.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&T) -> bool + Send + Sync + 'static) -> Bag<T> {
+        self.then("filter", move |items| Ok(items.filter(&keep).collect()))
+    }
+
+    /// The items of what `function` answers for each item, one after another; an
+    /// `Option` drops the `None`s.
+    #[must_use]
+    pub fn flat_map<U: 'static, I: IntoIterator<Item = U>>(
+        &self,
+        function: impl Fn(T) -> I + Send + Sync + 'static,
+    ) -> Bag<U> {
+        self.then("flat_map", move |items| Ok(items.flat_map(&function).collect()))
+    }
+
+    /// One value of each partition.
+    fn per_partition<U: Send + Sync + 'static>(
+        &self,
+        label: &'static str,
+        function: impl Fn(Vec<T>) -> Result<U> + Send + Sync + 'static,
+    ) -> ExprRef {
+        let items = self.items.clone();
+        let run = move |value: Value| Ok(Value::new(Local(vec![function(items(value)?)?])));
+        Arc::new(PerPartition::closure(label, self.source.clone(), run))
+    }
+
+    /// Folds each partition from `initial`, then the results with `combine`, as a
+    /// tree: `combine` must be associative.
+    ///
+    /// ```
+    /// use oxidask::prelude::*;
+    ///
+    /// let numbers = Bag::from_vec((1..=100).collect(), 7)?;
+    /// assert_eq!(numbers.fold(0, |sum, x: i64| sum + x, |a, b| a + b)?, 5050);
+    /// # Ok::<(), oxidask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn fold<A: Clone + Send + Sync + 'static>(
+        &self,
+        initial: A,
+        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
+        combine: impl Fn(A, A) -> A + Send + Sync + 'static,
+    ) -> Result<A> {
+        self.fold_on(&*executor::current()?, initial, fold, combine)
+    }
+
+    /// [`Bag::fold`] on a given executor.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn fold_on<A: Clone + Send + Sync + 'static>(
+        &self,
+        executor: &dyn Executor,
+        initial: A,
+        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
+        combine: impl Fn(A, A) -> A + Send + Sync + 'static,
+    ) -> Result<A> {
+        let parts =
+            self.per_partition(self.label, move |items| Ok(items.into_iter().fold(initial.clone(), &fold)));
+        let merge = move |values: &[Value]| {
+            let mut parts = values.iter().map(|value| local_items::<A>(value.clone()));
+            let first = parts.next().unwrap_or_else(|| Err(Error::value("nothing to combine")))?;
+            let combined = parts.try_fold(first, |left, right| {
+                Ok::<_, Error>(left.into_iter().zip(right?).map(|(a, b)| combine(a, b)).collect())
+            })?;
+            Ok(Value::new(Local(combined)))
+        };
+        let root: ExprRef = Arc::new(Reduce::new("fold", parts, merge));
+        let value = run(&root, executor)?.pop().ok_or_else(|| Error::value("the executor answered nothing"))?;
+        local_items::<A>(value)?.pop().ok_or_else(|| Error::value("the fold answered nothing"))
+    }
+
+    /// How many items there are.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn count(&self) -> Result<usize> {
+        self.fold(0, |count, _| count + 1, |left, right| left + right)
+    }
+
+    /// How often each item occurs.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn frequencies(&self) -> Result<HashMap<T, usize>>
+    where
+        T: Eq + Hash,
+    {
+        let count = |mut counts: HashMap<T, usize>, item: T| {
+            *counts.entry(item).or_insert(0) += 1;
+            counts
+        };
+        self.fold(HashMap::new(), count, |left, right| {
+            let (mut most, least) = if left.len() < right.len() { (right, left) } else { (left, right) };
+            for (item, n) in least {
+                *most.entry(item).or_insert(0) += n;
+            }
+            most
+        })
+    }
+
+    /// The `k` largest items, largest first.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn topk(&self, k: usize) -> Result<Vec<T>>
+    where
+        T: Ord,
+    {
+        let largest = move |mut items: Vec<T>| {
+            items.sort_unstable_by(|left, right| right.cmp(left));
+            items.truncate(k);
+            items
+        };
+        // Sorting once in a while keeps a partition's share at 2 k items.
+        let add = move |mut items: Vec<T>, item: T| {
+            items.push(item);
+            if items.len() >= (2 * k).max(1024) { largest(items) } else { items }
+        };
+        let all = self.fold(Vec::new(), add, move |mut left, right| {
+            left.extend(right);
+            largest(left)
+        })?;
+        Ok(largest(all))
+    }
+
+    /// The first `n` items of the first partition.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn take(&self, n: usize) -> Result<Vec<T>> {
+        let first: ExprRef = Arc::new(expr::First::of(self.source.clone()));
+        let head = Bag { source: first, n_partitions: 1, ..self.clone() };
+        let mut items = head.collect()?;
+        items.truncate(n);
+        Ok(items)
+    }
+
+    /// All items, in order.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn collect(&self) -> Result<Vec<T>> {
+        self.collect_on(&*executor::current()?)
+    }
+
+    /// [`Bag::collect`] on a given executor.
+    ///
+    /// # Errors
+    /// The first error of a step.
+    pub fn collect_on(&self, executor: &dyn Executor) -> Result<Vec<T>> {
+        let items = self.items.clone();
+        let label = self.label;
+        let root: ExprRef = Arc::new(PerPartition::closure(label, self.source.clone(), move |value| {
+            Ok(Value::new(Local(items(value)?)))
+        }));
+        let mut all = Vec::new();
+        for value in run(&root, executor)? {
+            all.extend(local_items::<T>(value)?);
+        }
+        Ok(all)
+    }
+}
+
+impl<T: TaskValue + Clone> Bag<T> {
+    /// `task` of each partition: a `#[task]` function from `Vec<T>` (or `&[T]`)
+    /// to `Vec<U>`. It runs on every executor, in other processes too.
+    ///
+    /// ```
+    /// use oxidask::prelude::*;
+    ///
+    /// #[oxidask::task]
+    /// fn lengths(words: &[String]) -> Vec<usize> {
+    ///     words.iter().map(String::len).collect()
+    /// }
+    ///
+    /// let words = Bag::from_vec(vec!["one".to_owned(), "three".to_owned()], 2)?;
+    /// let lengths: Bag<usize> = words.map_task::<lengths, usize>();
+    /// assert_eq!(lengths.collect()?, [3, 5]);
+    /// # Ok::<(), oxidask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn map_task<F: TaskFn, U: TaskValue + Clone>(&self) -> Bag<U> {
+        let input: ExprRef = if self.is_source {
+            self.source.clone()
+        } else {
+            let items = self.items.clone();
+            let run = move |value| Ok(Value::new(Typed::new(items(value)?)));
+            Arc::new(PerPartition::closure(self.label, self.source.clone(), run))
+        };
+        let source = PerPartition::task(F::op().clone(), input, F::PURE);
+        Bag::from_source(Arc::new(source), self.n_partitions, F::LABEL)
+    }
+}
+
+/// Runs a plan and answers its blocks.
+fn run(root: &ExprRef, executor: &dyn Executor) -> Result<Vec<Value>> {
+    let (graph, _) = lower(&optimize(std::slice::from_ref(root))?)?;
+    executor.compute(graph, &|| Ok(()))
+}
