@@ -34,7 +34,7 @@
 //! // slice that is asked for is ever made.
 //! let x = oxidask::array::random::Generator::new(7).uniform(0.0, 1.0, &[100_000, 100_000], &[1_000, 1_000])?;
 //! let mean = x.slice(&s![..2_000, ..2_000])?.mean(None, false)?;
-//! let mean = mean.compute(&*oxidask::executor::current()?)?.to_f64()?;
+//! let mean: f64 = mean.compute(&*oxidask::executor::current()?)?.item()?;
 //! assert!((mean - 0.5).abs() < 0.01);
 //! # Ok::<(), oxidask::Error>(())
 //! ```

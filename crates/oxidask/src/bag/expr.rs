@@ -2,9 +2,7 @@
 
 use crate::delayed::Typed;
 use crate::text::{TextBlock, lines};
-use oxidask_core::{
-    Blocks, Expr, ExprRef, FnOp, Graph, Input, Inputs, Key, KeyHasher, Op, Result, Value,
-};
+use oxidask_core::{Blocks, Expr, ExprRef, FnOp, Graph, Input, Inputs, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::op;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -54,9 +52,8 @@ impl Expr for Given {
     }
 
     fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let put = |(number, value): (usize, &Value)| {
-            Input::whole(graph.data(self.key.block(number as u64), value.clone()))
-        };
+        let put =
+            |(number, value): (usize, &Value)| Input::whole(graph.data(self.key.block(number as u64), value.clone()));
         Ok(self.partitions.iter().enumerate().map(put).collect())
     }
 
@@ -142,7 +139,9 @@ struct ReadText {
 impl Op for ReadText {
     fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
         let text = self.blocks[block as usize].read_utf8(b"\n")?;
-        let bare = |line: &str| line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)).to_owned();
+        let bare = |line: &str| {
+            line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)).to_owned()
+        };
         Ok(Value::new(Typed::new(lines(&text, "\n").map(bare).collect::<Vec<String>>())))
     }
 

@@ -26,7 +26,6 @@ use oxidask_core::{Data, DataKind, Error, Executor, ExprRef, Frames, Result, Val
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use crate::delayed::{TaskValue, Typed};
@@ -96,7 +95,8 @@ impl<T: TaskValue + Clone> Bag<T> {
             return Err(Error::value("a bag has at least one partition, not 0"));
         }
         let length = items.len().div_ceil(n_partitions).max(1);
-        let mut partitions: Vec<Value> = items.chunks(length).map(|chunk| Value::new(Typed::new(chunk.to_vec()))).collect();
+        let mut partitions: Vec<Value> =
+            items.chunks(length).map(|chunk| Value::new(Typed::new(chunk.to_vec()))).collect();
         if partitions.is_empty() {
             partitions.push(Value::new(Typed::new(Vec::<T>::new())));
         }
@@ -243,8 +243,7 @@ impl<T: Clone + Send + Sync + 'static> Bag<T> {
         fold: impl Fn(A, T) -> A + Send + Sync + 'static,
         combine: impl Fn(A, A) -> A + Send + Sync + 'static,
     ) -> Result<A> {
-        let parts =
-            self.per_partition(self.label, move |items| Ok(items.into_iter().fold(initial.clone(), &fold)));
+        let parts = self.per_partition(self.label, move |items| Ok(items.into_iter().fold(initial.clone(), &fold)));
         let merge = move |values: &[Value]| {
             let mut parts = values.iter().map(|value| local_items::<A>(value.clone()));
             let first = parts.next().unwrap_or_else(|| Err(Error::value("nothing to combine")))?;

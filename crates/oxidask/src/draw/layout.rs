@@ -239,6 +239,10 @@ impl Places {
                 self.settle_rank(rank, use_below, use_above);
             }
         }
+        // At last whoever reads stands in the middle of what it reads.
+        for rank in 1..n_ranks {
+            self.settle_rank(rank, true, false);
+        }
         let left = (0..self.x.len()).map(|p| self.x[p] - self.size[p].width / 2.0).fold(f64::INFINITY, f64::min);
         for x in &mut self.x {
             *x -= left;
