@@ -72,7 +72,7 @@ fn main() -> Result<()> {
             ..CsvOptions::default()
         };
         let names = read_csv([format!("{DATA}/babynames/yob*.txt")], options)?;
-        Ok(names.groupby(["sex"])?.agg([("births", AggFunc::Sum)])?.compute(&threads)?.into_frame())
+        Ok(names.groupby(["sex"])?.agg([("births", AggFunc::Sum)])?.compute(&threads)?.frame)
     );
 
     step!(
