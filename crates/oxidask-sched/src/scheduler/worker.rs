@@ -2,7 +2,7 @@
 
 use crate::event::{GroupSpec, Nanos, ResourceId, TaskId, UNKNOWN_BYTES, WorkerId, WorkerName};
 use crate::queue::ReadyQueue;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// One worker.
 pub(super) struct Worker {
@@ -40,7 +40,7 @@ pub(super) struct Worker {
     /// Copies to it that are under way, and from where.
     pub copying: Vec<(TaskId, WorkerId)>,
     /// Attempts that it was told to forget and has not answered.
-    pub abandoned: HashSet<(TaskId, u32)>,
+    pub abandoned: BTreeSet<(TaskId, u32)>,
     /// Whether it is in the list of that name.
     pub in_idle: bool,
     /// Whether it is in the list of that name.
@@ -80,7 +80,7 @@ impl Worker {
             to_copy: Vec::new(),
             n_copies: 0,
             copying: Vec::new(),
-            abandoned: HashSet::new(),
+            abandoned: BTreeSet::new(),
             in_idle: false,
             in_backlogged: false,
             is_candidate: false,
