@@ -143,6 +143,24 @@ def test_compute_and_persist_of_collections(client):
     assert also_held.compute(scheduler="threads") == 55
 
 
+def test_computed_collections_look_as_their_own_compute(client):
+    da = pytest.importorskip("oxidask.array")
+    dd = pytest.importorskip("oxidask.dataframe")
+    pd = pytest.importorskip("pandas")
+    x = da.arange(100, chunks=30).reshape((10, 10)) if hasattr(da, "arange") else da.ones((10, 10), chunks=3)
+    future = client.compute(x)
+    np.testing.assert_array_equal(future.result(timeout=30), x.compute(scheduler="sync"))
+    assert client.submit(np.sum, future).result() == x.compute(scheduler="sync").sum()
+    pdf = pd.DataFrame({"a": [1, 2, 3, 4] * 25, "b": range(100)})
+    frame = dd.from_pandas(pdf, npartitions=4)
+    total, groups = client.compute([frame.b.sum(), frame.groupby("a").b.sum()])
+    assert total.result(timeout=30) == pdf.b.sum()
+    assert groups.result(timeout=30).sort_index().to_list() == pdf.groupby("a").b.sum().to_list()
+    assert client.gather([total, 3]) == [pdf.b.sum(), 3]
+    held = client.persist(frame)
+    assert len(held) == 100 and held.b.sum().compute() == pdf.b.sum()
+
+
 def test_the_open_client_runs_collections(client):
     @delayed
     def pid():
@@ -366,6 +384,32 @@ def test_nothing_is_left_behind():
     assert not any(map(is_alive, agents))
     eventually(lambda: not any(map(is_alive, children)))
     assert client.status == "closed" and "closed" in repr(client)
+
+
+def test_ctrl_c_returns_at_once_and_leaves_nothing():
+    import subprocess
+    import sys
+
+    script = """
+import os, time
+from oxidask.distributed import Client
+with Client(n_workers=1, threads_per_worker=1) as client:
+    pids = list(client.run(os.getpid).values()) + list(client.cluster.worker_pids.values())
+    future = client.submit(time.sleep, 60)
+    print(*pids, flush=True)
+    future.result()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    pids = process.stdout.readline().split()
+    assert all(map(is_alive, pids))
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors
+    assert time.monotonic() - begin < 10, "a task of a minute was not waited for"
+    eventually(lambda: not any(map(is_alive, pids)))
 
 
 def test_nothing_is_left_behind_when_the_parent_is_killed(tmp_path):

@@ -453,7 +453,10 @@ class Client:
         if errors == "skip" and found:
             self._handle.wait([future._live for future in found], False, None)
             found = [future for future in found if future.status == "finished"]
-        results = self._handle.gather([future._live for future in found])
+        if any(future._collection is not None for future in found):
+            results = [future.result() for future in found]
+        else:
+            results = self._handle.gather([future._live for future in found])
         if type(futures) is list and len(found) == len(futures) == len(results):
             return results
         by_id = {id(future): result for future, result in zip(found, results, strict=True)}
@@ -552,17 +555,37 @@ class Client:
         single = not isinstance(collections, (list, tuple))
         items = [collections] if single else list(collections)
         lazy = [_oxidask.is_lazy(item) for item in items]
-        exprs = _oxidask.find_lazy(
-            tuple(item for item, is_lazy in zip(items, lazy, strict=True) if is_lazy), False
-        )
-        with self._wishes(workers, resources, retries, priority, allow_other_workers):
+        wishes = self._wishes(workers, resources, retries, priority, allow_other_workers)
+        with wishes:
+            # A collection of several parts stays in parts on the workers.
+            held = [
+                self._persist_parts(item, optimize_graph) if is_lazy else None
+                for item, is_lazy in zip(items, lazy, strict=True)
+            ]
+            exprs = _oxidask.find_lazy(
+                tuple(
+                    item if parts is None else parts
+                    for item, parts, is_lazy in zip(items, held, lazy, strict=True)
+                    if is_lazy
+                ),
+                False,
+            )
             handles = iter(self._handle.compute(exprs, optimize_graph))
         answers = [
-            Future(next(handles), self) if is_lazy else item for item, is_lazy in zip(items, lazy, strict=True)
+            Future(next(handles), self, parts) if is_lazy else item
+            for item, parts, is_lazy in zip(items, held, lazy, strict=True)
         ]
         if sync:
             answers = self.gather(answers)
         return answers[0] if single else answers
+
+    def _persist_parts(self, collection: Any, optimize_graph: bool) -> Any:
+        """The collection held in parts; nothing if it is a single value."""
+        if isinstance(collection, (_oxidask.Delayed, Future)):
+            return None
+        from oxidask.base import persist
+
+        return persist(collection, optimize_graph=optimize_graph, scheduler=self)[0]
 
     def persist(
         self,

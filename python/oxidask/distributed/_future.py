@@ -48,11 +48,14 @@ class Future:
     (1024, 'finished', True)
     """
 
-    __slots__ = ("__weakref__", "_handle", "client")
+    __slots__ = ("__weakref__", "_collection", "_handle", "client")
 
-    def __init__(self, handle: _oxidask.FutureHandle, client: Client) -> None:
+    def __init__(self, handle: _oxidask.FutureHandle, client: Client, collection: Any = None) -> None:
         self._handle: _oxidask.FutureHandle | None = handle
         self.client = client
+        # The held collection whose result this is: it knows what its parts
+        # together look like to its user.
+        self._collection = collection
 
     @property
     def _live(self) -> _oxidask.FutureHandle:
@@ -117,7 +120,11 @@ class Future:
         ...     client.submit(divmod, 7, 2).result(timeout="10s")
         (3, 1)
         """
-        return self._live.result(seconds_of(timeout))
+        if self._collection is None:
+            return self._live.result(seconds_of(timeout))
+        if not self._live.wait(seconds_of(timeout)):
+            raise TimeoutError(f"the result was not there after {timeout} s")
+        return self._collection.compute(scheduler=self.client)
 
     def exception(self, timeout: Any = None) -> BaseException | None:
         """Waits, and answers the exception that the task raised, if any.
@@ -171,6 +178,7 @@ class Future:
     def release(self) -> None:
         """Gives up the result now rather than when the future is collected."""
         self._handle = None
+        self._collection = None
 
     def __oxidask_expr__(self) -> Any:
         return self._live.expr()
