@@ -22,7 +22,7 @@ pub mod node;
 pub mod observe;
 pub mod pool;
 mod slots;
-pub mod store;
+mod store;
 pub mod work;
 
 pub use child::{ChildCommand, serve_child};

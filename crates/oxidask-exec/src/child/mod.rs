@@ -6,7 +6,7 @@
 //! A child that dies costs only the task that it ran: which one that was, it
 //! wrote into memory that outlives it.
 //!
-//! Read in this order: [`message`], [`serve`], [`process`], [`segment`].
+//! Read in this order: `message`, `serve`, `process`, `segment`.
 
 mod message;
 mod process;

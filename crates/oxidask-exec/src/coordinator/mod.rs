@@ -210,51 +210,41 @@ impl<H: Clone> Coordinator<H> {
             if ids[row] != NEEDED {
                 continue;
             }
-            let next = self.free_tasks.last().copied().unwrap_or(self.rows.len() as u32);
-            let rows = &self.rows;
-            let is_same = |&id: &u32| rows[id as usize].is_same(task.key);
-            match self.tasks.entry(hash(task.key), is_same, |&id| hash(rows[id as usize].key)) {
-                // The same work stands twice in the graph.
-                Entry::Occupied(entry) => {
-                    ids[row] = *entry.get();
-                    continue;
-                }
-                Entry::Vacant(entry) => entry.insert(next),
-            };
-            ids[row] = next;
-            self.free_tasks.pop();
-            self.n_live += 1;
+            let (id, is_new) = self.intern(task.key);
+            ids[row] = id;
+            // The same work may stand twice in the graph.
+            if !is_new {
+                continue;
+            }
+            let mut user_priority = 0;
             let stage = match task.source {
                 RowSource::Run(stage) => {
-                    self.stage(&submission.stages[stage as usize], &mut stages[stage as usize], &mut work)
+                    let new = &submission.stages[stage as usize];
+                    user_priority = new.annotations.as_ref().map_or(0, |wishes| wishes.priority);
+                    self.stage(new, &mut stages[stage as usize], &mut work)
                 }
                 RowSource::Data(number) => {
-                    data.push((TaskId(next), number));
+                    data.push((TaskId(id), number));
                     NO_STAGE
                 }
                 RowSource::Held => unreachable!("`needed` answered the tasks of held keys"),
             };
             let new_row = Row { key: task.key, stage, block: task.block, graph, named: false, is_live: true };
-            match self.rows.get_mut(next as usize) {
+            match self.rows.get_mut(id as usize) {
                 Some(row) => *row = new_row,
                 None => self.rows.push(new_row),
             }
-            let inputs_start = work.inputs.len() as u32;
-            let inputs = &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize];
-            work.inputs.extend(inputs.iter().map(|&(input, part)| Piece { task: TaskId(ids[input as usize]), part }));
-            let annotations = match task.source {
-                RowSource::Run(stage) => submission.stages[stage as usize].annotations.as_deref(),
-                _ => None,
-            };
             work.tasks.push(NewTask {
-                id: TaskId(next),
-                inputs_start,
+                id: TaskId(id),
+                inputs_start: work.inputs.len() as u32,
                 n_inputs: task.n_inputs,
-                priority: priority(annotations.map_or(0, |wishes| wishes.priority), graph, task.rank),
+                priority: priority(user_priority, graph, task.rank),
                 bytes: task.bytes,
                 group: GroupId(stage),
                 runnable: stage != NO_STAGE,
             });
+            let inputs = &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize];
+            work.inputs.extend(inputs.iter().map(|&(input, part)| Piece { task: TaskId(ids[input as usize]), part }));
         }
         for (row, name) in &submission.names {
             let id = ids[*row as usize];
@@ -310,6 +300,23 @@ impl<H: Clone> Coordinator<H> {
             }
         }
         Ok(ids)
+    }
+
+    /// The number of the task with this key, and whether it is new; the caller
+    /// must then fill its row.
+    fn intern(&mut self, key: Key) -> (u32, bool) {
+        let rows = &self.rows;
+        let next = self.free_tasks.last().copied().unwrap_or(rows.len() as u32);
+        let is_same = |&id: &u32| rows[id as usize].is_same(key);
+        match self.tasks.entry(hash(key), is_same, |&id| hash(rows[id as usize].key)) {
+            Entry::Occupied(entry) => (*entry.get(), false),
+            Entry::Vacant(entry) => {
+                entry.insert(next);
+                self.free_tasks.pop();
+                self.n_live += 1;
+                (next, true)
+            }
+        }
     }
 
     /// The number of a submitted stage, given at its first task.

@@ -1,7 +1,7 @@
 //! The values of a node: which are in memory, which lie in spill files.
 //!
 //! The worker core decides what is spilled, loaded and dropped; this table only
-//! remembers. Reading and writing of files is [`spill`], on the I/O thread.
+//! remembers. Reading and writing of files is `spill`, on the I/O thread.
 
 pub(crate) mod spill;
 
