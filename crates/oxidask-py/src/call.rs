@@ -12,10 +12,12 @@ use hashbrown::HashMap;
 use oxidask_core::registry::{OpCodec, OpEntry};
 use oxidask_core::{Blob, EncodedOp, Error, Frames, Lane, Op, Result, Value};
 use parking_lot::Mutex;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 
@@ -120,8 +122,73 @@ struct Gil;
 impl Lane for Gil {
     /// Does nothing if the interpreter is shutting down.
     fn enter(&self, batch: &mut dyn FnMut()) {
-        Python::try_attach(|_| batch());
+        // SAFETY: asks for this thread's state and may be called at any time.
+        let is_new = unsafe { ffi::PyGILState_GetThisThreadState() }.is_null();
+        Python::try_attach(|py| {
+            if is_new {
+                keep_thread_state(py);
+            }
+            batch();
+        });
     }
+}
+
+/// Python's state of a thread that is not Python's own.
+struct ThreadState(*mut ffi::PyThreadState);
+
+// SAFETY: only a pointer is passed on, to be freed by whoever holds the GIL.
+unsafe impl Send for ThreadState {}
+
+/// States of threads that have ended.
+static ENDED: Mutex<Vec<ThreadState>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// This thread's state, if we keep it.
+    static KEPT: RefCell<Option<ThreadState>> = const { RefCell::new(None) };
+}
+
+impl Drop for ThreadState {
+    /// The thread ends. It must not wait for the GIL now, because whoever holds
+    /// that may be waiting for this thread; so others free the state later.
+    fn drop(&mut self) {
+        ENDED.lock().push(ThreadState(self.0));
+    }
+}
+
+/// Has Python keep this thread's state between batches. It would make and free
+/// one, with a stack of its own, each time the lane is entered, which costs more
+/// than a short task.
+fn keep_thread_state(_py: Python<'_>) {
+    // SAFETY: the GIL is held, as `_py` proves. The reference that is taken is
+    // never given back; `free_ended` frees the state instead.
+    let state = unsafe {
+        ffi::PyGILState_Ensure();
+        ffi::PyGILState_GetThisThreadState()
+    };
+    KEPT.set(Some(ThreadState(state)));
+    free_ended();
+}
+
+/// Frees the states of threads that have ended; the GIL is held.
+fn free_ended() {
+    // The lock is given back first: freeing a state may run Python code.
+    let states = std::mem::take(&mut *ENDED.lock());
+    for ended in states {
+        let ended = std::mem::ManuallyDrop::new(ended);
+        // SAFETY: the GIL is held, the thread has ended, and its state was taken
+        // from the list, so nobody else uses or frees it.
+        unsafe {
+            ffi::PyThreadState_Clear(ended.0);
+            ffi::PyThreadState_Delete(ended.0);
+        }
+    }
+}
+
+/// Forgets what belonged to the threads of the parent: Python has freed their
+/// states in a forked child.
+pub fn forget_ended_threads() {
+    let states = std::mem::take(&mut *ENDED.lock());
+    states.into_iter().for_each(std::mem::forget);
 }
 
 static GIL: Gil = Gil;

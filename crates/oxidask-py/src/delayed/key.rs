@@ -47,10 +47,11 @@ pub fn random_key() -> Key {
 }
 
 /// Draws a new seed; a forked child calls it, which else would repeat the keys
-/// of its parent.
+/// of its parent, and free states of its threads that Python has freed already.
 #[pyfunction]
 pub fn reseed_keys() {
     *SEED.write() = random_seed();
+    crate::call::forget_ended_threads();
 }
 
 /// The key of a pure call.
