@@ -12,6 +12,7 @@ mod lower;
 pub(crate) mod node;
 
 pub use class::Delayed;
+pub use key::random_key;
 pub use lower::plain_graph;
 
 use crate::base::Lazy;

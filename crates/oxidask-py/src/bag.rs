@@ -1,8 +1,0 @@
-//! Bags for Python.
-
-use pyo3::prelude::*;
-
-/// Adds this file's classes and functions to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
-}

@@ -1,0 +1,212 @@
+//! The op of bags: Python calls, one after another, on one partition.
+//!
+//! The calls answer iterators (`map`, `filter`, `itertools.chain` …), so that a
+//! partition streams through all of them at C speed and only the end makes a
+//! list.
+
+use super::text::TextSource;
+use crate::call::{PyCall, gil_lane};
+use crate::error::OrError;
+use crate::value::{from_value, to_value};
+use oxidask_core::registry::{OpCodec, OpEntry, decode_op};
+use oxidask_core::{Blob, EncodedOp, Error, ErrorKind, Key, Lane, Op, Parts, Result, Value};
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::any::Any;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where the first call of a pipe gets its elements.
+#[derive(Clone)]
+pub enum Head {
+    /// The only input of the group is a partition.
+    Partition,
+    /// The inputs of the group become a list.
+    Group,
+    /// There is no input: text is read.
+    Text(Arc<TextSource>),
+}
+
+/// One call. The first hole of its template takes the elements, the others take
+/// further inputs of the task.
+#[derive(Clone)]
+pub struct Step {
+    /// The function and its arguments.
+    pub call: Arc<PyCall>,
+    /// Which of the task's further inputs the other holes take.
+    pub extras: SmallVec<[u32; 2]>,
+    /// Whether the function needs a list and not just something to iterate.
+    pub listed: bool,
+}
+
+/// Calls functions on a partition, each on the answer of the one before.
+#[derive(Clone)]
+pub struct PipeOp {
+    /// What users read.
+    pub label: Arc<str>,
+    /// Where the elements come from.
+    pub head: Head,
+    /// The calls, in order.
+    pub steps: Vec<Step>,
+    /// How many inputs follow those of the group.
+    pub n_extras: u32,
+    /// How many separate values the result has, if it is not one.
+    pub n_parts: Option<u32>,
+}
+
+/// The object, or a list of its elements if it can be iterated only once: what
+/// several tasks may read must not be used up.
+pub fn listed(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the check only reads the type of a live object.
+    if unsafe { ffi::PyIter_Check(object.as_ptr()) } == 0 {
+        return Ok(object);
+    }
+    // SAFETY: PySequence_List answers a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(object.py(), ffi::PySequence_List(object.as_ptr())) }
+}
+
+impl PipeOp {
+    fn elements<'py>(&self, py: Python<'py>, block: u64, group: &[Value]) -> PyResult<Bound<'py, PyAny>> {
+        match (&self.head, group) {
+            (Head::Text(source), _) => source.read(py, block),
+            (Head::Partition, [partition]) => Ok(from_value(py, partition)?.into_bound(py)),
+            (Head::Partition, _) => Err(PyValueError::new_err("a task of a bag reads exactly one partition")),
+            (Head::Group, values) => {
+                let objects: Vec<_> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
+                Ok(PyList::new(py, objects)?.into_any())
+            }
+        }
+    }
+
+    fn result(&self, py: Python<'_>, block: u64, inputs: &[Value]) -> PyResult<Value> {
+        let (group, extras) = inputs.split_at(inputs.len().saturating_sub(self.n_extras as usize));
+        let extras: SmallVec<[Bound<'_, PyAny>; 2]> =
+            extras.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect::<PyResult<_>>()?;
+        let mut current = self.elements(py, block, group)?;
+        for step in &self.steps {
+            if step.listed {
+                current = listed(current)?;
+            }
+            let mut holes: SmallVec<[Bound<'_, PyAny>; 4]> = SmallVec::new();
+            holes.push(current);
+            holes.extend(step.extras.iter().map(|extra| extras[*extra as usize].clone()));
+            current = step.call.call(py, &holes)?;
+        }
+        let Some(n_parts) = self.n_parts else { return Ok(to_value(listed(current)?)) };
+        let parts = current.cast_into::<PyList>()?;
+        if parts.len() != n_parts as usize {
+            return Err(PyValueError::new_err(format!("{} parts were made instead of {n_parts}", parts.len())));
+        }
+        Ok(Value::new(Parts(parts.iter().map(to_value).collect())))
+    }
+}
+
+impl Op for PipeOp {
+    fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
+        Python::attach(|py| self.result(py, block, inputs).or_error(py))
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.label)
+    }
+
+    fn lane(&self) -> Option<&'static dyn Lane> {
+        Some(gil_lane())
+    }
+
+    fn runs_user_code(&self) -> bool {
+        true
+    }
+}
+
+const KIND: &str = "bag.pipe";
+
+#[derive(Serialize, Deserialize)]
+enum HeadForm {
+    Partition,
+    Group,
+    Text(TextSource),
+}
+
+#[derive(Serialize, Deserialize)]
+struct StepForm {
+    kind: String,
+    body: Vec<u8>,
+    blobs: Vec<u32>,
+    extras: Vec<u32>,
+    listed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Form {
+    label: String,
+    head: HeadForm,
+    steps: Vec<StepForm>,
+    n_extras: u32,
+    n_parts: Option<u32>,
+}
+
+impl OpCodec for PipeOp {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn encode(&self) -> Result<EncodedOp> {
+        let mut blobs: Vec<Blob> = Vec::new();
+        let mut steps = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let EncodedOp { kind, body, blobs: own } = step.call.encode()?;
+            let numbers = own.into_iter().map(|blob| place_of(&mut blobs, blob)).collect();
+            let extras = step.extras.to_vec();
+            steps.push(StepForm { kind, body: body.to_vec(), blobs: numbers, extras, listed: step.listed });
+        }
+        let head = match &self.head {
+            Head::Partition => HeadForm::Partition,
+            Head::Group => HeadForm::Group,
+            Head::Text(source) => HeadForm::Text((**source).clone()),
+        };
+        let label = self.label.to_string();
+        let form = Form { label, head, steps, n_extras: self.n_extras, n_parts: self.n_parts };
+        Ok(EncodedOp { kind: KIND.to_owned(), body: postcard::to_allocvec(&form)?.into(), blobs })
+    }
+}
+
+fn place_of(blobs: &mut Vec<Blob>, blob: Blob) -> u32 {
+    let key: Key = blob.key;
+    let known = blobs.iter().position(|other| other.key == key);
+    let place = known.unwrap_or_else(|| {
+        blobs.push(blob);
+        blobs.len() - 1
+    });
+    crate::template::index_of(place)
+}
+
+fn decode(encoded: &EncodedOp) -> Result<Arc<dyn Op>> {
+    let invalid = || Error::new(ErrorKind::Version, "a step of a bag does not fit this build of oxidask");
+    let form: Form = postcard::from_bytes(&encoded.body)?;
+    let mut steps = Vec::with_capacity(form.steps.len());
+    for step in form.steps {
+        if step.extras.iter().any(|extra| *extra >= form.n_extras) {
+            return Err(invalid());
+        }
+        let blobs = step.blobs.iter().map(|place| encoded.blobs.get(*place as usize).cloned().ok_or_else(invalid));
+        let blobs = blobs.collect::<Result<_>>()?;
+        let op = decode_op(&EncodedOp { kind: step.kind, body: step.body.into(), blobs })?;
+        let any: Arc<dyn Any + Send + Sync> = op;
+        let call = any.downcast::<PyCall>().map_err(|_| invalid())?;
+        steps.push(Step { call, extras: step.extras.into(), listed: step.listed });
+    }
+    let head = match form.head {
+        HeadForm::Partition => Head::Partition,
+        HeadForm::Group => Head::Group,
+        HeadForm::Text(source) => Head::Text(Arc::new(source)),
+    };
+    let label = Arc::from(form.label);
+    Ok(Arc::new(PipeOp { label, head, steps, n_extras: form.n_extras, n_parts: form.n_parts }))
+}
+
+inventory::submit! { OpEntry { kind: KIND, decode } }
