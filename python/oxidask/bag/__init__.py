@@ -4,7 +4,7 @@ A bag is a row of partitions, each a list; functions run on them in parallel, by
 default in child processes, because Python functions hold Python's lock.
 
 >>> import oxidask.bag as db
->>> numbers = db.from_sequence(range(6), npartitions=2)
+>>> numbers = db.from_sequence([0, 1, 2, 3, 4, 5], npartitions=2)
 >>> numbers.filter(lambda x: x % 2 == 0).map(lambda x: x * 10).compute()
 [0, 20, 40]
 >>> numbers.fold(lambda x, y: x + y).compute()
