@@ -105,6 +105,14 @@ def test_steps_fuse_into_one_task_a_partition(numbers):
     assert chained.compute() == chained.compute(optimize_graph=False)
 
 
+def test_steps_below_a_tree_and_a_shuffle_fuse():
+    chained = db.from_sequence(NUMBERS, npartitions=4).map(add, 1).filter(is_odd).map(str)
+    tree = [chained.map(len).sum(), chained.frequencies()]
+    assert [len(made._expr.dict_graph(True)[0]) for made in tree] == [4 + 4 + 1] * 2
+    # Pieces are sent by one task for each partition.
+    assert len(chained.groupby(len)._expr.dict_graph(True)[0]) == 4 + 4 + 4 + 4
+
+
 def test_shared_steps_run_once(numbers, chosen):
     if chosen == "processes":
         pytest.skip("calls are counted in this process")
@@ -283,6 +291,19 @@ def test_random_sample():
         bag.random_sample(1.1)
 
 
+def test_random_elements(numbers):
+    assert sorted(db.random.sample(numbers, len(NUMBERS)).compute()) == sorted(NUMBERS)
+    some = db.random.sample(numbers, 5).compute()
+    assert len(some) == 5
+    assert not Counter(some) - Counter(NUMBERS)
+    many = db.random.choices(numbers, 500).compute()
+    assert (len(many), set(many)) == (500, set(NUMBERS))
+    with pytest.raises(ValueError, match="12 elements"):
+        db.random.sample(numbers, 12).compute()
+    with pytest.raises(IndexError):
+        db.random.choices(numbers.filter(lambda x: x > 99)).compute()
+
+
 def test_empty_partitions():
     sparse = db.from_sequence([1, 2, 3], npartitions=3).filter(lambda x: x == 2)
     assert (sparse.sum().compute(), sparse.max().compute(), sparse.count().compute()) == (2, 2, 1)
@@ -405,6 +426,16 @@ def test_read_text(tmp_path):
     assert pairs[-1] == ("b\n", paths[1])
     parts = db.read_text(glob, collection=False)
     assert [line for part in oxidask.compute(*parts) for line in part] == expected
+
+
+def test_relative_and_hidden_paths(tmp_path, monkeypatch):
+    # Child processes were started in another folder.
+    monkeypatch.chdir(tmp_path)
+    for name in (".hidden.txt", "a.txt"):
+        (tmp_path / name).write_text(name)
+    assert db.read_text("*.txt").compute() == ["a.txt"]
+    assert db.read_text(".*.txt").compute() == [".hidden.txt"]
+    assert db.from_sequence(["x"]).to_textfiles("out") == [str(tmp_path / "out" / "0.part")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030", "latin-1"])

@@ -122,15 +122,17 @@ fn local_path(path: &str) -> Result<&str> {
 }
 
 fn matches_of(pattern: &str) -> Result<Vec<String>> {
-    // Hidden files are matched only by patterns that begin with a dot, as in shells.
-    let options =
-        glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
     let paths = glob::glob_with(pattern, options)
         .map_err(|cause| Error::value(format!("'{pattern}' is no valid glob: {}", cause.msg)))?;
+    // Hidden files are matched only by names that begin with a dot, as in shells.
+    let is_hidden = |name: &str| name.starts_with('.');
+    let wants_hidden = is_hidden(pattern.rsplit('/').next().unwrap_or(pattern));
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|cause| Error::io(format!("listing '{pattern}'"), cause.error()))?;
-        if path.is_file() {
+        let hidden = path.file_name().is_some_and(|name| is_hidden(&name.to_string_lossy()));
+        if path.is_file() && (wants_hidden || !hidden) {
             files.push(path.to_string_lossy().into_owned());
         }
     }

@@ -13,6 +13,7 @@ default in child processes, because Python functions hold Python's lock.
 
 from __future__ import annotations
 
+from oxidask.bag import random
 from oxidask.bag.core import Bag
 from oxidask.bag.creation import concat, from_delayed, from_sequence, from_url, map, map_partitions, range, zip
 from oxidask.bag.item import Item
@@ -29,6 +30,7 @@ __all__ = [
     "from_url",
     "map",
     "map_partitions",
+    "random",
     "range",
     "read_text",
     "to_textfiles",

@@ -17,7 +17,7 @@ import operator
 import os
 import random
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -105,6 +105,15 @@ def on_partition(function: Callable[[Any], Any], is_only: bool, partition: Any) 
     return Nothing if not is_only and is_empty(partition) else function(partition)
 
 
+def on_elements(function: Callable[[Any], Any], is_only: bool, partition: Any) -> Any:
+    """As ``on_partition``, for functions that need nothing but an iterator."""
+    elements = iter(partition)
+    first = next(elements, Nothing)
+    if first is Nothing:
+        return function(()) if is_only else Nothing
+    return function(itertools.chain((first,), elements))
+
+
 def on_results(function: Callable[[Any], Any], is_root: bool, results: list[Any]) -> Any:
     """A function of a list of results, without those of empty partitions."""
     results = [result for result in results if result is not Nothing]
@@ -123,7 +132,12 @@ def fold_results(combine: Callable[..., Any], initial: tuple[Any, ...], results:
 
 def count(partition: Any) -> int:
     """How many elements there are."""
-    return len(partition) if hasattr(partition, "__len__") else sum(1 for _ in partition)
+    if hasattr(partition, "__len__"):
+        return len(partition)
+    # A zip with numbers that nobody keeps counts at C speed.
+    numbers = itertools.count()
+    deque(zip(partition, numbers), maxlen=0)
+    return next(numbers)
 
 
 def counts(partition: Any) -> dict[Any, int]:

@@ -67,11 +67,16 @@ class Reductions:
         >>> db.from_sequence(range(10)).reduction(sum, sum).compute()
         45
         """
+        return self._reduced(perpartition, aggregate, split_every, out_type, name, listed=True)
+
+    def _reduced(
+        self, perpartition: Any, aggregate: Any, split_every: Any, out_type: Any, name: str | None, *, listed: bool
+    ) -> Any:
+        """A reduction whose function of a partition needs a list, or just an iterator."""
         is_only = self.npartitions == 1
         label = name or funcname(perpartition)
-        parts = self._pipe(
-            f"{label}-part", _steps.on_partition, perpartition, is_only, self, listed=True
-        )
+        on_part = _steps.on_partition if listed else _steps.on_elements
+        parts = self._pipe(f"{label}-part", on_part, perpartition, is_only, self, listed=listed)
         root = functools.partial(_steps.on_results, aggregate, True)
         combine = functools.partial(_steps.on_results, aggregate, False)
         is_item = not (isinstance(out_type, type) and not issubclass(out_type, Item))
@@ -111,12 +116,13 @@ class Reductions:
         {0, 1, 2, 3, 4}
         """
         start = () if initial is no_default else (initial,)
-        return self.reduction(
+        return self._reduced(
             functools.partial(_steps.fold, binop, start),
             functools.partial(_steps.fold_results, combine or binop, start),
-            split_every=split_every,
-            out_type=out_type,
-            name="fold-" + funcname(binop),
+            split_every,
+            out_type,
+            "fold-" + funcname(binop),
+            listed=False,
         )
 
     def foldby(
@@ -232,7 +238,7 @@ class Reductions:
         >>> db.from_sequence([1, 2, 3]).sum().compute()
         6
         """
-        return self.reduction(sum, sum, split_every=split_every, name="sum")  # type: ignore[no-any-return]
+        return self._reduced(sum, sum, split_every, Item, "sum", listed=False)  # type: ignore[no-any-return]
 
     def max(self, split_every: Any = None) -> Item:
         """The largest element.
@@ -245,7 +251,7 @@ class Reductions:
         >>> db.from_sequence([1, 3, 2]).max().compute()
         3
         """
-        return self.reduction(max, max, split_every=split_every, name="max")  # type: ignore[no-any-return]
+        return self._reduced(max, max, split_every, Item, "max", listed=False)  # type: ignore[no-any-return]
 
     def min(self, split_every: Any = None) -> Item:
         """The smallest element.
@@ -258,7 +264,7 @@ class Reductions:
         >>> db.from_sequence([2, 1, 3]).min().compute()
         1
         """
-        return self.reduction(min, min, split_every=split_every, name="min")  # type: ignore[no-any-return]
+        return self._reduced(min, min, split_every, Item, "min", listed=False)  # type: ignore[no-any-return]
 
     def any(self, split_every: Any = None) -> Item:
         """Whether any element is true.
@@ -269,7 +275,7 @@ class Reductions:
         >>> bool(db.from_sequence([0, 1]).any())
         True
         """
-        return self.reduction(any, any, split_every=split_every, name="any")  # type: ignore[no-any-return]
+        return self._reduced(any, any, split_every, Item, "any", listed=False)  # type: ignore[no-any-return]
 
     def all(self, split_every: Any = None) -> Item:
         """Whether all elements are true.
@@ -280,7 +286,7 @@ class Reductions:
         >>> bool(db.from_sequence([0, 1]).all())
         False
         """
-        return self.reduction(all, all, split_every=split_every, name="all")  # type: ignore[no-any-return]
+        return self._reduced(all, all, split_every, Item, "all", listed=False)  # type: ignore[no-any-return]
 
     def count(self, split_every: Any = None) -> Item:
         """How many elements there are.
@@ -291,7 +297,7 @@ class Reductions:
         >>> int(db.from_sequence("abc").count())
         3
         """
-        return self.reduction(_steps.count, sum, split_every=split_every, name="count")  # type: ignore[no-any-return]
+        return self._reduced(_steps.count, sum, split_every, Item, "count", listed=False)  # type: ignore[no-any-return]
 
     def mean(self) -> Item:
         """The mean of the elements.

@@ -109,11 +109,17 @@ def read_text(
 
 def _paths(urlpath: Any) -> list[str]:
     if isinstance(urlpath, (str, os.PathLike)):
-        return [os.fspath(urlpath)]
+        return [_absolute(urlpath)]
     try:
-        return [os.fspath(path) for path in urlpath]
+        return [_absolute(path) for path in urlpath]
     except TypeError:
         raise TypeError(f"a path or a list of paths is needed, got {urlpath!r}") from None
+
+
+def _absolute(path: Any) -> str:
+    # Other processes may work in another folder.
+    path = os.fspath(path)
+    return path if "://" in path else os.path.abspath(path)
 
 
 def to_textfiles(
@@ -162,7 +168,7 @@ def to_textfiles(
     """
     if storage_options:
         raise ValueError(f"files of this machine have no storage options, got {sorted(storage_options)}")
-    paths = _output_paths(path, b.npartitions, name_function)
+    paths = [_absolute(name) for name in _output_paths(path, b.npartitions, name_function)]
     wishes = [(encoding, _compression_of(name, compression), last_endline) for name in paths]
     names = Bag._over(_oxidask.bag_source([[pair] for pair in zip(paths, wishes, strict=True)], "to_textfiles"))
     written = b._pipe("to_textfiles", _write, b, names, listed=True)

@@ -26,6 +26,12 @@ fn uneven(label: &str, want: usize, got: usize) -> Error {
         .with_hint("give both the same number of partitions: bag.repartition(npartitions=…)")
 }
 
+/// The key of a node over rewritten inputs. It differs, because a plan takes two
+/// nodes with the same key for the same node.
+fn rewritten(key: Key, inputs: &[ExprRef]) -> Key {
+    KeyHasher::new("bag.rewritten").key(key).keys(inputs.iter().map(|input| input.key())).finish()
+}
+
 /// The block of each input that partition `number` of `n` reads: its own, or
 /// the only one.
 fn aligned(label: &str, blocks: &Blocks, n: usize, number: usize) -> Result<Input> {
@@ -155,7 +161,8 @@ impl Pipe {
         }
         let inputs: Vec<ExprRef> = below.inputs.iter().chain(&self.pipe.inputs[1..]).cloned().collect();
         let label = Arc::from(format!("{}-{}", below.label, self.pipe.label));
-        Pipe::new(PipeExpr { from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
+        let key = rewritten(self.pipe.key, &inputs);
+        Pipe::new(PipeExpr { key, from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
     }
 
     /// This pipe for some of its partitions only.
@@ -198,7 +205,8 @@ impl Expr for Pipe {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Ok(Pipe::new(PipeExpr { inputs: inputs.into(), ..self.pipe.clone() }))
+        let key = rewritten(self.pipe.key, &inputs);
+        Ok(Pipe::new(PipeExpr { key, inputs: inputs.into(), ..self.pipe.clone() }))
     }
 
     fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
@@ -416,9 +424,9 @@ impl Expr for ShuffleExpr {
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let (scatter, gather) = (self.scatter.clone(), self.gather.clone());
-        // The key stays: the same elements arrive from other tasks.
         let meta = BagMeta { n: self.meta.n };
-        Ok(Arc::new(ShuffleExpr { key: self.key, inputs: inputs.into(), scatter, gather, meta }))
+        let key = rewritten(self.key, &inputs);
+        Ok(Arc::new(ShuffleExpr { key, inputs: inputs.into(), scatter, gather, meta }))
     }
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
@@ -477,7 +485,8 @@ impl Expr for ScanExpr {
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let (first, next) = (self.first.clone(), self.next.clone());
         let meta = BagMeta { n: self.meta.n };
-        Ok(Arc::new(ScanExpr { key: self.key, label: self.label.clone(), inputs: inputs.into(), first, next, meta }))
+        let key = rewritten(self.key, &inputs);
+        Ok(Arc::new(ScanExpr { key, label: self.label.clone(), inputs: inputs.into(), first, next, meta }))
     }
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
@@ -535,7 +544,8 @@ impl Expr for Carried {
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let meta = self.meta.as_ref().map(|meta| BagMeta { n: meta.n });
-        Ok(Arc::new(Carried { key: self.key, inputs: inputs.into(), meta }))
+        let key = rewritten(self.key, &inputs);
+        Ok(Arc::new(Carried { key, inputs: inputs.into(), meta }))
     }
 
     fn lower(&self, inputs: &[Blocks], _graph: &mut Graph) -> Result<Blocks> {

@@ -94,6 +94,7 @@ fn globs_are_in_natural_order_and_must_match() {
     let files = expand(&[folder.glob("*.txt")]).unwrap();
     let names: Vec<&str> = files.iter().map(|file| file.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["9.txt", "10.txt", "a.txt"]);
+    assert_eq!(expand(&[folder.glob(".*.txt")]).unwrap().len(), 1);
     for missing in ["*.csv", "none.txt"] {
         let error = expand(&[folder.glob(missing)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
