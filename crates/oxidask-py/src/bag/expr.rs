@@ -161,7 +161,7 @@ impl Pipe {
         }
         let inputs: Vec<ExprRef> = below.inputs.iter().chain(&self.pipe.inputs[1..]).cloned().collect();
         let label = Arc::from(format!("{}-{}", below.label, self.pipe.label));
-        let key = rewritten(self.pipe.key, &inputs);
+        let key = KeyHasher::new("bag.fused").key(self.pipe.key).key(below.key).finish();
         Pipe::new(PipeExpr { key, from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
     }
 
