@@ -24,6 +24,7 @@ use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
 use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -61,6 +62,7 @@ pub struct Agent {
     pool: Arc<Pool<Link>>,
     address: Address,
     closing: Arc<Notify>,
+    sent_away: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -98,10 +100,12 @@ impl Agent {
         )?);
         peers.attach(&pool);
         let closing = Arc::new(Notify::new());
+        let sent_away = Arc::new(AtomicBool::new(false));
         let member = Member {
             pool: pool.clone(),
             peers,
             outlet: connection.outlet,
+            sent_away: sent_away.clone(),
             blobs: KeptBlobs::default(),
             stages: HashMap::new(),
         };
@@ -111,7 +115,7 @@ impl Agent {
             .name("oxidask-agent".to_owned())
             .spawn(move || runtime.block_on(work(member, inlet, listener, secret, &until)))
             .map_err(failed)?;
-        Ok(Agent { pool, address, closing, thread: Some(thread) })
+        Ok(Agent { pool, address, closing, sent_away, thread: Some(thread) })
     }
 
     /// Where it serves results.
@@ -126,9 +130,11 @@ impl Agent {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits until the scheduler sends it away or is gone, then ends.
-    pub fn wait(mut self) {
+    /// Waits until the scheduler sends it away or is gone, then ends; whether it
+    /// was sent away.
+    pub fn wait(mut self) -> bool {
         self.join();
+        self.sent_away.load(Ordering::Relaxed)
     }
 
     fn join(&mut self) {
@@ -220,6 +226,7 @@ struct Member {
     pool: Arc<Pool<Link>>,
     peers: Arc<PeerReads>,
     outlet: Outlet,
+    sent_away: Arc<AtomicBool>,
     blobs: KeptBlobs,
     stages: HashMap<u32, Arc<Work>>,
 }
@@ -283,7 +290,10 @@ impl Member {
             }
             ToWorker::Joined { id, address } => self.peers.joined(WorkerId(id), address),
             ToWorker::Left(id) => self.peers.left(WorkerId(id)),
-            ToWorker::Close => return Ok(false),
+            ToWorker::Close => {
+                self.sent_away.store(true, Ordering::Relaxed);
+                return Ok(false);
+            }
             // Orders were taken before.
             ToWorker::Compute(_)
             | ToWorker::Retract(..)

@@ -46,6 +46,8 @@ pub struct AgentConfig {
     pub folder: PathBuf,
 }
 
+/// How long the end of standard input may come after the end of the scheduler.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Longest configuration line.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
@@ -72,7 +74,13 @@ pub fn serve_agent() -> Result<()> {
         .map_err(|cause| Error::io("starting a worker", &cause))?;
     let folder = config.folder.clone();
     match Agent::start(config.into_options()?) {
-        Ok(agent) => agent.wait(),
+        Ok(agent) => {
+            if !agent.wait() {
+                // Most likely the parent died: the other thread then deletes the
+                // folder and ends this process, which must not end before.
+                std::thread::sleep(LAST_WORDS);
+            }
+        }
         // The cluster was closed meanwhile; there is nobody to tell.
         Err(_) if !folder.exists() => {}
         Err(error) => return Err(error),
