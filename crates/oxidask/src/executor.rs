@@ -17,11 +17,10 @@
 //! # Ok::<(), oxidask::Error>(())
 //! ```
 
-use oxidask_cluster::{LocalCluster, LocalClusterOptions, ProcessCommand, serve_agent};
-use oxidask_core::{Error, Executor, Result};
-use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions, serve_child};
+use oxidask_cluster::{LocalCluster, LocalClusterOptions, ProcessCommand, this_program_as_child};
+use oxidask_core::{Executor, Result};
+use oxidask_exec::{Local, LocalKind, LocalOptions};
 use std::cell::RefCell;
-use std::ffi::OsString;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// An executor that several owners share.
@@ -90,62 +89,23 @@ pub fn threads() -> Result<Local> {
 
 /// An executor that runs `#[task]` functions in child processes, which are this
 /// program again, and everything else on threads. `main` must begin with
-/// [`init`].
+/// [`crate::init`].
 ///
 /// # Errors
 /// If a setting makes no sense, or the program's own path is unknown.
 pub fn processes() -> Result<Local> {
-    Local::new(LocalOptions { child: Some(child_command()?), ..LocalOptions::new(LocalKind::Processes) })
+    Local::new(LocalOptions { child: Some(this_program_as_child()?), ..LocalOptions::new(LocalKind::Processes) })
 }
 
 /// A cluster of `n_workers` processes on this machine, which are this program
 /// again; [`LocalCluster::client`] runs work on it. `main` must begin with
-/// [`init`].
+/// [`crate::init`].
 ///
 /// # Errors
 /// If the processes do not start.
 pub fn local_cluster(n_workers: usize) -> Result<LocalCluster> {
-    let ChildCommand { program, args, env } = role_command(WORKER)?;
-    let command = ProcessCommand { program, args, env };
     LocalCluster::start(LocalClusterOptions {
-        child: Some(child_command()?),
-        ..LocalClusterOptions::new(n_workers, command)
+        child: Some(this_program_as_child()?),
+        ..LocalClusterOptions::new(n_workers, ProcessCommand::this_program()?)
     })
-}
-
-/// The variable that tells a process started by oxidask what it is.
-const ROLE: &str = "OXIDASK_ROLE";
-const CHILD: &str = "child";
-const WORKER: &str = "worker";
-
-fn child_command() -> Result<ChildCommand> {
-    role_command(CHILD)
-}
-
-fn role_command(role: &str) -> Result<ChildCommand> {
-    let program = std::env::current_exe().map_err(|cause| Error::io("finding this program's own file", &cause))?;
-    Ok(ChildCommand {
-        program: program.into(),
-        args: Vec::new(),
-        env: vec![(OsString::from(ROLE), OsString::from(role))],
-    })
-}
-
-/// Lets this program serve as a worker or as the child of one. To be called
-/// first in `main` by programs that use [`processes`] or [`local_cluster`]: in
-/// the processes that those start it works until it is told to end, and does not
-/// return; elsewhere it returns at once.
-pub fn init() {
-    let served = match std::env::var(ROLE).as_deref() {
-        Ok(CHILD) => serve_child(),
-        Ok(WORKER) => serve_agent(),
-        _ => return,
-    };
-    match served {
-        Ok(()) => std::process::exit(0),
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::exit(1);
-        }
-    }
 }

@@ -61,9 +61,10 @@ pub mod executor;
 pub mod prelude;
 pub mod text;
 
-pub use executor::{init, local_cluster, processes, sync, threads};
+pub use executor::{local_cluster, processes, sync, threads};
 pub use oxidask_array as array;
 pub use oxidask_cluster as cluster;
+pub use oxidask_cluster::init;
 pub use oxidask_core as core;
 pub use oxidask_core::{Error, ErrorKind, Executor, Future, Key, Result, Status, Value};
 pub use oxidask_exec as exec;
