@@ -194,13 +194,18 @@ pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Block
 }
 
 /// Arguments taken apart, and the lazy things in them.
-struct Taken {
+pub struct Taken {
     template: Template,
-    lazy: Vec<Lazy>,
+    /// The lazy things, by the number of their hole.
+    pub lazy: Vec<Lazy>,
 }
 
 impl Taken {
-    fn apart(args: &Bound<'_, PyTuple>, traverse: bool) -> PyResult<Self> {
+    /// Takes arguments apart.
+    ///
+    /// # Errors
+    /// If one nests too deeply, or reading it raises.
+    pub fn apart(args: &Bound<'_, PyTuple>, traverse: bool) -> PyResult<Self> {
         let mut lazy = Vec::new();
         let mut builder = Builder::new(&mut lazy, traverse);
         let args: Vec<Arg> = args.iter().map(|arg| builder.arg(&arg)).collect::<PyResult<_>>()?;

@@ -16,6 +16,7 @@ mod cluster;
 mod config;
 mod context;
 mod delayed;
+mod draw;
 mod error;
 mod executor;
 mod foreign;
@@ -43,6 +44,7 @@ fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     config::register(module)?;
     progress::register(module)?;
     delayed::register(module)?;
+    draw::register(module)?;
     array::register(module)?;
     frame::register(module)?;
     bag::register(module)?;
