@@ -7,9 +7,8 @@ import time
 
 import dask.array as dda
 import numpy as np
-from harness import compare, format_time
-
 import oxidask.array as da
+from harness import compare, format_time
 
 N = 10_000
 CHUNKS = (1000, 1000)
@@ -41,7 +40,10 @@ def large_mean() -> None:
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert abs(mean - 0.5) < 1e-4
-    print(f"the mean of a 40 GB random array\n    oxidask: {format_time(seconds)}, peak memory {peak:.0f} MiB\n", flush=True)
+    print(
+        f"the mean of a 40 GB random array\n    oxidask: {format_time(seconds)}, peak memory {peak:.0f} MiB\n",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -102,7 +104,10 @@ def main() -> None:
     )
     ours, theirs = build_time(da), build_time(dda)
     print("(x + x.T).mean(axis=0) over 10,000 chunks, expression to ordered graph")
-    print(f"    oxidask: {format_time(ours)}\n    dask: {format_time(theirs)}, {theirs / ours:.0f} times ours\n", flush=True)
+    print(
+        f"    oxidask: {format_time(ours)}\n    dask: {format_time(theirs)}, {theirs / ours:.0f} times ours\n",
+        flush=True,
+    )
     subprocess.run([sys.executable, __file__, "large_mean"], check=True)
 
 

@@ -29,7 +29,13 @@ def write_records(path: Path) -> None:
     size, number = 0, 0
     with path.open("w") as file:
         while size < MEGABYTES * 1_000_000:
-            record = {"id": number, "tz": generator.choice(zones), "name": f"user {number}", "x": 0.5, "tags": ["a", "b"]}
+            record = {
+                "id": number,
+                "tz": generator.choice(zones),
+                "name": f"user {number}",
+                "x": 0.5,
+                "tags": ["a", "b"],
+            }
             size += file.write(json.dumps(record) + "\n")
             number += 1
 
@@ -48,7 +54,6 @@ def zone_count(db, path: Path) -> list[tuple[str, int]]:
 def main() -> None:
     """Checks that the results are equal, and measures."""
     import dask.bag
-
     import oxidask.bag
 
     with tempfile.TemporaryDirectory() as folder:

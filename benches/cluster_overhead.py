@@ -11,9 +11,8 @@ from typing import Any
 
 import dask
 import distributed
-from harness import compare
-
 import oxidask.distributed
+from harness import compare
 
 WORKERS = {"n_workers": 2, "threads_per_worker": 1}
 ROUND_TRIPS = 50

@@ -61,7 +61,11 @@ def main():
     report(
         "10,000 independent delayed calls",
         10_000,
-        {"oxidask": lambda: ours(10_000), "ThreadPoolExecutor": lambda: pool(10_000), "Dask": lambda: dask_delayed(10_000)},
+        {
+            "oxidask": lambda: ours(10_000),
+            "ThreadPoolExecutor": lambda: pool(10_000),
+            "Dask": lambda: dask_delayed(10_000),
+        },
         rounds=3,
     )
     report(

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dask.dataframe
+import oxidask.dataframe as dd
 import pandas as pd
 from harness import compare
-
-import oxidask.dataframe as dd
 
 COLUMNS = ["name", "sex", "births"]
 DATA = Path(__file__).resolve().parent.parent / "tests" / "data" / "babynames"

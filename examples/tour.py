@@ -118,7 +118,7 @@ def futures():
     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
         squares = client.map(slow_square, range(200))
         client.gather(squares[:20])
-        victim = cluster.worker_pids()[0]
+        victim = next(iter(cluster.worker_pids.values()))
         os.kill(victim, signal.SIGKILL)
         return sum(client.gather(squares))
 

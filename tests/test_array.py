@@ -3,11 +3,10 @@
 import warnings
 
 import numpy as np
+import oxidask.array as da
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import oxidask.array as da
 from oxidask.array import ufunc
 
 DTYPES = ["bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]
@@ -66,7 +65,9 @@ def test_ufuncs_have_numpys_results(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("name", [n for n, arity in ufunc.NAMES.items() if arity == 1 and "bit" not in n and n != "invert"])
+@pytest.mark.parametrize(
+    "name", [n for n, arity in ufunc.NAMES.items() if arity == 1 and "bit" not in n and n != "invert"]
+)
 def test_special_floats(name, dtype):
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e30, 1e-40, 710.0], dtype=dtype)
     with np.errstate(all="ignore"):
@@ -98,7 +99,9 @@ def test_integer_corners(dtype):
         for name in ["add", "subtract", "multiply", "floor_divide", "remainder", "divide"]:
             np.testing.assert_array_equal(getattr(da, name)(lx, ly).compute(), getattr(np, name)(x, y))
         np.testing.assert_array_equal((lx << 1).compute(), x << 1)
-        np.testing.assert_array_equal((lx >> 100).compute() if dtype != "i1" else (lx >> 9).compute(), x >> (100 if dtype != "i1" else 9))
+        np.testing.assert_array_equal(
+            (lx >> 100).compute() if dtype != "i1" else (lx >> 9).compute(), x >> (100 if dtype != "i1" else 9)
+        )
 
 
 @settings(max_examples=150, deadline=None)
@@ -200,7 +203,9 @@ def test_rechunk_transpose_reshape(a, data):
     x, lx = a
     sizes = tuple(data.draw(st.integers(1, 5)) for _ in x.shape)
     again = lx.rechunk(sizes)
-    assert again.chunks == tuple(tuple(min(n, length - i) for i in range(0, length, n)) for n, length in zip(sizes, x.shape))
+    assert again.chunks == tuple(
+        tuple(min(n, length - i) for i in range(0, length, n)) for n, length in zip(sizes, x.shape)
+    )
     same(again, x)
     axes = data.draw(st.permutations(range(x.ndim)))
     same(lx.transpose(axes), x.transpose(axes))

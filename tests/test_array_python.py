@@ -4,10 +4,9 @@ import math
 import threading
 
 import numpy as np
-import pytest
-
 import oxidask
 import oxidask.array as da
+import pytest
 
 
 def test_every_executor_has_the_same_results(scheduler):
@@ -43,7 +42,9 @@ def test_numpys_memory_is_used_in_place():
     data = np.arange(1000.0)
     x = da.from_array(data, chunks=500)
     seen = []
-    x.map_blocks(lambda block: seen.append(block.__array_interface__["data"]) or block, dtype=float).compute(scheduler="sync")
+    x.map_blocks(lambda block: seen.append(block.__array_interface__["data"]) or block, dtype=float).compute(
+        scheduler="sync"
+    )
     start = data.__array_interface__["data"][0]
     assert sorted(address for address, _ in seen) == [start, start + 500 * 8]
     assert all(readonly for _, readonly in seen)
@@ -152,7 +153,10 @@ def test_block_id_and_block_info():
 
     def place(block, block_id=None, block_info=None):
         assert block_info[None]["chunk-location"] == block_id
-        assert block_info[0]["array-location"] == [(2 * block_id[0], 2 * block_id[0] + 2), (3 * block_id[1], 3 * block_id[1] + 3)]
+        assert block_info[0]["array-location"] == [
+            (2 * block_id[0], 2 * block_id[0] + 2),
+            (3 * block_id[1], 3 * block_id[1] + 3),
+        ]
         return block + 10 * block_id[0] + block_id[1]
 
     got = x.map_blocks(place, dtype=float).compute()
@@ -193,7 +197,9 @@ def test_several_at_once_and_persisted(scheduler):
     mean, (low, high) = oxidask.compute(x.mean(), [x.min(), x.max()], scheduler=scheduler)
     assert low <= mean <= high
     kept = (x + 1).persist(scheduler=scheduler)
-    np.testing.assert_array_equal((kept - 1).sum(axis=0).compute(scheduler=scheduler), ((x + 1) - 1).sum(axis=0).compute(scheduler=scheduler))
+    np.testing.assert_array_equal(
+        (kept - 1).sum(axis=0).compute(scheduler=scheduler), ((x + 1) - 1).sum(axis=0).compute(scheduler=scheduler)
+    )
 
 
 def test_chunks_in_all_spellings():

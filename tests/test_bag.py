@@ -11,10 +11,9 @@ import statistics
 import threading
 from collections import Counter
 
-import pytest
-
 import oxidask
 import oxidask.bag as db
+import pytest
 from oxidask import config, delayed
 
 NUMBERS = [7, 3, 9, 3, 0, 12, 5, 5, 5, 1, 8]

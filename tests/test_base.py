@@ -12,10 +12,9 @@ import sys
 import threading
 
 import numpy as np
+import oxidask
 import pandas as pd
 import pytest
-
-import oxidask
 from oxidask import annotate, compute, config, delayed, get_annotations, optimize, persist
 from oxidask.base import unpack_collections
 from oxidask.callbacks import Callback
@@ -114,11 +113,44 @@ THREE = 3
 @pytest.mark.parametrize(
     "obj",
     [
-        1, 1.5, "a", b"a", None, True, 1 + 2j, ..., [1, [2]], (1,), {1, 2}, {"a": {"b": 1}}, slice(1, None), range(3),
-        inc, lambda x: x, functools.partial(inc, 1), len, str.upper, "a".upper, int, np.sin, np.float64, np.int8(3),
-        np.arange(5), np.arange(12).reshape(3, 4)[::2], np.array(["a", None], dtype=object), np.dtype("f4"),
-        np.random.default_rng(1), pd.Series([1, 2]), pd.DataFrame({"a": [1], "b": ["x"]}), pd.Index(["a"]),
-        pd.Timestamp("2020-01-01"), pd.Categorical(["a", "b"]), Pair(1, [2]), Pair, os, delayed(inc, pure=True)(1),
+        1,
+        1.5,
+        "a",
+        b"a",
+        None,
+        True,
+        1 + 2j,
+        ...,
+        [1, [2]],
+        (1,),
+        {1, 2},
+        {"a": {"b": 1}},
+        slice(1, None),
+        range(3),
+        inc,
+        lambda x: x,
+        functools.partial(inc, 1),
+        len,
+        str.upper,
+        "a".upper,
+        int,
+        np.sin,
+        np.float64,
+        np.int8(3),
+        np.arange(5),
+        np.arange(12).reshape(3, 4)[::2],
+        np.array(["a", None], dtype=object),
+        np.dtype("f4"),
+        np.random.default_rng(1),
+        pd.Series([1, 2]),
+        pd.DataFrame({"a": [1], "b": ["x"]}),
+        pd.Index(["a"]),
+        pd.Timestamp("2020-01-01"),
+        pd.Categorical(["a", "b"]),
+        Pair(1, [2]),
+        Pair,
+        os,
+        delayed(inc, pure=True)(1),
     ],
     ids=lambda obj: type(obj).__name__,
 )
@@ -132,9 +164,32 @@ def test_tokens_are_deterministic(obj):
 
 def test_tokens_differ():
     different = [
-        1, 1.0, True, "1", b"1", [1], (1,), {1}, {1: 1}, [1, [2]], [[1], 2], [1, 2], np.array(1), np.array([1]),
-        np.array([1.0]), np.array([[1]]), pd.Series([1]), pd.Series([1], name="x"), pd.Series([1], index=[1]),
-        Pair(1, 2), Pair(2, 1), slice(1), lambda: 1, lambda: 2, functools.partial(inc, 1), functools.partial(inc, 2),
+        1,
+        1.0,
+        True,
+        "1",
+        b"1",
+        [1],
+        (1,),
+        {1},
+        {1: 1},
+        [1, [2]],
+        [[1], 2],
+        [1, 2],
+        np.array(1),
+        np.array([1]),
+        np.array([1.0]),
+        np.array([[1]]),
+        pd.Series([1]),
+        pd.Series([1], name="x"),
+        pd.Series([1], index=[1]),
+        Pair(1, 2),
+        Pair(2, 1),
+        slice(1),
+        lambda: 1,
+        lambda: 2,
+        functools.partial(inc, 1),
+        functools.partial(inc, 2),
     ]
     assert len({tokenize(obj) for obj in different}) == len(different)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import glob
 
 import numpy as np
+import oxidask.dataframe as dd
 import pandas as pd
 import pytest
-
-import oxidask.dataframe as dd
 
 COUNTS = [1, 2, 127, 128, 129]
 
@@ -152,7 +151,10 @@ def test_value_counts_and_kinds(pair):
         ours, theirs = df[column].value_counts().compute(), pdf[column].value_counts()
         same(ours.sort_index(), theirs.sort_index())
         assert ours.is_monotonic_decreasing
-        same(df[column].value_counts(normalize=True).compute().sort_index(), pdf[column].value_counts(normalize=True).sort_index())
+        same(
+            df[column].value_counts(normalize=True).compute().sort_index(),
+            pdf[column].value_counts(normalize=True).sort_index(),
+        )
         assert df[column].dropna().unique().compute().tolist() == pdf[column].dropna().unique().tolist()
     same(df.drop_duplicates("k").compute(), pdf.drop_duplicates("k"))
     same(df.drop_duplicates(["k", "g"], keep="last").compute(), pdf.drop_duplicates(["k", "g"], keep="last"))
@@ -162,7 +164,9 @@ def test_lazy_values_in_expressions(pair):
     pdf, df = pair
     same((df.f - df.f.mean()).compute(), pdf.f - pdf.f.mean())
     same(df[df.i > df.i.mean()].compute(), pdf[pdf.i > pdf.i.mean()])
-    same(((df.i - df.i.min()) / (df.i.max() - df.i.min())).compute(), (pdf.i - pdf.i.min()) / (pdf.i.max() - pdf.i.min()))
+    same(
+        ((df.i - df.i.min()) / (df.i.max() - df.i.min())).compute(), (pdf.i - pdf.i.min()) / (pdf.i.max() - pdf.i.min())
+    )
     share = df.assign(share=df.i / df.i.sum(), rest=df.f.max() - df.f)
     same(share.compute(), pdf.assign(share=pdf.i / pdf.i.sum(), rest=pdf.f.max() - pdf.f))
     same((df.i.sum() + df.f.sum()).compute(), pdf.i.sum() + pdf.f.sum())
@@ -182,7 +186,10 @@ def test_rows_by_condition_position_and_order(pair):
     same(df.head(3, npartitions=-1), pdf.head(3))
     same(df.tail(2), pdf.tail(2))
     same(df.dropna().compute(), pdf.dropna())
-    same(df.sort_values(["k", "i"], ascending=[False, True]).compute(), pdf.sort_values(["k", "i"], ascending=[False, True], kind="stable"))
+    same(
+        df.sort_values(["k", "i"], ascending=[False, True]).compute(),
+        pdf.sort_values(["k", "i"], ascending=[False, True], kind="stable"),
+    )
     same(df.nlargest(5, "f").compute(), pdf.nlargest(5, "f"))
     same(df.f.nsmallest(5).compute(), pdf.f.nsmallest(5))
     same(df.partitions[0].compute(), pdf.iloc[: len(df.partitions[0])])

@@ -13,9 +13,8 @@ import time
 
 import cloudpickle
 import numpy as np
-import pytest
-
 import oxidask
+import pytest
 from oxidask import compute, delayed
 from oxidask.delayed import Delayed, DelayedLeaf
 
@@ -60,9 +59,24 @@ def test_decorator_with_arguments():
 @pytest.mark.parametrize(
     "operation",
     [
-        operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
-        operator.lshift, operator.rshift, operator.and_, operator.or_, operator.xor,
-        operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge,
+        operator.add,
+        operator.sub,
+        operator.mul,
+        operator.truediv,
+        operator.floordiv,
+        operator.mod,
+        operator.pow,
+        operator.lshift,
+        operator.rshift,
+        operator.and_,
+        operator.or_,
+        operator.xor,
+        operator.lt,
+        operator.le,
+        operator.eq,
+        operator.ne,
+        operator.gt,
+        operator.ge,
     ],
 )
 def test_operators_both_ways(operation):

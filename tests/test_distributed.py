@@ -7,9 +7,8 @@ import time
 from concurrent.futures import CancelledError
 
 import numpy as np
-import pytest
-
 import oxidask
+import pytest
 from oxidask import delayed
 from oxidask.distributed import (
     Client,

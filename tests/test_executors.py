@@ -15,9 +15,8 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import oxidask
+import pytest
 from oxidask import compute, config, delayed, persist
 from oxidask.errors import KilledWorker, RemoteTraceback
 

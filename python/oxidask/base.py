@@ -125,9 +125,7 @@ def _client_executor(*, required: bool) -> Executor | None:
     module = sys.modules.get("oxidask.distributed")
     executor = None if module is None else module.current_executor()
     if executor is None and required:
-        raise ValueError(
-            "scheduler 'distributed' needs a client\nhint: create one first: oxidask.distributed.Client()"
-        )
+        raise ValueError("scheduler 'distributed' needs a client\nhint: create one first: oxidask.distributed.Client()")
     return executor
 
 

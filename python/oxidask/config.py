@@ -420,9 +420,7 @@ def refresh(
         _push_to_engine()
 
 
-def get(
-    key: str, default: Any = no_default, config: Mapping[str, Any] | None = None, override_with: Any = None
-) -> Any:
+def get(key: str, default: Any = no_default, config: Mapping[str, Any] | None = None, override_with: Any = None) -> Any:
     """A setting.
 
     Parameters

@@ -187,7 +187,9 @@ def _dict(mapping: Any) -> Any:
 
 @register(OrderedDict)
 def _ordered(mapping: Any) -> Any:
-    return _inside(mapping, lambda: ("OrderedDict", [[normalize_token(k), normalize_token(v)] for k, v in mapping.items()]))
+    return _inside(
+        mapping, lambda: ("OrderedDict", [[normalize_token(k), normalize_token(v)] for k, v in mapping.items()])
+    )
 
 
 @register(types.MappingProxyType)
@@ -393,7 +395,12 @@ def _register_pandas() -> None:
     @register(pd.MultiIndex)
     def _multi(index: Any) -> Any:
         codes = [normalize_token(code) for code in index.codes]
-        return ("MultiIndex", codes, [normalize_token(level) for level in index.levels], normalize_token(list(index.names)))
+        return (
+            "MultiIndex",
+            codes,
+            [normalize_token(level) for level in index.levels],
+            normalize_token(list(index.names)),
+        )
 
     @register(pd.Index)
     def _index(index: Any) -> Any:

@@ -263,7 +263,8 @@ class Dispatch:
 
     def register_lazy(self, toplevel: str, func: Callable[[], Any] | None = None) -> Any:
         """Registers a function that registers more, called when a class of the
-        package ``toplevel`` is met first."""
+        package ``toplevel`` is met first.
+        """
 
         def wrapper(func: Callable[[], Any]) -> Callable[[], Any]:
             self._lazy[toplevel] = func

@@ -42,7 +42,8 @@ def _wrap(core: ArrayCore) -> Array:
 
 def _native(array: np.ndarray) -> np.ndarray:
     """The array in memory that the engine can look at: this machine's byte
-    order, elements aligned."""
+    order, elements aligned.
+    """
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     itemsize = array.dtype.itemsize
@@ -295,7 +296,9 @@ def _into(out: Any, result: Array) -> Array:
 
 def _binary(name: str, *, reflected: bool = False) -> Callable[[Array, Any], Any]:
     def method(self: Array, other: Any) -> Any:
-        if not (isinstance(other, Array | np.ndarray | np.generic | bool | int | float | list) or _is_array_like(other)):
+        if not (
+            isinstance(other, Array | np.ndarray | np.generic | bool | int | float | list) or _is_array_like(other)
+        ):
             return NotImplemented
         return _apply(name, other, self) if reflected else _apply(name, self, other)
 

@@ -63,7 +63,9 @@ class Generator:
     def __init__(self, seed: Any = None) -> None:
         self._core = RandomCore(_seed(seed))
 
-    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None, chunks: Any = "auto", **kwargs: Any) -> Array:
+    def random(
+        self, size: Any = None, dtype: Any = np.float64, out: Any = None, chunks: Any = "auto", **kwargs: Any
+    ) -> Array:
         """Uniform numbers from 0 to below 1.
 
         >>> x = Generator(1).random(1000, chunks=100)
@@ -79,7 +81,9 @@ class Generator:
             return minimum(result.astype(np.float32), np.nextafter(np.float32(1), np.float32(0)))
         return result.astype(dtype)
 
-    def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None, chunks: Any = "auto", **kwargs: Any) -> Array:
+    def uniform(
+        self, low: float = 0.0, high: float = 1.0, size: Any = None, chunks: Any = "auto", **kwargs: Any
+    ) -> Array:
         """Uniform numbers from ``low`` to below ``high``.
 
         >>> x = Generator(1).uniform(2, 3, size=100, chunks=10)
@@ -89,7 +93,9 @@ class Generator:
         del kwargs
         return _wrap(self._core.uniform(float(low), float(high), _shape(size), chunks))
 
-    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None, chunks: Any = "auto", **kwargs: Any) -> Array:
+    def normal(
+        self, loc: float = 0.0, scale: float = 1.0, size: Any = None, chunks: Any = "auto", **kwargs: Any
+    ) -> Array:
         """Normal numbers with mean ``loc`` and standard deviation ``scale``.
 
         >>> x = Generator(1).normal(5, 0.1, size=10_000, chunks=1000)
@@ -166,7 +172,9 @@ class RandomState(Generator):
         """
         return self.random(size, chunks=chunks, **kwargs)
 
-    def randint(self, low: int, high: int | None = None, size: Any = None, chunks: Any = "auto", dtype: Any = "l", **kwargs: Any) -> Array:
+    def randint(
+        self, low: int, high: int | None = None, size: Any = None, chunks: Any = "auto", dtype: Any = "l", **kwargs: Any
+    ) -> Array:
         """Whole numbers from ``low`` to below ``high``; see :meth:`Generator.integers`.
 
         >>> RandomState(3).randint(5, 6, size=2, chunks=1).compute()

@@ -210,8 +210,7 @@ def _check_alike(what: str, bags: list[Bag]) -> None:
     if len(numbers) > 1:
         text = " and ".join(builtins.map(str, numbers))
         raise ValueError(
-            f"{what}: the bags have {text} partitions\n"
-            "hint: give them the same number: bag.repartition(npartitions=…)"
+            f"{what}: the bags have {text} partitions\nhint: give them the same number: bag.repartition(npartitions=…)"
         )
 
 

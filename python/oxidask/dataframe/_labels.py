@@ -38,7 +38,7 @@ def decode(name: str) -> Any:
 
 
 def columns_index(names: Iterable[str]) -> Any:
-    """pandas' index of columns with these names of the engine.
+    """Pandas' index of columns with these names of the engine.
 
     >>> list(columns_index(["a", "b"]))
     ['a', 'b']

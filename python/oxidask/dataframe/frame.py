@@ -501,7 +501,9 @@ class DataFrame(Collection):
 
     def _repr_html_(self) -> str:
         table = self._structure().to_html(notebook=True)
-        return f"<div><strong>oxidask DataFrame Structure:</strong></div>{table}<div>{self.npartitions} partitions</div>"
+        return (
+            f"<div><strong>oxidask DataFrame Structure:</strong></div>{table}<div>{self.npartitions} partitions</div>"
+        )
 
     def _structure(self) -> pd.DataFrame:
         """Types in a first row and a row of dots for every further bound, as pandas prints frames."""

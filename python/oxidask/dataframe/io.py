@@ -33,7 +33,7 @@ def read_csv(
     *,
     sep: str = ",",
     delimiter: str | None = None,
-    header: int | None | str = "infer",
+    header: int | str | None = "infer",
     names: Iterable[str] | None = None,
     usecols: Iterable[str] | None = None,
     dtype: Any = None,

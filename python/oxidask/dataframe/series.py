@@ -493,10 +493,7 @@ class Series(_Columnar):
 
     def __repr__(self) -> str:
         meta = self._meta
-        return (
-            f"oxidask Series Structure:\n"
-            f"npartitions={self.npartitions}\nName: {self.name}, dtype: {meta.dtype}"
-        )
+        return f"oxidask Series Structure:\nnpartitions={self.npartitions}\nName: {self.name}, dtype: {meta.dtype}"
 
 
 class Index(_Columnar):

@@ -126,9 +126,7 @@ class ProgressBar(Callback):
             self._counts = counts
             self._began = time.perf_counter()
             self._stop = threading.Event()
-            self._thread = threading.Thread(
-                target=self._loop, args=(self._stop,), name="oxidask-progress", daemon=True
-            )
+            self._thread = threading.Thread(target=self._loop, args=(self._stop,), name="oxidask-progress", daemon=True)
             self._thread.start()
 
     def _loop(self, stop: threading.Event) -> None:

@@ -41,4 +41,4 @@ __all__ = [
 ]
 
 #: What waits that take too long raise: the builtin.
-TimeoutError = TimeoutError  # noqa: A001,PLW0127
+TimeoutError = TimeoutError

@@ -405,9 +405,7 @@ class Client:
         return [Future(handle, self) for handle in handles]
 
     @staticmethod
-    def _wishes(
-        workers: Any, resources: Any, retries: int | None, priority: int, allow_other_workers: bool
-    ) -> Any:
+    def _wishes(workers: Any, resources: Any, retries: int | None, priority: int, allow_other_workers: bool) -> Any:
         wishes: dict[str, Any] = {}
         if workers is not None:
             wishes["workers"] = [workers] if isinstance(workers, str) else [str(worker) for worker in workers]
@@ -468,7 +466,7 @@ class Client:
         workers: Any = None,
         broadcast: bool = False,
         direct: Any = None,
-        hash: bool = True,  # noqa: A002
+        hash: bool = True,
         timeout: Any = None,
         asynchronous: Any = None,
     ) -> Any:

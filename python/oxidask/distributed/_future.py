@@ -261,7 +261,7 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Do
     return DoneAndNotDone(done, set(futures) - done)
 
 
-class as_completed:  # noqa: N801 (the name is Dask's)
+class as_completed:
     """Iterates over futures in the order in which they are done.
 
     Parameters
