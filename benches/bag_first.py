@@ -4,6 +4,7 @@ import json
 import operator
 import random
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from harness import compare
@@ -67,7 +68,7 @@ def main() -> None:
                 assert [n for _, n in ours] == [n for _, n in theirs]
             compare(
                 f"{count.__name__} of {MEGABYTES} MB",
-                {"oxidask": lambda: count(oxidask.bag, path), "dask": lambda: count(dask.bag, str(path))},
+                {"oxidask": partial(count, oxidask.bag, path), "dask": partial(count, dask.bag, str(path))},
                 rounds=3,
             )
 

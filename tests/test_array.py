@@ -204,7 +204,7 @@ def test_rechunk_transpose_reshape(a, data):
     sizes = tuple(data.draw(st.integers(1, 5)) for _ in x.shape)
     again = lx.rechunk(sizes)
     assert again.chunks == tuple(
-        tuple(min(n, length - i) for i in range(0, length, n)) for n, length in zip(sizes, x.shape)
+        tuple(min(n, length - i) for i in range(0, length, n)) for n, length in zip(sizes, x.shape, strict=True)
     )
     same(again, x)
     axes = data.draw(st.permutations(range(x.ndim)))

@@ -134,7 +134,7 @@ def test_string_methods():
     assert names.str.split(" ").compute() == [["Ann", "Lee"], ["bob"]]
     assert names.str.match("*b").compute() == ["bob"]
     with pytest.raises(AttributeError):
-        names.str.nothing
+        _ = names.str.nothing
 
 
 # reductions
@@ -390,7 +390,7 @@ def test_what_cannot_be_pickled_is_named(chosen):
     lock = threading.Lock()
     bag = db.from_sequence([1, 2], npartitions=2).map(functools.partial(add, lock))
     if chosen == "processes":
-        with pytest.raises(TypeError, match="cannot pickle.*lock"):
+        with pytest.raises(TypeError, match=r"cannot pickle.*lock"):
             bag.compute()
 
 
@@ -475,6 +475,7 @@ def test_write_text(tmp_path):
     paths = bag.to_textfiles(tmp_path / "out")
     assert db.read_text(paths).str.strip().compute() == ["a", "ü", "c"]
     zipped = bag.to_textfiles(str(tmp_path / "*.gz"), last_endline=True)
-    assert gzip.open(zipped[0]).read().decode() == "a\nü\n"
+    with gzip.open(zipped[0]) as file:
+        assert file.read().decode() == "a\nü\n"
     with pytest.raises(ValueError, match="2 partitions need 2 paths"):
         bag.to_textfiles([tmp_path / "one"])

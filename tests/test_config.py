@@ -14,7 +14,7 @@ def test_get_and_defaults():
     assert config.get("array.chunk-size") == config.get("array.chunk_size")
     assert config.get("nothing.here", 5) == 5
     assert config.get("nothing.here", None, override_with=7) == 7
-    with pytest.raises(KeyError, match="nothing.here"):
+    with pytest.raises(KeyError, match=r"nothing\.here"):
         config.get("nothing.here")
 
 
@@ -66,7 +66,7 @@ def test_yaml_and_environment(tmp_path):
 @pytest.mark.parametrize("text", ["- a\n- b\n", "{: x"])
 def test_malformed_yaml_names_the_file(tmp_path, text):
     (tmp_path / "bad.yaml").write_text(text)
-    with pytest.raises(ValueError, match="bad.yaml"):
+    with pytest.raises(ValueError, match=r"bad\.yaml"):
         config.collect(paths=[str(tmp_path)], env={})
 
 

@@ -109,7 +109,7 @@ def test_unknown_scheduler_names_the_known():
 
 def test_what_cannot_be_pickled_is_named_at_submission():
     lock = threading.Lock()
-    with pytest.raises(TypeError, match="argument of 'inc'.*lock"):
+    with pytest.raises(TypeError, match=r"argument of 'inc'.*lock"):
         delayed(inc)(lock).compute(scheduler="processes")
 
     def holds():

@@ -53,8 +53,9 @@ def iskey(key: Any) -> bool:
 
 
 def is_node(task: Any) -> bool:
-    """Whether ``task`` is one of Dask's task objects: called with a dict of the
-    values that its ``dependencies`` name, it answers its own value.
+    """Whether ``task`` is one of Dask's task objects.
+
+    Called with a dict of the values that its ``dependencies`` name, it answers its own value.
     """
     return hasattr(type(task), "dependencies") and callable(task)
 

@@ -188,6 +188,7 @@ class methodcaller:
         return self.method
 
     def __call__(self, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Calls the method of ``obj``."""
         return getattr(obj, self.method)(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -218,6 +219,7 @@ class itemgetter:
         self.index = index
 
     def __call__(self, obj: Any) -> Any:
+        """The item of ``obj``."""
         return operator.getitem(obj, self.index)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -262,8 +264,9 @@ class Dispatch:
         return wrapper(func) if func is not None else wrapper
 
     def register_lazy(self, toplevel: str, func: Callable[[], Any] | None = None) -> Any:
-        """Registers a function that registers more, called when a class of the
-        package ``toplevel`` is met first.
+        """Registers a function that registers more.
+
+        It is called when a class of the package ``toplevel`` is met first.
         """
 
         def wrapper(func: Callable[[], Any]) -> Callable[[], Any]:
@@ -296,6 +299,7 @@ class Dispatch:
         raise TypeError(f"nothing was registered with '{getattr(self, '__name__', 'Dispatch')}' for {cls!r}")
 
     def __call__(self, arg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function that is registered for the class of ``arg``."""
         return self.dispatch(type(arg))(arg, *args, **kwargs)
 
 

@@ -12,7 +12,7 @@ fn main() -> Result<()> {
         for _ in 0..5 {
             let start = Instant::now();
             let x = Generator::new(1).random(&[side, side], &[chunk, chunk])?;
-            let y = x.add(&x.t())?.mean(Some(&[0]), false)?;
+            let y = x.add(x.t())?.mean(Some(&[0]), false)?;
             let roots = optimize(&[y.expr().clone()])?;
             let (graph, _) = lower(&roots)?;
             let ranks = order(&graph);

@@ -261,8 +261,9 @@ pub fn combine(kind: Kind, dtype: DType, states: &[Value]) -> Result<Value> {
             for state in states {
                 let planes: Vec<Vec<f64>> =
                     planes(kind, state)?.iter().map(Block::to_vec).collect::<Result<Vec<_>>>()?;
-                for at in 0..sink.counts.len() {
-                    sink.join(at, Moments { count: planes[0][at], mean: planes[1][at], squares: planes[2][at] });
+                let cells = planes[0].iter().zip(&planes[1]).zip(&planes[2]);
+                for (at, ((&count, &mean), &squares)) in cells.enumerate() {
+                    sink.join(at, Moments { count, mean, squares });
                 }
             }
             Ok(sink.into_state(shape))

@@ -74,14 +74,14 @@ fn elementwise_with_broadcast_and_unequal_chunks() {
     let z = x.mul(2.0).unwrap().add(&y).unwrap();
     let expected: Vec<f64> = (0..24).map(|i| f64::from(2 * i + i % 6)).collect();
     assert_eq!(floats(&z), expected);
-    let error = x.add(&counted(&[5], &[5])).err().unwrap();
+    let error = x.add(counted(&[5], &[5])).err().unwrap();
     assert!(error.message().contains("(4, 6)") && error.message().contains("(5,)"), "{error}");
 }
 
 #[test]
 fn the_slide_reads_only_what_is_needed() {
     let x = random::Generator::new(1).normal(0.0, 1.0, &[100, 100], &[10, 10]).unwrap();
-    let y = x.add(&x.t()).unwrap().slice(&s![(.., 2), 50..]).unwrap().mean(Some(&[1]), false).unwrap();
+    let y = x.add(x.t()).unwrap().slice(&s![(.., 2), 50..]).unwrap().mean(Some(&[1]), false).unwrap();
     let plan = y.explain().unwrap();
     assert_eq!(plan, "mean axes [1] of add(normal[200, 1], normal[2, 100])\n");
     assert_eq!(n_tasks(&y), 50 + 10, "one partial a block, one result a row of blocks");
@@ -106,7 +106,7 @@ fn plans_fuse_and_shared_work_stays_shared() {
     assert!((floats(&total)[0] - 64.0).abs() < 1e-12);
     // A diamond whose sides fuse takes its root along.
     let a = x.exp().unwrap();
-    let b = a.add(1.0).unwrap().mul(&a.add(2.0).unwrap()).unwrap();
+    let b = a.add(1.0).unwrap().mul(a.add(2.0).unwrap()).unwrap();
     assert_eq!(n_tasks(&b), 4 + 4);
     // Work that two results read is done once.
     let e = x.exp().unwrap();
@@ -254,7 +254,7 @@ proptest! {
 
     #[test]
     fn rechunking_changes_nothing((shape, chunks) in shapes(), seed in 1_usize..5) {
-        let x = counted(&shape, &chunks).exp().unwrap().add(&counted(&shape, &chunks)).unwrap();
+        let x = counted(&shape, &chunks).exp().unwrap().add(counted(&shape, &chunks)).unwrap();
         let other: Vec<ChunkSpec> = chunks.iter().map(|size| ChunkSpec::Size(1 + (size + seed) % 4)).collect();
         prop_assert_eq!(floats(&x.rechunk(&other).unwrap()), floats(&x));
     }

@@ -20,13 +20,16 @@ const GROUP_BYTES: u64 = 64 << 10;
 /// encoded: whoever reads them decodes them.
 pub struct Constants(Vec<Value>);
 
+/// Number of an op, and a block of it.
+pub type OpBlock = (u32, u32);
+
 impl Constants {
     /// The encoded ops for some values, and for each value which op and which
     /// block of it answers the value.
     ///
     /// # Errors
     /// If a value cannot travel.
-    pub fn encode_all(values: &[Value]) -> Result<(Vec<EncodedOp>, Vec<(u32, u32)>)> {
+    pub fn encode_all(values: &[Value]) -> Result<(Vec<EncodedOp>, Vec<OpBlock>)> {
         let mut ops = Vec::new();
         let mut places = Vec::with_capacity(values.len());
         let mut group: Vec<(&'static str, Frames)> = Vec::new();

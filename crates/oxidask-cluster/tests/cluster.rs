@@ -1,4 +1,5 @@
 //! Clusters of real processes: this test program serves as worker and child.
+#![allow(clippy::unwrap_used, reason = "tests may take results apart, in their helpers too")]
 
 use oxidask_cluster::client::ClientOptions;
 use oxidask_cluster::protocol::{Answer, Build, Question};

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn unshared_work_fuses_and_shared_work_does_not() {
         let base = sum(&[1], &[]);
-        let a = sum(&[2], &[base.clone()]);
+        let a = sum(&[2], std::slice::from_ref(&base));
         let b = sum(&[3], &[base]);
         let root = sum(&[5], &[sum(&[4], &[a, b])]);
         let plans = optimize(&[root]).unwrap();
@@ -233,7 +233,7 @@ mod tests {
     fn work_stays_shared_after_it_was_rewritten() {
         // The shared node fuses with the base below it and so changes its key.
         let shared = sum(&[2], &[sum(&[1], &[])]);
-        let roots = [sum(&[3], &[shared.clone()]), sum(&[4], &[shared])];
+        let roots = [sum(&[3], std::slice::from_ref(&shared)), sum(&[4], &[shared])];
         let plans = optimize(&roots).unwrap();
         assert_eq!(lower(&plans).unwrap().0.to_text(), "0: sum[0]\n1: sum[0] 0\n2: sum[0] 0\n-> 1 2\n");
     }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_wanted_result_is_not_absorbed() {
         let inner = sum(&[1], &[]);
-        let outer = sum(&[2], &[inner.clone()]);
+        let outer = sum(&[2], std::slice::from_ref(&inner));
         let plans = optimize(&[outer, inner]).unwrap();
         assert_eq!(lower(&plans).unwrap().0.len(), 2);
     }

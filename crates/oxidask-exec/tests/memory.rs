@@ -151,14 +151,14 @@ fn four_times_the_limit_is_computed_within_it() {
 fn results_stay_right_if_nothing_can_be_spilled() {
     let _counting = COUNTING.lock();
     let folder = tempfile::tempdir().unwrap();
-    let spill_dir = Some(folder.path().join("within"));
+    let spill_dir = folder.path().join("within");
     let executor = Local::new(LocalOptions {
         memory_limit: Some(LIMIT),
-        spill_dir: spill_dir.clone(),
+        spill_dir: Some(spill_dir.clone()),
         ..options(LocalKind::Threads)
     })
     .unwrap();
-    std::fs::remove_dir_all(spill_dir.unwrap()).unwrap();
+    std::fs::remove_dir_all(spill_dir).unwrap();
     let (graph, expected) = all_alive(false, true);
     let values = compute(&executor, graph).unwrap();
     assert_eq!(values.iter().map(number).collect::<Vec<_>>(), expected);

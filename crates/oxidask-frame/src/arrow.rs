@@ -66,7 +66,7 @@ pub unsafe fn import(stream: Box<ArrowArrayStream>) -> Result<DataFrame> {
             return Err(oxidask_core::Error::type_(format!("an Arrow stream of {other:?} is no table")));
         }
     };
-    let schema: Schema = fields.iter().map(|field| Field::from(field)).collect();
+    let schema: Schema = fields.iter().map(Field::from).collect();
     let mut all = DataFrame::empty_with_schema(&schema);
     // SAFETY: as above; every batch comes from the same stream.
     while let Some(batch) = unsafe { reader.next() } {

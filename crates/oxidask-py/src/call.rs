@@ -70,10 +70,10 @@ impl Function {
     /// If it cannot be pickled.
     pub fn blob(&self, py: Python<'_>) -> Result<Blob> {
         let round = ROUND.load(Ordering::Relaxed);
-        if let Some((made, blob)) = &*self.blob.lock() {
-            if *made == round {
-                return Ok(blob.clone());
-            }
+        if let Some((made, blob)) = &*self.blob.lock()
+            && *made == round
+        {
+            return Ok(blob.clone());
         }
         // Pickling runs Python code, so the lock is not held meanwhile.
         let frames = pickle::dumps(py, self.object.bind(py))
@@ -103,10 +103,10 @@ pub fn name_of(function: &Bound<'_, PyAny>) -> String {
     // A partial of a partial of … ends somewhere; the limit guards against objects
     // that claim to be their own `func`.
     for _ in 0..10 {
-        if let Ok(Some(name)) = current.getattr_opt(intern!(py, "__name__")) {
-            if let Ok(name) = name.extract::<String>() {
-                return name;
-            }
+        if let Ok(Some(name)) = current.getattr_opt(intern!(py, "__name__"))
+            && let Ok(name) = name.extract::<String>()
+        {
+            return name;
         }
         match current.getattr_opt(intern!(py, "func")) {
             Ok(Some(inner)) => current = inner,

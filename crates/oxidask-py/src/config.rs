@@ -50,12 +50,15 @@ fn parse_duration(text: &str) -> PyResult<f64> {
 
 /// The content hash of any contiguous memory, as 32 hexadecimal digits.
 #[pyfunction]
-fn hash_bytes(py: Python<'_>, memory: PyBuffer<u8>) -> PyResult<String> {
-    let Some(cells) = memory.as_slice(py) else {
+fn hash_bytes(_py: Python<'_>, memory: PyBuffer<u8>) -> PyResult<String> {
+    if !memory.is_c_contiguous() {
         return Err(PyValueError::new_err("only contiguous memory can be hashed"));
-    };
+    }
+    if memory.len_bytes() == 0 {
+        return Ok(KeyHasher::new("bytes").bytes(&[]).finish().to_string());
+    }
     // SAFETY: the buffer keeps the memory in place; its owner might write to it
     // meanwhile only from another thread, which holding the GIL prevents.
-    let bytes = unsafe { std::slice::from_raw_parts(cells.as_ptr().cast::<u8>(), cells.len()) };
+    let bytes = unsafe { std::slice::from_raw_parts(memory.buf_ptr().cast::<u8>(), memory.len_bytes()) };
     Ok(KeyHasher::new("bytes").bytes(bytes).finish().to_string())
 }

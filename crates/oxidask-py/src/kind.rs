@@ -25,8 +25,11 @@ pub enum Kind {
     NamedTuple,
 }
 
+/// The class, which stays alive, and its kind.
+type KindRow = (Py<PyType>, Kind);
+
 /// Kinds by the address of the class, which the entry keeps alive.
-static KINDS: LazyLock<Mutex<HashMap<usize, (Py<PyType>, Kind)>>> = LazyLock::new(Mutex::default);
+static KINDS: LazyLock<Mutex<HashMap<usize, KindRow>>> = LazyLock::new(Mutex::default);
 
 /// How many classes are remembered; programs that make more start over.
 const KINDS_MAX: usize = 4096;

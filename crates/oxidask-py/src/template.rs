@@ -106,10 +106,8 @@ impl<'a> Builder<'a> {
         }
         let container = is_container(object);
         let kind = if container { Kind::Plain } else { kind_of(&object.get_type())? };
-        if !container {
-            if let Some(lazy) = lazy_of_kind(object, kind)? {
-                return Ok(Some(self.input(lazy)));
-            }
+        if !container && let Some(lazy) = lazy_of_kind(object, kind)? {
+            return Ok(Some(self.input(lazy)));
         }
         if !self.traverse {
             return Ok(None);

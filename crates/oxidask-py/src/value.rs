@@ -194,7 +194,7 @@ fn sampled<'py>(elements: impl Iterator<Item = Bound<'py, PyAny>>, len: usize, d
         count += 1;
         bytes += nbytes_within(&element, depth - 1);
     }
-    if count == 0 { 0 } else { bytes / count * len as u64 }
+    bytes.checked_div(count).unwrap_or(0) * len as u64
 }
 
 fn other_nbytes(object: &Bound<'_, PyAny>) -> u64 {

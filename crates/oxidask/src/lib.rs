@@ -70,3 +70,8 @@ pub use oxidask_core::{Error, ErrorKind, Executor, Future, Key, Result, Status, 
 pub use oxidask_exec as exec;
 pub use oxidask_frame as frame;
 pub use oxidask_macros::task;
+
+/// The example of the README, which the tests run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -41,9 +41,7 @@ def _wrap(core: ArrayCore) -> Array:
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """The array in memory that the engine can look at: this machine's byte
-    order, elements aligned.
-    """
+    """The array in memory that the engine can look at: native byte order, elements aligned."""
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     itemsize = array.dtype.itemsize
@@ -766,6 +764,12 @@ class Array(DaskMethodsMixin):
         return _into(out, _wrap(core))
 
 
+_DDOF_DOC = """\
+        ddof : float
+            Taken off the number of elements that is divided by.
+"""
+
+
 def _reduction(name: str, what: str, *, dtype: bool = False, ddof: bool = False) -> Callable[..., Array]:
     """A method of arrays that reduces."""
     doc = f"""{what}, along one axis, several, or all.
@@ -775,7 +779,7 @@ def _reduction(name: str, what: str, *, dtype: bool = False, ddof: bool = False)
         axis : int or tuple of int, optional
             All axes by default.
 {"        dtype : dtype, optional" + chr(10) if dtype else ""}\
-{"        ddof : float" + chr(10) + "            Taken off the number of elements that is divided by." + chr(10) if ddof else ""}\
+{_DDOF_DOC if ddof else ""}\
         keepdims : bool
             Whether reduced axes stay, at length one.
         split_every : int, optional

@@ -136,7 +136,7 @@ def count(partition: Any) -> int:
         return len(partition)
     # A zip with numbers that nobody keeps counts at C speed.
     numbers = itertools.count()
-    deque(zip(partition, numbers), maxlen=0)
+    deque(zip(partition, numbers, strict=False), maxlen=0)
     return next(numbers)
 
 

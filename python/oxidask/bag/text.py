@@ -25,7 +25,7 @@ def read_text(
     files_per_partition: int | None = None,
     include_path: bool = False,
 ) -> Any:
-    """The lines of text files.
+    r"""The lines of text files.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_text(
     errors : str
         What to do with bytes that cannot be decoded, as for ``bytes.decode``.
     linedelimiter : str, optional
-        What ends a line. By default any newline does, and lines end in ``"\\n"``.
+        What ends a line. By default any newline does, and lines end in ``"\n"``.
     collection : bool
         Whether to answer a bag; else a list of delayed values.
     storage_options : dict, optional
@@ -70,7 +70,7 @@ def read_text(
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "a.txt")
-    ...     _ = open(path, "w").write("one\\ntwo\\n")
+    ...     _ = open(path, "w").write("one\ntwo\n")
     ...     read_text(path).map(str.strip).compute()
     ['one', 'two']
     """

@@ -49,7 +49,7 @@ def read_csv(
     sample: int = 256000,
     compression: str | None = "infer",
 ) -> Any:
-    """Reads CSV files into a frame: a partition for every ``blocksize`` bytes.
+    r"""Reads CSV files into a frame: a partition for every ``blocksize`` bytes.
 
     Only the beginning of the first file is read now, for names and types. Blocks
     end at ends of records, also where quoted fields hold line breaks.
@@ -109,7 +109,7 @@ def read_csv(
     --------
     >>> import tempfile, pathlib, oxidask.dataframe as dd
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> _ = (folder / "a.csv").write_text("x,y\\n1,a\\n2,NA\\n")
+    >>> _ = (folder / "a.csv").write_text("x,y\n1,a\n2,NA\n")
     >>> dd.read_csv(folder / "*.csv").compute().isna().sum().tolist()
     [0, 1]
     """

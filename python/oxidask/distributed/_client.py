@@ -818,7 +818,7 @@ class Client:
         """
         del close_workers, kwargs
         names = [workers] if isinstance(workers, str) else [str(worker) for worker in workers or ()]
-        return dict.fromkeys(self._handle.retire(names), {})
+        return {name: {} for name in self._handle.retire(names)}
 
     def shutdown(self) -> None:
         """Ends the cluster, workers and all."""

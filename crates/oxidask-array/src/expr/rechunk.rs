@@ -179,8 +179,12 @@ impl Plan {
     }
 }
 
+/// Takes a block's coordinates, where the piece begins in it, and the piece's
+/// shape.
+type EachPiece<'a> = &'a mut dyn FnMut(&[usize], &[usize], &[usize]);
+
 /// Walks over the blocks of `other` that overlap block `at` of `own`.
-fn pieces(own: &Chunks, other: &Chunks, at: &[usize], each: &mut dyn FnMut(&[usize], &[usize], &[usize])) {
+fn pieces(own: &Chunks, other: &Chunks, at: &[usize], each: EachPiece<'_>) {
     let (start, shape) = (own.block_start(at), own.block_shape(at));
     let ranges: SmallVec<[std::ops::Range<usize>; 4]> =
         (0..own.ndim()).map(|axis| overlapping(other.borders(axis), start[axis], start[axis] + shape[axis])).collect();

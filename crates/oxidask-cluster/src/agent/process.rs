@@ -37,7 +37,7 @@ pub struct AgentConfig {
     /// Folder for spilled results.
     pub spill_dir: PathBuf,
     /// Program, arguments and environment of the children for user code.
-    pub child: Option<(String, Vec<String>, Vec<(String, String)>)>,
+    pub child: Option<ChildFields>,
     /// Abstract resources.
     pub resources: Vec<(String, f64)>,
     /// Seconds to wait for a connection.
@@ -45,6 +45,9 @@ pub struct AgentConfig {
     /// The cluster's folder, deleted if the parent dies.
     pub folder: PathBuf,
 }
+
+/// Program, arguments and environment.
+type ChildFields = (String, Vec<String>, Vec<(String, String)>);
 
 /// How long the end of standard input may come after the end of the scheduler.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -294,11 +294,10 @@ impl Executor for Client {
     fn compute(&self, graph: Graph, interrupted: &dyn Fn() -> Result<()>) -> Result<Vec<Value>> {
         let futures = self.submit(graph)?;
         let keys: Vec<Key> = futures.iter().map(Future::key).collect();
-        self.gather(&keys, interrupted).map_err(|error| {
+        self.gather(&keys, interrupted).inspect_err(|error| {
             if error.kind() == ErrorKind::Interrupted {
                 self.cancel(&keys);
             }
-            error
         })
     }
 

@@ -126,7 +126,7 @@ pub struct Pipe {
 
 impl Pipe {
     /// A node for a pipe.
-    pub fn new(pipe: PipeExpr) -> ExprRef {
+    pub fn expr(pipe: PipeExpr) -> ExprRef {
         let meta = BagMeta { n: pipe.n.unwrap_or(1) };
         Arc::new(Pipe { pipe, meta })
     }
@@ -162,13 +162,13 @@ impl Pipe {
         let inputs: Vec<ExprRef> = below.inputs.iter().chain(&self.pipe.inputs[1..]).cloned().collect();
         let label = Arc::from(format!("{}-{}", below.label, self.pipe.label));
         let key = KeyHasher::new("bag.fused").key(self.pipe.key).key(below.key).finish();
-        Pipe::new(PipeExpr { key, from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
+        Pipe::expr(PipeExpr { key, from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
     }
 
     /// This pipe for some of its partitions only.
     fn only(&self, picks: &[u32]) -> ExprRef {
         let few = |input: &ExprRef| match partitions_of(input) {
-            Some(n) if n > 1 => SelectExpr::new(vec![input.clone()], picks.iter().map(|pick| (0, *pick)).collect()),
+            Some(n) if n > 1 => SelectExpr::expr(vec![input.clone()], picks.iter().map(|pick| (0, *pick)).collect()),
             _ => input.clone(),
         };
         let mut inputs: Vec<ExprRef> = self.pipe.inputs.to_vec();
@@ -187,7 +187,7 @@ impl Pipe {
         };
         let key = KeyHasher::new("bag.only").key(self.pipe.key).params(&picks).finish();
         let pipe = PipeExpr { key, from, inputs: inputs.into(), n: Some(picks.len()), ..self.pipe.clone() };
-        Pipe::new(pipe)
+        Pipe::expr(pipe)
     }
 }
 
@@ -206,7 +206,7 @@ impl Expr for Pipe {
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let key = rewritten(self.pipe.key, &inputs);
-        Ok(Pipe::new(PipeExpr { key, inputs: inputs.into(), ..self.pipe.clone() }))
+        Ok(Pipe::expr(PipeExpr { key, inputs: inputs.into(), ..self.pipe.clone() }))
     }
 
     fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
@@ -262,7 +262,7 @@ pub struct SelectExpr {
 
 impl SelectExpr {
     /// The partitions `picks` of `inputs`.
-    pub fn new(inputs: Vec<ExprRef>, picks: Vec<(u32, u32)>) -> ExprRef {
+    pub fn expr(inputs: Vec<ExprRef>, picks: Vec<(u32, u32)>) -> ExprRef {
         let keys = inputs.iter().map(|input| input.key());
         let key = KeyHasher::new("bag.select").keys(keys).params(&picks).finish();
         let meta = BagMeta { n: picks.len() };
@@ -274,7 +274,7 @@ impl SelectExpr {
         let counts: Vec<usize> = inputs.iter().map(|input| partitions_of(input).unwrap_or(1)).collect();
         let picks = counts.iter().enumerate().flat_map(|(input, n)| (0..*n).map(move |block| (input, block)));
         let picks = picks.map(|(input, block)| (index_of(input), index_of(block))).collect();
-        SelectExpr::new(inputs, picks)
+        SelectExpr::expr(inputs, picks)
     }
 }
 
@@ -292,7 +292,7 @@ impl Expr for SelectExpr {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Ok(SelectExpr::new(inputs, self.picks.clone()))
+        Ok(SelectExpr::expr(inputs, self.picks.clone()))
     }
 
     fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
@@ -312,7 +312,7 @@ impl Expr for SelectExpr {
         }
         if let Some(below) = input.get::<SelectExpr>() {
             let picks = picks.iter().map(|pick| below.picks[*pick as usize]).collect();
-            return Ok(Some(SelectExpr::new(below.inputs.to_vec(), picks)));
+            return Ok(Some(SelectExpr::expr(below.inputs.to_vec(), picks)));
         }
         Ok(None)
     }
@@ -339,7 +339,7 @@ pub struct SplitExpr {
 
 impl SplitExpr {
     /// The pieces of the partitions of `input`.
-    pub fn new(input: ExprRef, cuts: Vec<(Step, u32)>) -> ExprRef {
+    pub fn expr(input: ExprRef, cuts: Vec<(Step, u32)>) -> ExprRef {
         let counts: Vec<u32> = cuts.iter().map(|(_, n)| *n).collect();
         let key = KeyHasher::new("bag.split").key(input.key()).params(&counts).finish();
         let meta = BagMeta { n: counts.iter().map(|n| *n as usize).sum() };
@@ -362,7 +362,7 @@ impl Expr for SplitExpr {
 
     fn with_inputs(&self, mut inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let input = inputs.pop().ok_or_else(|| Error::value("a split needs a bag"))?;
-        Ok(SplitExpr::new(input, self.cuts.clone()))
+        Ok(SplitExpr::expr(input, self.cuts.clone()))
     }
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
@@ -403,7 +403,7 @@ pub struct ShuffleExpr {
 
 impl ShuffleExpr {
     /// A shuffle to `n` partitions; `token` names the calls.
-    pub fn new(input: ExprRef, token: Key, scatter: Step, gather: Step, n: usize) -> ExprRef {
+    pub fn expr(input: ExprRef, token: Key, scatter: Step, gather: Step, n: usize) -> ExprRef {
         let key = KeyHasher::new("bag.shuffle").key(input.key()).key(token).finish();
         Arc::new(ShuffleExpr { key, inputs: vec![input].into(), scatter, gather, meta: BagMeta { n } })
     }
@@ -462,7 +462,7 @@ pub struct ScanExpr {
 
 impl ScanExpr {
     /// A scan over the partitions of `input`; `token` names the calls.
-    pub fn new(input: ExprRef, token: Key, label: Arc<str>, first: Step, next: Step) -> ExprRef {
+    pub fn expr(input: ExprRef, token: Key, label: Arc<str>, first: Step, next: Step) -> ExprRef {
         let key = KeyHasher::new("bag.scan").key(input.key()).key(token).finish();
         let meta = BagMeta { n: partitions_of(&input).unwrap_or(1) };
         Arc::new(ScanExpr { key, label, inputs: vec![input].into(), first, next, meta })
@@ -524,7 +524,7 @@ pub struct Carried {
 
 impl Carried {
     /// The blocks of `inner` under another key.
-    pub fn new(key: Key, inner: ExprRef, meta: Option<BagMeta>) -> ExprRef {
+    pub fn expr(key: Key, inner: ExprRef, meta: Option<BagMeta>) -> ExprRef {
         Arc::new(Carried { key, inputs: vec![inner].into(), meta })
     }
 }

@@ -62,7 +62,7 @@ impl Collection for BagCollection {
         Python::attach(|py| {
             let step = own_step(py, "bag_gather")?;
             let key = KeyHasher::new("bag.whole").key(expr.key()).finish();
-            Ok(Pipe::new(PipeExpr {
+            Ok(Pipe::expr(PipeExpr {
                 key,
                 label: Arc::from("gather"),
                 from: Origin::Groups(vec![(0, crate::template::index_of(n))]),
@@ -237,7 +237,7 @@ fn bag_text(py: Python<'_>, files: Vec<String>, wish: TextWish) -> PyResult<(PyE
         inputs: Vec::new().into(),
         annotations: current_annotations(py)?,
     };
-    Ok((bag_of(Pipe::new(pipe)), counts))
+    Ok((bag_of(Pipe::expr(pipe)), counts))
 }
 
 /// A call on the elements of `base`, wherever that is among the arguments. Other
@@ -351,7 +351,7 @@ fn bag_pipe(
         n: (!item).then_some(n_out),
         annotations: current_annotations(py)?,
     };
-    Ok(made(Pipe::new(pipe), item))
+    Ok(made(Pipe::expr(pipe), item))
 }
 
 /// Combines the partitions of `base` as a tree: `combine`, and at the root
@@ -386,7 +386,7 @@ fn bag_reduce(
             .map(|(start, end)| (crate::template::index_of(start), crate::template::index_of(end)))
             .collect();
         let n_groups = groups.len();
-        expr = Pipe::new(PipeExpr {
+        expr = Pipe::expr(PipeExpr {
             key: KeyHasher::new("bag.reduce").key(token).u64(level).finish(),
             label: Arc::from(if is_root { label.to_owned() } else { format!("{label}-combine") }),
             from: Origin::Groups(groups),
@@ -425,7 +425,7 @@ fn bag_select(base: &Bound<'_, PyAny>, partitions: Vec<u32>) -> PyResult<PyExpr>
     if let Some(wrong) = partitions.iter().find(|partition| **partition as usize >= n) {
         return Err(PyIndexError::new_err(format!("there is no partition {wrong} in a bag with {n} partitions")));
     }
-    Ok(bag_of(SelectExpr::new(vec![expr], partitions.into_iter().map(|partition| (0, partition)).collect())))
+    Ok(bag_of(SelectExpr::expr(vec![expr], partitions.into_iter().map(|partition| (0, partition)).collect())))
 }
 
 /// Each partition cut into as many as `counts` says.
@@ -448,7 +448,7 @@ fn bag_split(base: &Bound<'_, PyAny>, counts: Vec<u32>) -> PyResult<PyExpr> {
             Ok((Step { call, extras: Default::default(), listed: true }, count))
         })
         .collect::<PyResult<_>>()?;
-    Ok(bag_of(SplitExpr::new(expr, cuts)))
+    Ok(bag_of(SplitExpr::expr(expr, cuts)))
 }
 
 fn call_step(function: &Bound<'_, PyAny>, args: &[Option<&Bound<'_, PyAny>>], n_extras: u32) -> Step {
@@ -488,7 +488,7 @@ fn bag_shuffle(
     let token = key_of("bag.shuffle", (key, scatter, gather, n).into_pyobject(py)?.as_any())?;
     let scatter = call_step(scatter, &[Some(key), Some(&count), None], 0);
     let gather = call_step(gather, &[Some(key), None], 0);
-    Ok(bag_of(ShuffleExpr::new(expr_of(base)?, token, scatter, gather, n as usize)))
+    Ok(bag_of(ShuffleExpr::expr(expr_of(base)?, token, scatter, gather, n as usize)))
 }
 
 /// Goes through partitions in order: `scan(binop, partition, state)` answers the
@@ -504,7 +504,7 @@ fn bag_scan(
     let token = key_of("bag.scan", (label, scan, binop, initial).into_pyobject(base.py())?.as_any())?;
     let first = call_step(scan, &[Some(binop), None, Some(initial)], 0);
     let next = call_step(scan, &[Some(binop), None, None], 1);
-    Ok(bag_of(ScanExpr::new(expr_of(base)?, token, Arc::from(label), first, next)))
+    Ok(bag_of(ScanExpr::expr(expr_of(base)?, token, Arc::from(label), first, next)))
 }
 
 /// Any lazy thing as a single value.
@@ -552,5 +552,5 @@ fn bag_loads(form: &[u8], label: &str, key: &str, n: usize, item: bool) -> PyRes
     let key =
         u128::from_str_radix(key, 16).map(Key).map_err(|_| PyValueError::new_err(format!("'{key}' is no key")))?;
     let graph: ExprRef = Arc::new(travel::decode(form, label).or_raise()?);
-    Ok(made(expr::Carried::new(key, graph, (!item).then_some(BagMeta { n })), item))
+    Ok(made(expr::Carried::expr(key, graph, (!item).then_some(BagMeta { n })), item))
 }

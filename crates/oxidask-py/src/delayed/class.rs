@@ -242,12 +242,12 @@ impl Delayed {
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, index: &Bound<'py, PyAny>) -> Made<'py> {
         // Python stops unpacking `a, b = value` at an IndexError.
-        if let (Some(n_out), Ok(position)) = (slf.get().expr.n_out, index.extract::<isize>()) {
-            if position >= n_out.cast_signed() || position < -n_out.cast_signed() {
-                return Err(PyIndexError::new_err(format!(
-                    "index {position} is out of range for a Delayed with {n_out} elements"
-                )));
-            }
+        if let (Some(n_out), Ok(position)) = (slf.get().expr.n_out, index.extract::<isize>())
+            && (position >= n_out.cast_signed() || position < -n_out.cast_signed())
+        {
+            return Err(PyIndexError::new_err(format!(
+                "index {position} is out of range for a Delayed with {n_out} elements"
+            )));
         }
         infix(&GETITEM, slf.as_any(), index)
     }

@@ -99,10 +99,10 @@ pub fn token(hasher: KeyHasher, object: &Bound<'_, PyAny>) -> PyResult<KeyHasher
     if let Ok(flag) = object.cast_exact::<PyBool>() {
         return Ok(hasher.u64(3).u64(u64::from(flag.is_true())));
     }
-    if let Ok(number) = object.cast_exact::<PyInt>() {
-        if let Ok(number) = number.extract::<i64>() {
-            return Ok(hasher.u64(4).u64(number as u64));
-        }
+    if let Ok(number) = object.cast_exact::<PyInt>()
+        && let Ok(number) = number.extract::<i64>()
+    {
+        return Ok(hasher.u64(4).u64(number as u64));
     }
     if let Ok(number) = object.cast_exact::<PyFloat>() {
         return Ok(hasher.u64(5).u64(number.extract::<f64>()?.to_bits()));

@@ -7,7 +7,7 @@
 use super::node::DelayedNode;
 use crate::base::Lazy;
 use hashbrown::HashMap;
-use oxidask_core::{Error, Expr, ExprRef, Graph, Input, Key, Result, TaskIdx};
+use oxidask_core::{Error, ExprRef, Graph, Input, Key, Result, TaskIdx};
 use smallvec::SmallVec;
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -144,8 +144,7 @@ impl Expr for TaskCall {
 
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
         let stage = graph.shared_stage(&self.op);
-        let arguments =
-            inputs.iter().map(|blocks| single(blocks)).collect::<Result<smallvec::SmallVec<[Input; 8]>>>()?;
+        let arguments = inputs.iter().map(single).collect::<Result<smallvec::SmallVec<[Input; 8]>>>()?;
         Ok(vec![Input::whole(graph.task(self.key, stage, 0, &arguments))])
     }
 
