@@ -7,10 +7,13 @@ is typed where it is used.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, final, overload
 
+from typing_extensions import disjoint_base
+
 __version__: str
 
 _T = TypeVar("_T")
 
+@disjoint_base
 class Delayed:
     """A value that will be computed later."""
 

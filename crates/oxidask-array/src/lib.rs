@@ -6,7 +6,7 @@
 //! sources, and reductions consume tiles of elements as they are made, in cache.
 //!
 //! Read in this order: [`dtype`], [`block`], [`chunks`], [`program`],
-//! [`evaluate`], [`expr`], [`array`]. This crate knows no executor.
+//! [`evaluate`], [`expr`], [`mod@array`]. This crate knows no executor.
 //!
 //! ```
 //! use oxidask_array::{random, s};

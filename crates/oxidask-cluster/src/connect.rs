@@ -117,7 +117,7 @@ impl Listener {
 
     /// Accepts for ever. Every peer that proves to know `secret` and introduces
     /// itself is given to `serve`, on a task of its own. At most
-    /// [`UNPROVEN_MAX`] peers may be on the way there; the rest wait in the
+    /// `UNPROVEN_MAX` peers may be on the way there; the rest wait in the
     /// system's queue.
     pub async fn serve<F, S>(&self, secret: Secret, serve: F)
     where

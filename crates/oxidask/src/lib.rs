@@ -49,7 +49,7 @@
 //!
 //! # Read on
 //!
-//! [`delayed`], [`array`], [`frame`], [`bag`], [`executor`], [`draw`].
+//! [`delayed`], [`mod@array`], [`frame`], [`bag`], [`executor`], [`draw`].
 
 // The attributes name this crate by its public name, here too.
 extern crate self as oxidask;

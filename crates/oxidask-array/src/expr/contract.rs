@@ -1,7 +1,7 @@
 //! Sums of products over shared axes: `matmul`, `dot`, `tensordot`.
 //!
 //! A block of the result is the sum of products of blocks. A task multiplies
-//! and adds a run of at most [`RUN`] pairs; longer sums are added up by further
+//! and adds a run of at most `RUN` pairs; longer sums are added up by further
 //! tasks, so that no task needs whole rows and columns of blocks at once.
 
 use super::reduce::add_blocks;

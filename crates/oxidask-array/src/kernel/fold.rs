@@ -1,6 +1,6 @@
 //! Loops that fold many elements into few.
 //!
-//! A row is folded in [`LANES`] interleaved partial results, which vectorises,
+//! A row is folded in `LANES` interleaved partial results, which vectorises,
 //! keeps rounding errors small and gives the same result on every processor.
 
 use super::multiversion;

@@ -1,7 +1,7 @@
 //! The scheduler process: `oxidask-exec`'s coordinator with sockets for links.
 //!
 //! One thread reads all connections, feeds the coordinator and writes what it
-//! answers; [`state`] is what it does with each packet. It decodes neither ops
+//! answers; `state` is what it does with each packet. It decodes neither ops
 //! nor values.
 
 mod questions;
