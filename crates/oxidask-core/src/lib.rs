@@ -1,6 +1,6 @@
 //! The nouns of oxidask: keys, values, operations, graphs, expressions.
 //!
-//! Read in this order: [`graph`], [`op`], [`value`], [`expr`], [`optimize`],
+//! Read in this order: [`graph`], [`op`], [`value`], [`expr`], [`mod@optimize`],
 //! [`executor`]. This crate starts no thread, reads no file, and knows no
 //! kernel and no executor: those depend on it, never the other way.
 

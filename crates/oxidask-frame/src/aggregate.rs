@@ -1,7 +1,7 @@
 //! Aggregations that are computed in pieces: partial states per partition,
 //! combined in a tree, finished at the root.
 //!
-//! An [`AggFunc`] is defined by the states it needs ([`State`]) and by how they
+//! An [`AggFunc`] is defined by the states it needs (`State`) and by how they
 //! become its result. States are shared: `mean` and `sum` of one column keep
 //! one sum. Variances combine by the method of Chan, Golub and LeVeque, which
 //! does not cancel.
