@@ -1,26 +1,16 @@
 //! The plan nodes of bags: given partitions, one task a partition, trees.
 
-use crate::delayed::Typed;
+use crate::delayed::{Typed, unique};
 use crate::text::{TextBlock, lines};
 use oxidask_core::{Blocks, Expr, ExprRef, FnOp, Graph, Input, Inputs, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::op;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher as _, Hasher as _};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// How many values one task of a tree combines.
 const FAN_IN: usize = 8;
-
-/// A key that nothing else has: a closure cannot be named by its content.
-fn unique_key() -> Key {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    KeyHasher::new("bag").u64(*PROCESS).u64(NEXT.fetch_add(1, Ordering::Relaxed)).finish()
-}
 
 /// Partitions that are there already.
 pub(super) struct Given {
@@ -30,7 +20,7 @@ pub(super) struct Given {
 
 impl Given {
     pub fn new(partitions: Vec<Value>) -> Self {
-        Given { key: unique_key(), partitions }
+        Given { key: unique(), partitions }
     }
 }
 
@@ -79,12 +69,12 @@ impl PerPartition {
         run: impl Fn(Value) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
         let op = FnOp::new(label, move |_, inputs: &[Value]| run(inputs[0].clone()));
-        PerPartition { key: unique_key(), op: Arc::new(op), inputs: vec![input].into(), n_blocks: 0 }
+        PerPartition { key: unique(), op: Arc::new(op), inputs: vec![input].into(), n_blocks: 0 }
     }
 
     /// A registered task of each partition.
     pub fn task(op: Arc<dyn Op>, input: ExprRef, pure: bool) -> Self {
-        let key = if pure { KeyHasher::new(op.kind()).key(input.key()).finish() } else { unique_key() };
+        let key = if pure { KeyHasher::new(op.kind()).key(input.key()).finish() } else { unique() };
         PerPartition { key, op, inputs: vec![input].into(), n_blocks: 0 }
     }
 
@@ -92,7 +82,7 @@ impl PerPartition {
     pub fn read_text(blocks: Vec<TextBlock>) -> Self {
         let n_blocks = blocks.len();
         // Files may change under an equal name, so each reading is its own.
-        PerPartition { key: unique_key(), op: Arc::new(ReadText { blocks }), inputs: Inputs::default(), n_blocks }
+        PerPartition { key: unique(), op: Arc::new(ReadText { blocks }), inputs: Inputs::default(), n_blocks }
     }
 }
 
@@ -164,7 +154,7 @@ impl Reduce {
         combine: impl Fn(&[Value]) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
         let op = FnOp::new(label, move |_, inputs: &[Value]| combine(inputs));
-        Reduce { key: unique_key(), op: Arc::new(op), inputs: vec![input].into() }
+        Reduce { key: unique(), op: Arc::new(op), inputs: vec![input].into() }
     }
 }
 

@@ -30,6 +30,7 @@ mod tests;
 mod typed;
 
 pub use args::IntoDelayed;
+pub(crate) use task::unique;
 pub use task::{TaskFn, TaskOutput};
 pub use typed::{TaskValue, Typed};
 

@@ -108,8 +108,9 @@ pub fn wrong_arguments(name: &str, expected: usize, got: usize) -> Error {
     Error::new(ErrorKind::Version, format!("task '{name}' takes {expected} arguments but got {got}"))
 }
 
-/// A key that no other call has, here or in another process.
-fn unique() -> Key {
+/// A key that nothing else has, here or in another process: for impure calls,
+/// and for closures, which cannot be named by their content.
+pub(crate) fn unique() -> Key {
     static PROCESS: LazyLock<[u64; 2]> =
         LazyLock::new(|| [RandomState::new().build_hasher().finish(), RandomState::new().build_hasher().finish()]);
     static NEXT: AtomicU64 = AtomicU64::new(0);
