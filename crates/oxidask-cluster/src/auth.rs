@@ -3,17 +3,18 @@
 //! ```text
 //! initiator → acceptor   magic, version, nonce            (42 bytes)
 //! acceptor → initiator   magic, version, nonce            (42 bytes)
-//! initiator → acceptor   MAC("initiator", both nonces)    (32 bytes)
+//! initiator → acceptor   MAC("initiator", both nonces, …) (32 bytes)
 //! acceptor → initiator   verdict, MAC("acceptor", …)      (33 bytes)
 //! ```
 //!
 //! The MAC is keyed BLAKE3 with the cluster's secret. Fresh nonces of both
-//! sides keep a recorded proof from serving twice, and the roles keep one end's
-//! proof from being reflected to it. All parts have a fixed size and one time
-//! limit for all together, so garbage, silence and floods cost a closed socket
-//! and nothing else. Nothing from a peer is decoded before the proof succeeded.
-//! It says who may speak; it does not hide what is said: that is left to TLS,
-//! and to loopback until then.
+//! sides keep a recorded proof from serving twice, the roles keep one end's
+//! proof from being reflected to it, and the binding of the TLS connection
+//! ([`Stream::binding`]), which is part of it, keeps somebody in the middle from
+//! handing it on. All parts have a fixed size and one time limit for all
+//! together, so garbage, silence and floods cost a closed socket and nothing
+//! else. Nothing from a peer is decoded before the proof succeeded. It says who
+//! may speak; hiding what is said is left to TLS.
 
 use crate::wire::Stream;
 use oxidask_core::{Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ use std::time::Duration;
 /// First bytes of every connection.
 const MAGIC: &[u8; 8] = b"OXIDASK\n";
 /// Version of the wire: packets, proof and messages together.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const NONCE: usize = 32;
 const HELLO: usize = 8 + 2 + NONCE;
 const PROOF: usize = 32;
@@ -89,12 +90,13 @@ impl Secret {
         Secret::from_hex(&text)
     }
 
-    fn proof(&self, role: &[u8], initiator: &[u8; NONCE], acceptor: &[u8; NONCE]) -> blake3::Hash {
+    fn proof(&self, role: &[u8], nonces: &Nonces, binding: &[u8; 32]) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&VERSION.to_le_bytes());
         hasher.update(role);
-        hasher.update(initiator);
-        hasher.update(acceptor);
+        hasher.update(&nonces.initiator);
+        hasher.update(&nonces.acceptor);
+        hasher.update(binding);
         hasher.finalize()
     }
 }
@@ -104,6 +106,12 @@ impl fmt::Debug for Secret {
         // A secret must not end up in a log.
         f.write_str("Secret(…)")
     }
+}
+
+/// What both ends contribute to a proof.
+struct Nonces {
+    initiator: [u8; NONCE],
+    acceptor: [u8; NONCE],
 }
 
 fn random_bytes() -> Result<[u8; 32]> {
@@ -121,15 +129,17 @@ fn random_bytes() -> Result<[u8; 32]> {
 /// not, or takes longer than `limit`.
 pub async fn initiate(stream: &Stream, secret: &Secret, limit: Duration) -> Result<()> {
     within_time(limit, async {
-        let ours = random_bytes()?;
-        send(stream, &hello(&ours)).await?;
-        let theirs = check_hello(&receive::<HELLO>(stream).await?)?;
-        send(stream, secret.proof(b"initiator", &ours, &theirs).as_bytes()).await?;
+        let binding = stream.binding()?;
+        let initiator = random_bytes()?;
+        send(stream, &hello(&initiator)).await?;
+        let acceptor = check_hello(&receive::<HELLO>(stream).await?)?;
+        let nonces = Nonces { initiator, acceptor };
+        send(stream, secret.proof(b"initiator", &nonces, &binding).as_bytes()).await?;
         let answer = receive::<{ 1 + PROOF }>(stream).await?;
         let mut proof = [0; PROOF];
         proof.copy_from_slice(&answer[1..]);
         // Comparing blake3 hashes takes the same time wherever they differ.
-        if answer[0] != ACCEPTED || blake3::Hash::from_bytes(proof) != secret.proof(b"acceptor", &ours, &theirs) {
+        if answer[0] != ACCEPTED || blake3::Hash::from_bytes(proof) != secret.proof(b"acceptor", &nonces, &binding) {
             return Err(wrong_secret());
         }
         Ok(())
@@ -145,21 +155,22 @@ pub async fn initiate(stream: &Stream, secret: &Secret, limit: Duration) -> Resu
 /// than [`PROOF_TIMEOUT`].
 pub async fn accept(stream: &Stream, secret: &Secret, limit: Duration) -> Result<()> {
     within_time(limit, async {
-        let ours = random_bytes()?;
+        let binding = stream.binding()?;
+        let acceptor = random_bytes()?;
         let theirs = receive::<HELLO>(stream).await?;
         if theirs.starts_with(MAGIC) {
             // Answered even if the version differs, so that the peer can say so.
-            send(stream, &hello(&ours)).await?;
+            send(stream, &hello(&acceptor)).await?;
         }
-        let theirs = check_hello(&theirs)?;
+        let nonces = Nonces { initiator: check_hello(&theirs)?, acceptor };
         let proof = receive::<PROOF>(stream).await?;
-        if blake3::Hash::from_bytes(proof) != secret.proof(b"initiator", &theirs, &ours) {
+        if blake3::Hash::from_bytes(proof) != secret.proof(b"initiator", &nonces, &binding) {
             // The refused peer may have gone already; it is refused either way.
             let _ = send(stream, &[REFUSED; 1 + PROOF]).await;
             return Err(wrong_secret());
         }
         let mut answer = [ACCEPTED; 1 + PROOF];
-        answer[1..].copy_from_slice(secret.proof(b"acceptor", &theirs, &ours).as_bytes());
+        answer[1..].copy_from_slice(secret.proof(b"acceptor", &nonces, &binding).as_bytes());
         send(stream, &answer).await
     })
     .await

@@ -11,7 +11,7 @@
 //! [`protocol`] (what is said), [`server`], [`agent`], [`client`],
 //! [`deploy`]. The scheduling itself is in `oxidask-exec` and `oxidask-sched`;
 //! this crate gives them sockets. Every connection is authenticated before
-//! anything from it is decoded, and none leaves this machine.
+//! anything from it is decoded, and none leaves this machine unencrypted.
 //!
 //! ```
 //! use oxidask_cluster::{LocalCluster, LocalClusterOptions};
@@ -42,6 +42,7 @@ pub mod deploy;
 pub mod own_program;
 pub mod protocol;
 pub mod reader;
+pub mod security;
 pub mod server;
 pub mod wire;
 
@@ -51,3 +52,4 @@ pub use client::{Client, ClientOptions};
 pub use connect::Address;
 pub use deploy::{LocalCluster, LocalClusterOptions, ProcessCommand};
 pub use own_program::{init, this_program_as_child};
+pub use security::{Credentials, Security};

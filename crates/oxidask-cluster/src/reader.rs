@@ -4,9 +4,9 @@
 //! One connection carries all reads from one holder; requests that are made
 //! together travel together.
 
-use crate::auth::Secret;
 use crate::connect::{Address, Connection, dial};
 use crate::protocol::{Build, Hello, Inbox, ReadReply, ReadRequest, Role};
+use crate::security::Credentials;
 use crate::wire::{self, Inlet};
 use hashbrown::HashMap;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
@@ -37,12 +37,12 @@ const BATCH: usize = 4096;
 impl Reader {
     /// Starts to connect. Reads fail if that does.
     #[must_use]
-    pub fn open(runtime: &Handle, address: String, secret: Secret, build: Build, timeout: Duration) -> Self {
+    pub fn open(runtime: &Handle, address: String, credentials: Credentials, build: Build, timeout: Duration) -> Self {
         let (requests, queue) = mpsc::unbounded_channel();
         runtime.spawn(async move {
-            let hello = Hello { role: Role::Reader, build };
+            let hello = Hello { role: Role::Reader, build, session: None };
             let connected = match address.parse::<Address>() {
-                Ok(address) => dial(&address, &secret, &hello, timeout).await,
+                Ok(address) => dial(&address, &credentials, &hello, timeout).await,
                 Err(error) => Err(error),
             };
             match connected {

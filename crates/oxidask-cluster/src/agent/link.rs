@@ -1,8 +1,8 @@
 //! The agent's ways to others: reports to the scheduler, reads from peers.
 
-use crate::auth::Secret;
 use crate::protocol::{Build, FromWorker, Outbox, WireValue};
 use crate::reader::Reader;
+use crate::security::Credentials;
 use crate::wire::Outlet;
 use hashbrown::{HashMap, HashSet};
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
@@ -98,7 +98,7 @@ impl Uplink for Link {
 /// Reads of results that other agents hold.
 pub struct PeerReads {
     runtime: Handle,
-    secret: Secret,
+    credentials: Credentials,
     timeout: Duration,
     pool: OnceLock<Weak<Pool<Link>>>,
     peers: Mutex<HashMap<WorkerId, Peer>>,
@@ -110,8 +110,8 @@ struct Peer {
 }
 
 impl PeerReads {
-    pub fn new(runtime: Handle, secret: Secret, timeout: Duration) -> Self {
-        PeerReads { runtime, secret, timeout, pool: OnceLock::new(), peers: Mutex::default() }
+    pub fn new(runtime: Handle, credentials: Credentials, timeout: Duration) -> Self {
+        PeerReads { runtime, credentials, timeout, pool: OnceLock::new(), peers: Mutex::default() }
     }
 
     /// Tells where arrivals go.
@@ -138,7 +138,7 @@ impl PeerReads {
             return Ok(reader.clone());
         }
         let reader =
-            Reader::open(&self.runtime, peer.address.clone(), self.secret.clone(), Build::current(), self.timeout);
+            Reader::open(&self.runtime, peer.address.clone(), self.credentials.clone(), Build::current(), self.timeout);
         Ok(peer.reader.insert(Arc::new(reader)).clone())
     }
 }

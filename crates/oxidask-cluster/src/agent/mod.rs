@@ -3,8 +3,9 @@
 //! The agent owns the results of its tasks, runs native operations on its
 //! threads and user code in child processes, reads inputs directly from other
 //! agents, and serves its own results to them and to clients at an address of
-//! its own. It follows the scheduler's orders and ends when that connection
-//! does: a worker without a scheduler is of no use.
+//! its own. It follows the scheduler's orders. When the connection drops it goes
+//! on with what it has and comes back over another one; it ends once the
+//! scheduler has been away for too long, sends it away, or has forgotten it.
 
 mod link;
 mod process;
@@ -12,19 +13,20 @@ mod serve;
 
 pub use process::{AgentConfig, serve_agent};
 
-use crate::auth::Secret;
 use crate::blobs::KeptBlobs;
-use crate::connect::{Address, Connection, Introduced, Listener, dial};
-use crate::protocol::{Build, FromWorker, Hello, Inbox, Outbox, Role, ToWorker, WireCompute, WorkerIntro};
+use crate::connect::{Absence, Address, Connection, Introduced, Listener, dial};
+use crate::protocol::{
+    Build, FromWorker, Hello, Inbox, Outbox, Role, SessionHello, ToWorker, WireCompute, WorkerIntro,
+};
+use crate::security::Credentials;
 use crate::wire::{Inlet, Outlet, Packet};
 use hashbrown::HashMap;
 use link::{Link, PeerReads};
-use oxidask_core::{Error, Result};
+use oxidask_core::{Error, ErrorKind, Result};
 use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
 use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -36,8 +38,8 @@ pub struct AgentOptions {
     pub name: String,
     /// Where the scheduler listens.
     pub scheduler: Address,
-    /// What members know.
-    pub secret: Secret,
+    /// What members know and encrypt with.
+    pub credentials: Credentials,
     /// Where to serve results.
     pub listen: Address,
     /// Tasks at once.
@@ -52,6 +54,20 @@ pub struct AgentOptions {
     pub resources: Vec<(String, f64)>,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
+    /// Longest absence of the scheduler.
+    pub death_timeout: Duration,
+}
+
+/// Why an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentEnd {
+    /// The scheduler sent it away, or its owner closed it.
+    SentAway,
+    /// The scheduler was away for too long, or could not be understood.
+    NoScheduler,
+    /// The scheduler has given it up meanwhile: what it holds is of no use, and
+    /// it may begin anew.
+    Forgotten,
 }
 
 /// How often an agent says that it lives.
@@ -62,8 +78,7 @@ pub struct Agent {
     pool: Arc<Pool<Link>>,
     address: Address,
     closing: Arc<Notify>,
-    sent_away: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<AgentEnd>>,
 }
 
 impl std::fmt::Debug for Agent {
@@ -80,13 +95,15 @@ impl Agent {
     pub fn start(options: AgentOptions) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::io("starting a worker", &cause);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let (listener, connection) = runtime.block_on(async {
-            let listener = Listener::bind(&options.listen).await?;
-            let connection = join(&options, listener.address()).await?;
-            Ok::<_, Error>((listener, connection))
+        let (listener, hello, connection) = runtime.block_on(async {
+            let listener = Listener::bind(&options.listen, &options.credentials).await?;
+            let hello = introduction(&options, listener.address())?;
+            let connection = dial(&options.scheduler, &options.credentials, &hello, options.connect_timeout).await?;
+            Ok::<_, Error>((listener, hello, connection))
         })?;
         let address = listener.address().clone();
-        let peers = Arc::new(PeerReads::new(runtime.handle().clone(), options.secret.clone(), options.connect_timeout));
+        let peers =
+            Arc::new(PeerReads::new(runtime.handle().clone(), options.credentials.clone(), options.connect_timeout));
         let pool = Arc::new(Pool::start(
             PoolOptions {
                 n_threads: options.n_threads,
@@ -100,22 +117,21 @@ impl Agent {
         )?);
         peers.attach(&pool);
         let closing = Arc::new(Notify::new());
-        let sent_away = Arc::new(AtomicBool::new(false));
-        let member = Member {
-            pool: pool.clone(),
-            peers,
-            outlet: connection.outlet,
-            sent_away: sent_away.clone(),
-            blobs: KeptBlobs::default(),
-            stages: HashMap::new(),
+        let Connection { inlet, outlet, .. } = connection;
+        let absence = Absence {
+            address: options.scheduler,
+            credentials: options.credentials,
+            hello,
+            outlet: outlet.clone(),
+            patience: options.death_timeout,
         };
-        let (inlet, until) = (connection.inlet, closing.clone());
-        let secret = options.secret;
+        let member = Member { pool: pool.clone(), peers, outlet, blobs: KeptBlobs::default(), stages: HashMap::new() };
+        let until = closing.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-agent".to_owned())
-            .spawn(move || runtime.block_on(work(member, inlet, listener, secret, &until)))
+            .spawn(move || runtime.block_on(work(member, inlet, listener, absence, &until)))
             .map_err(failed)?;
-        Ok(Agent { pool, address, closing, sent_away, thread: Some(thread) })
+        Ok(Agent { pool, address, closing, thread: Some(thread) })
     }
 
     /// Where it serves results.
@@ -130,19 +146,16 @@ impl Agent {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits until the scheduler sends it away or is gone, then ends; whether it
-    /// was sent away.
-    pub fn wait(mut self) -> bool {
-        self.join();
-        self.sent_away.load(Ordering::Relaxed)
+    /// Waits until the scheduler sends it away or is gone, then ends.
+    pub fn wait(mut self) -> AgentEnd {
+        self.join()
     }
 
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported when it happened.
-            let _ = thread.join();
-        }
+    fn join(&mut self) -> AgentEnd {
+        // A panic was reported when it happened.
+        let end = self.thread.take().and_then(|thread| thread.join().ok());
         self.pool.close();
+        end.unwrap_or(AgentEnd::NoScheduler)
     }
 }
 
@@ -153,7 +166,7 @@ impl Drop for Agent {
     }
 }
 
-async fn join(options: &AgentOptions, address: &Address) -> Result<Connection> {
+fn introduction(options: &AgentOptions, address: &Address) -> Result<Hello> {
     let intro = WorkerIntro {
         name: options.name.clone(),
         address: address.to_string(),
@@ -163,15 +176,20 @@ async fn join(options: &AgentOptions, address: &Address) -> Result<Connection> {
         local_directory: options.spill_dir.clone().unwrap_or_else(std::env::temp_dir).display().to_string(),
         resources: options.resources.clone(),
     };
-    let hello = Hello { role: Role::Worker(intro), build: Build::current() };
-    dial(&options.scheduler, &options.secret, &hello, options.connect_timeout).await
+    Ok(Hello { role: Role::Worker(intro), build: Build::current(), session: Some(SessionHello::begin()?) })
 }
 
 /// Runs until the scheduler is gone, sends us away, or `closing` is told.
-async fn work(mut member: Member, mut inlet: Inlet, listener: Listener, secret: Secret, closing: &Notify) {
+async fn work(
+    mut member: Member,
+    mut inlet: Inlet,
+    listener: Listener,
+    mut absence: Absence,
+    closing: &Notify,
+) -> AgentEnd {
     let outlet = member.outlet.clone();
     let pool = Arc::downgrade(&member.pool);
-    let serving = listener.serve(secret, move |introduced: Introduced| {
+    let serving = listener.serve(absence.credentials.clone(), move |introduced: Introduced| {
         let pool = pool.clone();
         async move {
             if let Some(pool) = pool.upgrade() {
@@ -188,21 +206,29 @@ async fn work(mut member: Member, mut inlet: Inlet, listener: Listener, secret: 
         }
     };
     let following = async {
-        while let Ok(packet) = inlet.next().await {
-            match member.take(packet) {
-                Ok(true) => {}
-                // Sent away, or the scheduler cannot be understood.
-                Ok(false) | Err(_) => return,
+        loop {
+            match inlet.next().await {
+                Ok(packet) => match member.take(packet) {
+                    Ok(true) => {}
+                    Ok(false) => return AgentEnd::SentAway,
+                    Err(_) => return AgentEnd::NoScheduler,
+                },
+                Err(_) => match absence.come_back().await {
+                    Ok(next) => inlet = next,
+                    Err(error) if error.kind() == ErrorKind::Lost => return AgentEnd::Forgotten,
+                    Err(_) => return AgentEnd::NoScheduler,
+                },
             }
         }
     };
-    tokio::select! {
-        () = serving => {}
-        () = beating => {}
-        () = following => {}
-        () = closing.notified() => {}
-    }
+    let end = tokio::select! {
+        () = serving => AgentEnd::NoScheduler,
+        () = beating => AgentEnd::NoScheduler,
+        end = following => end,
+        () = closing.notified() => AgentEnd::SentAway,
+    };
     outlet.close();
+    end
 }
 
 fn say(outlet: &Outlet, message: FromWorker) {
@@ -226,7 +252,6 @@ struct Member {
     pool: Arc<Pool<Link>>,
     peers: Arc<PeerReads>,
     outlet: Outlet,
-    sent_away: Arc<AtomicBool>,
     blobs: KeptBlobs,
     stages: HashMap<u32, Arc<Work>>,
 }
@@ -290,10 +315,7 @@ impl Member {
             }
             ToWorker::Joined { id, address } => self.peers.joined(WorkerId(id), address),
             ToWorker::Left(id) => self.peers.left(WorkerId(id)),
-            ToWorker::Close => {
-                self.sent_away.store(true, Ordering::Relaxed);
-                return Ok(false);
-            }
+            ToWorker::Close => return Ok(false),
             // Orders were taken before.
             ToWorker::Compute(_)
             | ToWorker::Retract(..)
@@ -316,7 +338,7 @@ impl Member {
 
     fn assignment(&self, compute: WireCompute) -> Result<Assignment> {
         let work = self.stages.get(&compute.stage).cloned().ok_or_else(|| {
-            Error::new(oxidask_core::ErrorKind::Version, "the scheduler ordered a task of a stage that it never sent")
+            Error::new(ErrorKind::Version, "the scheduler ordered a task of a stage that it never sent")
         })?;
         let (key, block, graph, name) = (compute.key, compute.block, compute.graph, compute.name.clone());
         let (order, fetch_keys) = compute.into_order();

@@ -5,8 +5,9 @@
 //! standard input means that the parent is gone: the agent then ends too and
 //! deletes the cluster's folder, whatever killed the parent.
 
-use super::{Agent, AgentOptions};
+use super::{Agent, AgentEnd, AgentOptions};
 use crate::auth::Secret;
+use crate::security::{Credentials, Security};
 use oxidask_core::{Error, ErrorKind, Result};
 use oxidask_exec::ChildCommand;
 use oxidask_sched::WorkerConfig;
@@ -24,6 +25,8 @@ pub struct AgentConfig {
     pub scheduler: String,
     /// The secret in hexadecimal digits.
     pub secret: String,
+    /// What to encrypt with.
+    pub security: Security,
     /// Where to serve results.
     pub listen: String,
     /// Tasks at once.
@@ -42,6 +45,8 @@ pub struct AgentConfig {
     pub resources: Vec<(String, f64)>,
     /// Seconds to wait for a connection.
     pub connect_timeout: f64,
+    /// Seconds that the scheduler may be away.
+    pub death_timeout: f64,
     /// The cluster's folder, deleted if the parent dies.
     pub folder: PathBuf,
 }
@@ -76,19 +81,23 @@ pub fn serve_agent() -> Result<()> {
         .spawn(move || watch_parent(&folder))
         .map_err(|cause| Error::io("starting a worker", &cause))?;
     let folder = config.folder.clone();
-    match Agent::start(config.into_options()?) {
-        Ok(agent) => {
-            if !agent.wait() {
-                // Most likely the parent died: the other thread then deletes the
+    let options = config.into_options()?;
+    loop {
+        match Agent::start(options.clone()).map(Agent::wait) {
+            Ok(AgentEnd::SentAway) => return Ok(()),
+            // What it held was computed again elsewhere; it is a new worker.
+            Ok(AgentEnd::Forgotten) => {}
+            Ok(AgentEnd::NoScheduler) => {
+                // Perhaps the parent died: the other thread then deletes the
                 // folder and ends this process, which must not end before.
                 std::thread::sleep(LAST_WORDS);
+                return Ok(());
             }
+            // The cluster was closed meanwhile; there is nobody to tell.
+            Err(_) if !folder.exists() => return Ok(()),
+            Err(error) => return Err(error),
         }
-        // The cluster was closed meanwhile; there is nobody to tell.
-        Err(_) if !folder.exists() => {}
-        Err(error) => return Err(error),
     }
-    Ok(())
 }
 
 /// Ends this process once the parent is gone.
@@ -116,7 +125,7 @@ impl AgentConfig {
         Ok(AgentOptions {
             name: self.name,
             scheduler: self.scheduler.parse()?,
-            secret: Secret::from_hex(&self.secret)?,
+            credentials: Credentials::new(Secret::from_hex(&self.secret)?, self.security),
             listen: self.listen.parse()?,
             n_threads: self.n_threads,
             worker: WorkerConfig {
@@ -128,8 +137,12 @@ impl AgentConfig {
             spill_dir: Some(self.spill_dir),
             child,
             resources: self.resources,
-            connect_timeout: Duration::try_from_secs_f64(self.connect_timeout)
-                .map_err(|_| Error::value("the connect timeout is no length of time"))?,
+            connect_timeout: seconds(self.connect_timeout)?,
+            death_timeout: seconds(self.death_timeout)?,
         })
     }
+}
+
+fn seconds(number: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(number).map_err(|_| Error::value(format!("{number} seconds are no length of time")))
 }

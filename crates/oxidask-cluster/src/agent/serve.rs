@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// Answers one reader's requests until it closes.
-pub async fn serve_reader(pool: &Pool<Link>, mut introduced: Introduced) {
+pub async fn serve_reader(pool: &Pool<Link>, introduced: Introduced) {
     let checked = match introduced.hello.role {
+        _ if introduced.hello.session.is_some() => Err(Error::new(ErrorKind::Denied, "readers have no sessions")),
         Role::Reader => Build::current().check(&introduced.hello.build, "a reader"),
         Role::Client { .. } | Role::Worker(_) => {
             Err(Error::new(ErrorKind::Denied, "this is a worker; clients and workers join the scheduler"))
@@ -22,9 +23,9 @@ pub async fn serve_reader(pool: &Pool<Link>, mut introduced: Introduced) {
         introduced.refuse(&error).await;
         return;
     }
-    introduced.accept(0);
-    let replies = Arc::new(Replies { outlet: introduced.outlet.clone(), batch: Mutex::default() });
-    while let Ok(packet) = introduced.inlet.next().await {
+    let (mut inlet, outlet) = introduced.accept(0);
+    let replies = Arc::new(Replies { outlet: outlet.clone(), batch: Mutex::default() });
+    while let Ok(packet) = inlet.next().await {
         let Ok((requests, _)) = Inbox::open::<ReadRequest>(packet) else { break };
         replies.batch.lock().is_held = true;
         for ReadRequest { request, task, part, key } in requests {
@@ -33,7 +34,7 @@ pub async fn serve_reader(pool: &Pool<Link>, mut introduced: Introduced) {
         }
         replies.release();
     }
-    introduced.outlet.close();
+    outlet.close();
 }
 
 /// Collects the replies that are there at once into one packet.

@@ -17,10 +17,11 @@ pub use futures::ClientFuture;
 
 use crate::auth::Secret;
 use crate::blobs::SentBlobs;
-use crate::connect::{Address, Connection, dial};
+use crate::connect::{Absence, Address, Connection, dial};
 use crate::constant::Constants;
-use crate::protocol::{Answer, Build, FromClient, Hello, Outbox, Question, Role, WireOp};
+use crate::protocol::{Answer, Build, FromClient, Hello, Outbox, Question, Role, SessionHello, WireOp};
 use crate::reader::Reader;
+use crate::security::{Credentials, Security};
 use crate::wire::Outlet;
 use hashbrown::{HashMap, HashSet};
 use oxidask_core::events::Observer;
@@ -49,6 +50,10 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// The build that is told; that of this process but in tests.
     pub build: Build,
+    /// What connections are encrypted with, if they are.
+    pub security: Security,
+    /// Longest absence of the scheduler before everything is lost.
+    pub grace: Duration,
 }
 
 impl ClientOptions {
@@ -61,6 +66,8 @@ impl ClientOptions {
             name: format!("client-{}", std::process::id()),
             timeout: Duration::from_secs(30),
             build: Build::current(),
+            security: Security::default(),
+            grace: Duration::from_secs(30),
         }
     }
 }
@@ -107,7 +114,7 @@ fn closed_by_user() -> Error {
 /// What the client's handles and its thread share.
 pub(crate) struct Inner {
     address: Address,
-    secret: Secret,
+    credentials: Credentials,
     build: Build,
     timeout: Duration,
     runtime: Handle,
@@ -140,12 +147,21 @@ impl Client {
     pub fn connect(options: ClientOptions) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::io("starting a client", &cause);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let hello = Hello { role: Role::Client { name: options.name }, build: options.build.clone() };
+        let credentials = Credentials::new(options.secret, options.security);
+        let session = Some(SessionHello::begin()?);
+        let hello = Hello { role: Role::Client { name: options.name }, build: options.build.clone(), session };
         let Connection { inlet, outlet, .. } =
-            runtime.block_on(dial(&options.address, &options.secret, &hello, options.timeout))?;
+            runtime.block_on(dial(&options.address, &credentials, &hello, options.timeout))?;
+        let absence = Absence {
+            address: options.address.clone(),
+            credentials: credentials.clone(),
+            hello,
+            outlet: outlet.clone(),
+            patience: options.grace,
+        };
         let inner = Arc::new(Inner {
             address: options.address,
-            secret: options.secret,
+            credentials,
             build: options.build,
             timeout: options.timeout,
             runtime: runtime.handle().clone(),
@@ -161,7 +177,7 @@ impl Client {
         let served = inner.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-client".to_owned())
-            .spawn(move || runtime.block_on(receive::serve(&served, inlet)))
+            .spawn(move || runtime.block_on(receive::serve(&served, inlet, absence)))
             .map_err(failed)?;
         Ok(Client(Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) })))
     }
@@ -459,7 +475,7 @@ impl Inner {
         let reader = Reader::open(
             &self.runtime,
             holder.intro.address.clone(),
-            self.secret.clone(),
+            self.credentials.clone(),
             self.build.clone(),
             self.timeout,
         );

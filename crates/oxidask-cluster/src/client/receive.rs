@@ -2,13 +2,15 @@
 
 use super::Inner;
 use super::table::{Callback, Holder, Place, State};
-use crate::protocol::{Inbox, ToClient, WireEnd, WireFinished};
+use crate::connect::Absence;
+use crate::protocol::{FromClient, Inbox, ToClient, WireEnd, WireFinished};
 use crate::wire::{Inlet, Packet};
 use oxidask_core::events::TaskFinished;
 use oxidask_core::{Error, ErrorKind, Result};
 
-/// Runs on the client's thread until the connection ends.
-pub async fn serve(inner: &Inner, mut inlet: Inlet) {
+/// Runs on the client's thread until the session ends. A connection that drops
+/// is replaced by another.
+pub async fn serve(inner: &Inner, mut inlet: Inlet, mut absence: Absence) {
     let receiving = async {
         loop {
             match inlet.next().await {
@@ -17,10 +19,19 @@ pub async fn serve(inner: &Inner, mut inlet: Inlet) {
                         return error;
                     }
                 }
-                Err(_) => {
-                    return Error::new(ErrorKind::Lost, "the connection to the scheduler ended")
-                        .with_hint("the cluster was closed, or its process died");
-                }
+                Err(_) => match absence.come_back().await {
+                    Ok(next) => inlet = next,
+                    Err(error) => {
+                        return Error::new(
+                            ErrorKind::Lost,
+                            format!(
+                                "the connection to the scheduler ended, and no other could be made: {}",
+                                error.message()
+                            ),
+                        )
+                        .with_hint("the scheduler's process died, or forgot this client");
+                    }
+                },
             }
         }
     };
@@ -38,6 +49,7 @@ pub async fn serve(inner: &Inner, mut inlet: Inlet) {
         () = inner.closing.notified() => None,
     };
     let outlet = inner.sending.lock().outlet.clone();
+    inner.say(FromClient::Close);
     outlet.drained().await;
     outlet.close();
     inner.all_lost(ended);
@@ -99,6 +111,9 @@ impl Inner {
                         if let Some(slot) = self.answers.lock().get_mut(&request) {
                             *slot = Some(answer);
                         }
+                    }
+                    ToClient::Closed => {
+                        return Err(Error::new(ErrorKind::Lost, "the cluster was closed"));
                     }
                     ToClient::Started { seq, labels } => self.observers.graph_started(u64::from(seq), &labels),
                     ToClient::Finished(tasks) => {

@@ -10,6 +10,7 @@ use crate::auth::Secret;
 use crate::client::{Client, ClientOptions};
 use crate::connect::Address;
 use crate::protocol::{Build, ClusterInfo};
+use crate::security::{Credentials, Security};
 use crate::server::{Server, ServerOptions};
 use oxidask_core::{Error, ErrorKind, Result, config};
 use oxidask_exec::ChildCommand;
@@ -47,6 +48,10 @@ pub struct LocalClusterOptions {
     pub resources: Vec<(String, f64)>,
     /// A worker that says nothing for this long is taken for lost.
     pub worker_timeout: Duration,
+    /// A client that is away for this long is taken for gone.
+    pub client_grace: Duration,
+    /// What connections are encrypted with, if they are.
+    pub security: Security,
 }
 
 impl LocalClusterOptions {
@@ -66,6 +71,8 @@ impl LocalClusterOptions {
             folder: None,
             resources: Vec::new(),
             worker_timeout: Duration::from_secs(30),
+            client_grace: Duration::from_secs(30),
+            security: Security::default(),
         }
     }
 }
@@ -129,10 +136,12 @@ impl LocalCluster {
         }
         let server = Server::start(ServerOptions {
             address,
-            secret: secret.clone(),
+            credentials: Credentials::new(secret.clone(), options.security.clone()),
             scheduler,
             build: Some(Build::current()),
             worker_timeout: options.worker_timeout,
+            client_grace: options.client_grace,
+            journal: None,
         })?;
         let address = server.address().clone();
         let cluster = LocalCluster {
@@ -187,7 +196,9 @@ impl LocalCluster {
     /// # Errors
     /// If the cluster was closed.
     pub fn client(&self) -> Result<Client> {
-        Client::connect(ClientOptions::new(self.address.clone(), self.secret.clone()))
+        let mut options = ClientOptions::new(self.address.clone(), self.secret.clone());
+        options.security = self.options.security.clone();
+        Client::connect(options)
     }
 
     /// Whether a client asked the cluster to end.
@@ -301,6 +312,7 @@ impl LocalCluster {
             name: number.to_string(),
             scheduler: self.address.to_string(),
             secret: self.secret.to_hex(),
+            security: self.options.security.clone(),
             listen: listen.to_string(),
             n_threads: self.options.threads_per_worker,
             memory_limit: self.options.memory_limit,
@@ -309,6 +321,7 @@ impl LocalCluster {
             spill_dir: self.folder_path.clone(),
             child: child.transpose()?,
             resources: self.options.resources.clone(),
+            death_timeout: self.options.worker_timeout.as_secs_f64(),
             connect_timeout: config::get_duration("distributed.comm.timeouts.connect")?
                 .map_or(30.0, |timeout| timeout.as_secs_f64()),
             folder: self.folder_path.clone(),

@@ -65,6 +65,8 @@ pub enum FromClient {
     Watch(bool),
     /// Ends the cluster.
     Shutdown,
+    /// The client leaves for good: all its claims are released.
+    Close,
 }
 
 /// What a client may ask.
@@ -177,6 +179,8 @@ pub enum ToClient {
     },
     /// Tasks that ran, for observers.
     Finished(Vec<WireFinished>),
+    /// The cluster ends; nobody needs to come back.
+    Closed,
 }
 
 /// How a task ended.

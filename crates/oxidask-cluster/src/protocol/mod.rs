@@ -30,6 +30,30 @@ pub struct Hello {
     pub role: Role,
     /// The build it runs.
     pub build: Build,
+    /// What outlives the connection; none for readers.
+    pub session: Option<SessionHello>,
+}
+
+/// What a client or worker says of a session that outlives its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHello {
+    /// The number that it chose for the session, at random.
+    pub id: u128,
+    /// How many packets it took, if it is back; none if the session begins.
+    pub resumes: Option<u64>,
+}
+
+impl SessionHello {
+    /// A session that begins.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub fn begin() -> Result<Self> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|cause| Error::new(ErrorKind::Io, format!("the system gave no random numbers: {cause}")))?;
+        Ok(SessionHello { id: u128::from_le_bytes(id), resumes: None })
+    }
 }
 
 /// A program as far as two ends of a connection have to agree on it.
@@ -108,8 +132,13 @@ pub struct WorkerIntro {
 /// The answer to a [`Hello`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Welcome {
-    /// It may go on; the number is that of the client or worker.
-    Accepted(u32),
+    /// It may go on.
+    Accepted {
+        /// The number of the client or worker.
+        number: u32,
+        /// How many packets of its session were taken.
+        n_taken: u64,
+    },
     /// It may not.
     Refused(ErrorFields),
 }

@@ -4,18 +4,22 @@
 //! answers; `state` is what it does with each packet. It decodes neither ops
 //! nor values.
 
+mod journal;
+mod members;
 mod questions;
 mod scatter;
 mod sessions;
 mod state;
 
-use crate::auth::Secret;
-use crate::connect::{Address, Introduced, Listener};
-use crate::protocol::{Build, ClusterInfo, Role};
+use crate::connect::{self, Address, Introduced, Listener};
+use crate::protocol::{Build, ClusterInfo, Role, SessionHello};
+use crate::security::Credentials;
+use crate::wire::Inlet;
 use oxidask_core::{Error, ErrorKind, Result};
-use oxidask_sched::{Loss, SchedulerConfig};
+use oxidask_sched::SchedulerConfig;
 use parking_lot::{Condvar, Mutex};
-use state::State;
+use state::{Member, State};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,18 +30,24 @@ use tokio::sync::Notify;
 pub struct ServerOptions {
     /// Where to listen.
     pub address: Address,
-    /// What members know.
-    pub secret: Secret,
+    /// What members know and encrypt with.
+    pub credentials: Credentials,
     /// Settings of the scheduler core.
     pub scheduler: SchedulerConfig,
     /// The build that members must run; if none, that of the first member.
     pub build: Option<Build>,
     /// A worker that says nothing for this long is taken for lost.
     pub worker_timeout: Duration,
+    /// A client that is away for this long is taken for gone.
+    pub client_grace: Duration,
+    /// Folder of the journal, with which the scheduler survives its process.
+    pub journal: Option<PathBuf>,
 }
 
 /// How often silent workers are looked for and the core is told the time.
 const TICK: Duration = Duration::from_millis(200);
+/// How often absent workers are looked for, and how long each time.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// A running scheduler server, on a thread of its own. Closed when dropped.
 #[derive(Debug)]
@@ -63,22 +73,19 @@ impl Server {
     pub fn start(options: ServerOptions) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::io("starting the scheduler", &cause);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let listener = runtime.block_on(Listener::bind(&options.address))?;
+        let listener = runtime.block_on(Listener::bind(&options.address, &options.credentials))?;
         let address = listener.address().clone();
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(
-                options.scheduler,
-                options.build,
-                options.worker_timeout,
-                address.to_string(),
-            )),
-            changed: Condvar::new(),
-            closing: Notify::new(),
-        });
+        let mut state = State::new(options.scheduler, options.build, address.to_string());
+        state.worker_timeout = options.worker_timeout;
+        state.client_grace = options.client_grace;
+        if let Some(folder) = &options.journal {
+            state.restore(folder, &Build::current())?;
+        }
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), closing: Notify::new() });
         let serving = shared.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-scheduler".to_owned())
-            .spawn(move || runtime.block_on(serve(serving, listener, options.secret)))
+            .spawn(move || runtime.block_on(serve(serving, listener, options.credentials)))
             .map_err(failed)?;
         Ok(Server { shared, address, thread: Some(thread) })
     }
@@ -142,9 +149,9 @@ impl Drop for Server {
     }
 }
 
-async fn serve(shared: Arc<Shared>, listener: Listener, secret: Secret) {
+async fn serve(shared: Arc<Shared>, listener: Listener, credentials: Credentials) {
     let sessions = shared.clone();
-    let accepting = listener.serve(secret, move |introduced| session(sessions.clone(), introduced));
+    let accepting = listener.serve(credentials, move |introduced| session(sessions.clone(), introduced));
     let ticking = async {
         let mut interval = tokio::time::interval(TICK);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -155,75 +162,100 @@ async fn serve(shared: Arc<Shared>, listener: Listener, secret: Secret) {
             }
         }
     };
+    let probing = async {
+        loop {
+            tokio::time::sleep(PROBE).await;
+            let away = shared.state.lock().away_workers();
+            for (worker, address) in away {
+                look_for(&shared, worker, &address).await;
+            }
+        }
+    };
     tokio::select! {
         () = accepting => {}
         () = ticking => {}
+        () = probing => {}
         () = shared.closing.notified() => {}
     }
 }
 
-async fn session(shared: Arc<Shared>, introduced: Introduced) {
-    let role = introduced.hello.role.clone();
-    let (who, is_reader) = match &role {
-        Role::Client { name } => (format!("client '{name}'"), false),
-        Role::Worker(intro) => (format!("worker '{}'", intro.name), false),
-        Role::Reader => ("a reader".to_owned(), true),
-    };
-    let checked = if is_reader {
-        Err(Error::new(ErrorKind::Denied, "the scheduler holds no results; workers do"))
-    } else {
-        shared.state.lock().check_build(&introduced.hello.build, &who)
-    };
-    if let Err(error) = checked {
-        introduced.refuse(&error).await;
-        return;
-    }
-    match role {
-        Role::Client { .. } => client_session(&shared, introduced).await,
-        Role::Worker(intro) => worker_session(&shared, introduced, intro).await,
-        Role::Reader => {}
+/// Gives a worker up if nobody listens at its address any more.
+async fn look_for(shared: &Shared, worker: oxidask_sched::WorkerId, address: &Address) {
+    if connect::is_gone(address, PROBE).await {
+        shared.state.lock().nobody_there(worker);
+        shared.changed.notify_all();
     }
 }
 
-async fn client_session(shared: &Shared, mut introduced: Introduced) {
-    let client = {
-        let mut state = shared.state.lock();
-        let client = state.next_client();
-        introduced.accept(client.0);
-        state.client_joined(client, introduced.outlet.clone());
-        client
+async fn session(shared: Arc<Shared>, introduced: Introduced) {
+    match let_in(&shared, introduced).await {
+        Ok((member, inlet)) => {
+            shared.changed.notify_all();
+            follow(&shared, member, inlet).await;
+            shared.changed.notify_all();
+        }
+        Err((introduced, error)) => introduced.refuse(&error).await,
+    }
+}
+
+/// Begins or resumes the session of a peer, or says why not.
+async fn let_in(shared: &Shared, mut introduced: Introduced) -> Result<(Member, Inlet), (Introduced, Error)> {
+    let who = match &introduced.hello.role {
+        Role::Client { name } => format!("client '{name}'"),
+        Role::Worker(intro) => format!("worker '{}'", intro.name),
+        Role::Reader => "a reader".to_owned(),
     };
-    while let Ok(packet) = introduced.inlet.next().await {
-        let taken = shared.state.lock().client_packet(client, packet);
+    let Some(hello) = introduced.hello.session else {
+        return Err((introduced, Error::new(ErrorKind::Denied, "the scheduler holds no results; workers do")));
+    };
+    let mut state = shared.state.lock();
+    if let Err(error) = state.check_build(&introduced.hello.build, &who) {
+        return Err((introduced, error));
+    }
+    if let SessionHello { resumes: Some(_), .. } = hello {
+        return match state.resume(hello, &mut introduced) {
+            Ok(member) => Ok((member, introduced.into_inlet())),
+            Err(error) => Err((introduced, error)),
+        };
+    }
+    match introduced.hello.role.clone() {
+        Role::Client { .. } => {
+            let client = state.next_client();
+            let (inlet, outlet) = introduced.accept(client.0);
+            state.client_joined(client, hello.id, outlet);
+            Ok((Member::Client(client), inlet))
+        }
+        Role::Worker(intro) => {
+            let worker = state.next_worker();
+            let (inlet, outlet) = introduced.accept(worker.0);
+            state.worker_joined(worker, hello.id, outlet, intro);
+            Ok((Member::Worker(worker), inlet))
+        }
+        Role::Reader => Err((introduced, Error::new(ErrorKind::Denied, "readers have no sessions"))),
+    }
+}
+
+/// Takes what a member says until its connection ends.
+async fn follow(shared: &Shared, member: Member, mut inlet: Inlet) {
+    while let Ok(packet) = inlet.next().await {
+        let mut state = shared.state.lock();
+        let taken = match member {
+            Member::Client(client) => state.client_packet(client, packet),
+            Member::Worker(worker) => state.worker_packet(worker, packet),
+        };
         if taken.is_err() {
             // What cannot be decoded leaves no way to go on with this peer.
+            state.expel(member);
             break;
         }
-        if shared.state.lock().is_shut_down() {
+        if state.is_shut_down() {
             shared.changed.notify_all();
         }
     }
-    introduced.outlet.close();
-    shared.state.lock().client_gone(client);
-    shared.changed.notify_all();
-}
-
-async fn worker_session(shared: &Shared, mut introduced: Introduced, intro: crate::protocol::WorkerIntro) {
-    let worker = {
-        let mut state = shared.state.lock();
-        let worker = state.next_worker();
-        introduced.accept(worker.0);
-        state.worker_joined(worker, introduced.outlet.clone(), intro);
-        worker
-    };
-    shared.changed.notify_all();
-    while let Ok(packet) = introduced.inlet.next().await {
-        let taken = shared.state.lock().worker_packet(worker, packet);
-        if taken.is_err() {
-            break;
-        }
+    let absent = shared.state.lock().disconnected(member);
+    if let Some((worker, address)) = absent
+        && let Ok(address) = address.parse()
+    {
+        look_for(shared, worker, &address).await;
     }
-    introduced.outlet.close();
-    shared.state.lock().worker_gone(worker, Loss::Unreachable);
-    shared.changed.notify_all();
 }

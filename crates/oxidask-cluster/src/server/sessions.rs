@@ -34,9 +34,15 @@ pub struct Claim {
     pub count: u32,
 }
 
-/// A connected client.
+/// A client, connected or away for a while.
 #[derive(Debug)]
 pub struct ClientSession {
+    /// The number by which it comes back.
+    pub session: u128,
+    /// Since when it has been away, if it is.
+    pub away_since: Option<Instant>,
+    /// Packets whose acknowledgement the journal knows of.
+    pub n_noted: u64,
     pub outlet: Outlet,
     pub outbox: Outbox<ToClient>,
     pub blobs: KeptBlobs,
@@ -47,8 +53,11 @@ pub struct ClientSession {
 }
 
 impl ClientSession {
-    pub fn new(outlet: Outlet) -> Self {
+    pub fn new(session: u128, outlet: Outlet) -> Self {
         ClientSession {
+            session,
+            away_since: None,
+            n_noted: 0,
             outlet,
             outbox: Outbox::default(),
             blobs: KeptBlobs::default(),
@@ -101,9 +110,13 @@ pub struct Given {
     pub job: Job<Arc<HeldOp>>,
 }
 
-/// A connected worker.
+/// A worker, connected or away for a while.
 #[derive(Debug)]
 pub struct WorkerSession {
+    /// The number by which it comes back.
+    pub session: u128,
+    /// Packets whose acknowledgement the journal knows of.
+    pub n_noted: u64,
     pub intro: WorkerIntro,
     pub outlet: Outlet,
     pub outbox: Outbox<ToWorker>,
@@ -121,8 +134,10 @@ pub struct WorkerSession {
 }
 
 impl WorkerSession {
-    pub fn new(intro: WorkerIntro, outlet: Outlet) -> Self {
+    pub fn new(session: u128, intro: WorkerIntro, outlet: Outlet) -> Self {
         WorkerSession {
+            session,
+            n_noted: 0,
             intro,
             outlet,
             outbox: Outbox::default(),

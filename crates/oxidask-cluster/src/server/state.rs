@@ -3,19 +3,39 @@
 //! Every entry point feeds the coordinator and then carries out its effects:
 //! messages collect in the outboxes of the sessions they concern and leave in
 //! one packet each. No method blocks.
+//!
+//! With a journal, entry points write down what they were told first. What they
+//! do may depend on nothing but that: not on a clock ([`State::now`] is the time
+//! that is written down), not on chance, not on the order of a hash map where a
+//! session's packets would show it. Otherwise a restart would make another state.
 
+use super::journal::{Journal, Record};
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
-use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp, WorkerIntro};
-use crate::wire::{Outlet, Packet};
+use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp};
+use crate::wire::Packet;
 use hashbrown::HashMap;
 use oxidask_core::{Error, Frames, Key, Result};
 use oxidask_exec::coordinator::{Coordinator, Effect, NewStage, Submission, TaskEnd};
-use oxidask_sched::{ClientId, Loss, Nanos, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
+use oxidask_sched::{ClientId, Nanos, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// A worker that says nothing for this long is taken for lost.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that is away for this long is taken for gone.
+const CLIENT_GRACE: Duration = Duration::from_secs(30);
+
+/// Whose session it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// A client's.
+    Client(ClientId),
+    /// A worker's.
+    Worker(WorkerId),
+}
 
 /// See the module's head.
 pub struct State {
@@ -24,18 +44,27 @@ pub struct State {
     /// In the order in which they joined.
     pub(super) workers: BTreeMap<WorkerId, WorkerSession>,
     /// Values that clients brought and no worker has confirmed yet.
-    pub(super) unplaced: HashMap<TaskId, Unplaced>,
+    pub(super) unplaced: BTreeMap<TaskId, Unplaced>,
     /// Small results that came with the reports of this packet.
     fresh: HashMap<TaskId, (String, Frames)>,
     effects: Vec<Effect<Arc<HeldOp>>>,
     /// Clients that wait for workers to leave: request, names still there, all.
     pub(super) retiring: Vec<(ClientId, u32, Vec<String>)>,
+    /// Clients and workers by the numbers of their sessions.
+    pub(super) members: HashMap<u128, Member>,
+    pub(super) journal: Option<Journal>,
     build: Option<Build>,
-    worker_timeout: Duration,
+    pub(super) worker_timeout: Duration,
+    /// Longest absence of a client before its claims are released.
+    pub(super) client_grace: Duration,
     address: String,
     started: Instant,
-    next_client: u32,
-    next_worker: u32,
+    /// The time of the event at hand.
+    pub(super) clock: Nanos,
+    /// What the clock showed when this process started.
+    pub(super) clock_start: Nanos,
+    pub(super) next_client: u32,
+    pub(super) next_worker: u32,
     /// Where the next scattered value goes.
     pub(super) next_target: usize,
     is_shut_down: bool,
@@ -51,19 +80,24 @@ impl fmt::Debug for State {
 }
 
 impl State {
-    pub fn new(config: SchedulerConfig, build: Option<Build>, worker_timeout: Duration, address: String) -> Self {
+    pub fn new(config: SchedulerConfig, build: Option<Build>, address: String) -> Self {
         State {
             coordinator: Coordinator::new(config),
             clients: HashMap::new(),
             workers: BTreeMap::new(),
-            unplaced: HashMap::new(),
+            unplaced: BTreeMap::new(),
             fresh: HashMap::new(),
             effects: Vec::new(),
             retiring: Vec::new(),
+            members: HashMap::new(),
+            journal: None,
             build,
-            worker_timeout,
+            worker_timeout: WORKER_TIMEOUT,
+            client_grace: CLIENT_GRACE,
             address,
             started: Instant::now(),
+            clock: 0,
+            clock_start: 0,
             next_client: 0,
             next_worker: 0,
             next_target: 0,
@@ -71,8 +105,23 @@ impl State {
         }
     }
 
+    /// The time of the event at hand.
     pub(super) fn now(&self) -> Nanos {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.clock
+    }
+
+    /// Begins an event: sets the clock and writes it down. To be called before
+    /// anything is done about it.
+    pub(super) fn begin(&mut self, record: impl FnOnce() -> Record, packet: Option<&Packet>) {
+        let elapsed = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.clock = self.clock_start.saturating_add(elapsed);
+        let Some(journal) = &mut self.journal else { return };
+        if let Err(error) = journal.append(self.clock, &record(), packet) {
+            // Work goes on; only a restart would lose it.
+            eprintln!("{error}\nThe scheduler goes on without a journal.");
+            journal.give_up();
+            self.journal = None;
+        }
     }
 
     pub fn next_client(&mut self) -> ClientId {
@@ -102,121 +151,17 @@ impl State {
         }
     }
 
-    pub fn client_joined(&mut self, client: ClientId, outlet: Outlet) {
-        let mut session = ClientSession::new(outlet);
-        for (id, worker) in &self.workers {
-            session.outbox.push(joined(*id, &worker.intro));
-        }
-        session.flush();
-        self.clients.insert(client, session);
-    }
-
-    pub fn client_gone(&mut self, client: ClientId) {
-        if self.clients.remove(&client).is_some() {
-            let now = self.now();
-            self.coordinator.handle(now, SchedulerEvent::ClientGone(client));
-            self.carry_out();
-        }
-    }
-
-    pub fn worker_joined(&mut self, worker: WorkerId, outlet: Outlet, intro: WorkerIntro) {
-        for client in self.clients.values_mut() {
-            client.outbox.push(joined(worker, &intro));
-        }
-        let mut session = WorkerSession::new(intro.clone(), outlet);
-        for (id, other) in &mut self.workers {
-            session.outbox.push(ToWorker::Joined { id: id.0, address: other.intro.address.clone() });
-            other.outbox.push(ToWorker::Joined { id: worker.0, address: intro.address.clone() });
-        }
-        self.workers.insert(worker, session);
-        let event = SchedulerEvent::WorkerJoined {
-            worker,
-            name: self.coordinator.worker_name(&intro.name),
-            slots: intro.n_slots,
-            memory_limit: intro.memory_limit,
-            resources: intro
-                .resources
-                .iter()
-                .map(|(name, amount)| (self.coordinator.resource(name), *amount))
-                .collect(),
-        };
-        let now = self.now();
-        self.coordinator.handle(now, event);
-        self.place_stranded();
-        self.carry_out();
-    }
-
-    pub fn worker_gone(&mut self, worker: WorkerId, cause: Loss) {
-        let Some(session) = self.workers.remove(&worker) else { return };
-        for client in self.clients.values_mut() {
-            client.outbox.push(ToClient::Left(worker.0));
-        }
-        for other in self.workers.values_mut() {
-            other.outbox.push(ToWorker::Left(worker.0));
-        }
-        let cause = if session.is_leaving { Loss::Planned } else { cause };
-        let now = self.now();
-        self.coordinator.handle(now, SchedulerEvent::WorkerLost { worker, cause });
-        self.replace_unconfirmed(now, worker);
-        self.answer_retired();
-        self.carry_out();
-    }
-
-    /// Asks workers, by name or address, to leave.
-    pub fn retire(&mut self, names: &[String]) {
-        let leaving: Vec<WorkerId> = self
-            .workers
-            .iter_mut()
-            .filter(|(_, worker)| names.contains(&worker.intro.name) || names.contains(&worker.intro.address))
-            .map(|(&id, worker)| {
-                worker.is_leaving = true;
-                id
-            })
-            .collect();
-        let now = self.now();
-        for worker in leaving {
-            self.coordinator.handle(now, SchedulerEvent::Retire(worker));
-        }
-        self.carry_out();
-    }
-
-    /// Looks for silent workers and tells the core the time; whether a worker
-    /// was given up.
-    pub fn tick(&mut self) -> bool {
-        let silent: Vec<WorkerId> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| worker.heard.elapsed() > self.worker_timeout)
-            .map(|(&id, worker)| {
-                worker.outlet.close();
-                id
-            })
-            .collect();
-        for &worker in &silent {
-            self.worker_gone(worker, Loss::Unreachable);
-        }
-        let now = self.now();
-        self.coordinator.handle(now, SchedulerEvent::Tick);
-        self.carry_out();
-        !silent.is_empty()
-    }
-
-    /// Tells every worker to stop and closes all connections.
-    pub fn close_all(&mut self) {
-        for worker in self.workers.values_mut() {
-            worker.outbox.push(ToWorker::Close);
-            worker.flush();
-        }
-        for client in self.clients.values() {
-            client.outlet.close();
-        }
-    }
-
     /// Takes what a client says.
     ///
     /// # Errors
     /// If it cannot be understood; the client is to be disconnected.
     pub fn client_packet(&mut self, client: ClientId, packet: Packet) -> Result<()> {
+        self.begin(|| Record::FromClient(client.0), Some(&packet));
+        self.take_client_packet(client, packet)
+    }
+
+    /// The same, without the journal.
+    pub(super) fn take_client_packet(&mut self, client: ClientId, packet: Packet) -> Result<()> {
         let (messages, mut inbox) = Inbox::open::<FromClient>(packet)?;
         for message in messages {
             self.client_message(client, message, &mut inbox)?;
@@ -263,6 +208,10 @@ impl State {
             FromClient::Ask { request, question } => self.answer(client, request, question),
             FromClient::Watch(is_watching) => session.is_watching = is_watching,
             FromClient::Shutdown => self.is_shut_down = true,
+            FromClient::Close => {
+                session.outlet.close();
+                self.remove_client(client);
+            }
         }
         Ok(())
     }
@@ -372,6 +321,12 @@ impl State {
     /// # Errors
     /// If it cannot be understood; the worker is to be disconnected.
     pub fn worker_packet(&mut self, worker: WorkerId, packet: Packet) -> Result<()> {
+        self.begin(|| Record::FromWorker(worker.0), Some(&packet));
+        self.take_worker_packet(worker, packet)
+    }
+
+    /// The same, without the journal.
+    pub(super) fn take_worker_packet(&mut self, worker: WorkerId, packet: Packet) -> Result<()> {
         let (messages, mut inbox) = Inbox::open::<FromWorker>(packet)?;
         let now = self.now();
         for mut message in messages {
@@ -442,6 +397,9 @@ impl State {
             }
         }
         self.effects = effects;
+        // Errors that nobody needs; the scheduler decodes none of their payloads,
+        // so dropping them here calls nobody back.
+        drop(self.coordinator.take_dropped());
         for session in self.workers.values_mut() {
             session.flush();
         }
@@ -449,8 +407,4 @@ impl State {
             session.flush();
         }
     }
-}
-
-fn joined(worker: WorkerId, intro: &WorkerIntro) -> ToClient {
-    ToClient::Joined { id: worker.0, intro: intro.clone() }
 }

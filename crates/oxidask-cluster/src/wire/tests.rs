@@ -1,8 +1,11 @@
 use super::*;
+use std::io;
+use std::sync::Arc;
+use tokio::net::UnixStream;
 
 fn pair() -> (Arc<Stream>, Arc<Stream>) {
     let (a, b) = UnixStream::pair().unwrap();
-    (Arc::new(Stream::Unix(a)), Arc::new(Stream::Unix(b)))
+    (Arc::new(a.into()), Arc::new(b.into()))
 }
 
 fn packet(head: &[u8], buffers: &[usize]) -> Packet {

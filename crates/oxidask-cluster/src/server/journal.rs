@@ -1,0 +1,328 @@
+//! What the scheduler was told, kept in a file, so that a scheduler that was
+//! killed goes on where it was.
+//!
+//! The scheduler's state follows from what it was told, in which order and at
+//! which time: its cores draw no other randomness and read no clock. So the file
+//! holds just that, every packet of a member before it is looked at, and reading
+//! it again makes the same state, with the same numbers, and the same packets to
+//! members. Those then resume their sessions as after a dropped connection: each
+//! end sends what the other has not taken, nothing is lost and nothing repeated.
+//!
+//! The file outlives the scheduler's process, not the machine: it is written
+//! without waiting for the disk. It must never be read by another version, whose
+//! cores may decide otherwise.
+
+use crate::protocol::{Build, WorkerIntro};
+use crate::wire::Packet;
+use bytes::Bytes;
+use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_sched::{Loss, Nanos};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, IoSlice, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// First bytes of the file.
+const MAGIC: &[u8; 8] = b"OXIDJRN1";
+/// Longest head of an entry that is believed.
+const HEAD_MAX: usize = 1 << 30;
+/// Bytes of the checksum of an entry.
+const CHECKSUM: usize = 8;
+
+/// Something that the scheduler was told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// A client began a session.
+    ClientJoined {
+        /// Its number.
+        client: u32,
+        /// Its session.
+        session: u128,
+    },
+    /// A worker began a session.
+    WorkerJoined {
+        /// Its number.
+        worker: u32,
+        /// Its session.
+        session: u128,
+        /// What it said of itself.
+        intro: WorkerIntro,
+    },
+    /// A client sent a packet, which follows.
+    FromClient(u32),
+    /// A worker sent a packet, which follows.
+    FromWorker(u32),
+    /// A client is gone.
+    ClientGone(u32),
+    /// A worker is gone.
+    WorkerGone(u32, WireLoss),
+    /// Workers were asked to leave.
+    Retire(Vec<String>),
+    /// So many packets to this session were acknowledged.
+    Taken(u128, u64),
+    /// Time passed.
+    Tick,
+}
+
+/// See [`Loss`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the variants are those of Loss")]
+pub enum WireLoss {
+    Planned,
+    Unreachable,
+    OutOfMemory,
+    Crashed,
+}
+
+impl From<Loss> for WireLoss {
+    fn from(loss: Loss) -> Self {
+        match loss {
+            Loss::Planned => WireLoss::Planned,
+            Loss::Unreachable => WireLoss::Unreachable,
+            Loss::OutOfMemory => WireLoss::OutOfMemory,
+            Loss::Crashed => WireLoss::Crashed,
+        }
+    }
+}
+
+impl From<WireLoss> for Loss {
+    fn from(loss: WireLoss) -> Self {
+        match loss {
+            WireLoss::Planned => Loss::Planned,
+            WireLoss::Unreachable => Loss::Unreachable,
+            WireLoss::OutOfMemory => Loss::OutOfMemory,
+            WireLoss::Crashed => Loss::Crashed,
+        }
+    }
+}
+
+/// A record as it is read back.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When the scheduler was told.
+    pub now: Nanos,
+    /// What.
+    pub record: Record,
+    /// The packet that came with it, if one did.
+    pub packet: Packet,
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, made if it is not there, and gives what it
+    /// holds to `replay`, in order. What was half written when the scheduler was
+    /// killed is cut off: whoever sent it sends it again.
+    ///
+    /// # Errors
+    /// If the folder cannot be used, another scheduler uses it, or another
+    /// version wrote it.
+    pub fn open(folder: &Path, build: &Build, mut replay: impl FnMut(Entry) -> Result<()>) -> Result<Self> {
+        let path = folder.join("journal");
+        let failed = |cause: io::Error| Error::io(format_args!("opening the journal {}", path.display()), &cause);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Error::new(ErrorKind::Io, format!("the journal {} is used by another scheduler", path.display()))
+                .with_hint("give each scheduler a folder of its own")
+        })?;
+        let mut reader = BufReader::with_capacity(1 << 20, &file);
+        let end = match read_header(&mut reader, &path)? {
+            None => {
+                let mut header = MAGIC.to_vec();
+                let told = postcard::to_allocvec(build)?;
+                header.extend_from_slice(&(told.len() as u32).to_le_bytes());
+                header.extend_from_slice(&told);
+                file.set_len(0).map_err(failed)?;
+                (&file).write_all(&header).map_err(failed)?;
+                header.len() as u64
+            }
+            Some((written_by, header_length)) => {
+                build
+                    .check(&written_by, "the journal's writer")
+                    .map_err(|error| error.with_hint(format!("to begin anew, delete {}", path.display())))?;
+                let mut end = header_length;
+                while let Some((entry, length)) = read_entry(&mut reader) {
+                    replay(entry)?;
+                    end += length;
+                }
+                end
+            }
+        };
+        drop(reader);
+        file.set_len(end).map_err(failed)?;
+        Ok(Journal { file, path })
+    }
+
+    /// Appends a record with the packet that belongs to it.
+    ///
+    /// # Errors
+    /// If it cannot be written: then the file must not be used any more.
+    pub fn append(&mut self, now: Nanos, record: &Record, packet: Option<&Packet>) -> Result<()> {
+        let failed = |cause: io::Error| Error::io(format_args!("writing the journal {}", self.path.display()), &cause);
+        let empty = Packet::default();
+        let packet = packet.unwrap_or(&empty);
+        let lengths: Vec<u64> = packet.buffers.iter().map(|buffer| buffer.len() as u64).collect();
+        let head = postcard::to_allocvec(&(now, record, packet.head.len() as u64, lengths))?;
+        let mut prefix = Vec::with_capacity(4 + CHECKSUM + head.len());
+        prefix.extend_from_slice(&(head.len() as u32).to_le_bytes());
+        let parts = || std::iter::once(&packet.head).chain(&packet.buffers);
+        prefix.extend_from_slice(&checksum(&head, parts()));
+        prefix.extend_from_slice(&head);
+        if packet.buffers.is_empty() {
+            // One write for the many small ones, so that a kill finds them whole.
+            prefix.extend_from_slice(&packet.head);
+            return self.file.write_all(&prefix).map_err(failed);
+        }
+        let mut slices: Vec<IoSlice<'_>> =
+            std::iter::once(IoSlice::new(&prefix)).chain(parts().map(|part| IoSlice::new(part))).collect();
+        let mut slices = &mut slices[..];
+        while !slices.is_empty() {
+            let most = slices.len().min(512);
+            let count = self.file.write_vectored(&slices[..most]).map_err(failed)?;
+            IoSlice::advance_slices(&mut slices, count);
+            while slices.first().is_some_and(|slice| slice.is_empty()) {
+                slices = &mut slices[1..];
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the file: the cluster has ended.
+    pub fn delete(self) {
+        // What is left of an ended cluster does no harm but to the disk.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Puts the file aside because it could not be written to its end: reading it
+    /// would make a state that members have left behind.
+    pub fn give_up(&self) {
+        // If not even that works, the disk is beyond help.
+        let _ = std::fs::rename(&self.path, self.path.with_extension("broken"));
+    }
+}
+
+fn checksum<'a>(head: &[u8], parts: impl Iterator<Item = &'a Bytes>) -> [u8; CHECKSUM] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(head);
+    for part in parts {
+        hasher.update(part);
+    }
+    let mut sum = [0; CHECKSUM];
+    sum.copy_from_slice(&hasher.finalize().as_bytes()[..CHECKSUM]);
+    sum
+}
+
+/// Who wrote the file, and where its entries begin; none if it is empty.
+fn read_header(reader: &mut impl Read, path: &Path) -> Result<Option<(Build, u64)>> {
+    let mut magic = [0; 8];
+    if reader.read_exact(&mut magic).is_err() {
+        return Ok(None);
+    }
+    let wrong = || Error::new(ErrorKind::Version, format!("{} is not a journal of this version", path.display()));
+    if &magic != MAGIC {
+        return Err(wrong());
+    }
+    let build = read_bytes::<4>(reader)
+        .map(u32::from_le_bytes)
+        .filter(|&length| length < 1 << 16)
+        .and_then(|length| read_vec(reader, length as usize));
+    // Killed while the file was made.
+    let Some(build) = build else { return Ok(None) };
+    let length = 12 + build.len() as u64;
+    Ok(Some((postcard::from_bytes(&build).map_err(|_| wrong())?, length)))
+}
+
+fn read_bytes<const N: usize>(reader: &mut impl Read) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn read_vec(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // Grows with what is there, so that a torn length costs nothing.
+    let n_read = reader.take(length as u64).read_to_end(&mut bytes).ok()?;
+    (n_read == length).then_some(bytes)
+}
+
+/// The next entry and its length; none at the end, or where it was torn.
+fn read_entry(reader: &mut impl Read) -> Option<(Entry, u64)> {
+    let head_length = u32::from_le_bytes(read_bytes::<4>(reader)?) as usize;
+    if head_length > HEAD_MAX {
+        return None;
+    }
+    let sum = read_bytes::<CHECKSUM>(reader)?;
+    let head = read_vec(reader, head_length)?;
+    let (now, record, packet_head, lengths): (Nanos, Record, u64, Vec<u64>) = postcard::from_bytes(&head).ok()?;
+    let packet = Packet {
+        head: read_vec(reader, usize::try_from(packet_head).ok()?)?.into(),
+        buffers: lengths
+            .iter()
+            .map(|&length| read_vec(reader, usize::try_from(length).ok()?).map(Bytes::from))
+            .collect::<Option<_>>()?,
+    };
+    if checksum(&head, std::iter::once(&packet.head).chain(&packet.buffers)) != sum {
+        return None;
+    }
+    let length = (4 + CHECKSUM + head_length + packet.nbytes()) as u64;
+    Some((Entry { now, record, packet }, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(folder: &Path, build: &Build) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        Journal::open(folder, build, |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    #[test]
+    fn a_journal_torn_anywhere_gives_what_was_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let build = Build::current();
+        let mut journal = Journal::open(folder.path(), &build, |_| unreachable!("it is empty")).unwrap();
+        let error = read(folder.path(), &build).unwrap_err();
+        assert!(error.message().contains("another scheduler"), "{error}");
+        let packet = Packet { head: vec![1, 2, 3].into(), buffers: vec![vec![4; 5000].into(), Bytes::new()] };
+        journal.append(1, &Record::ClientJoined { client: 1, session: 7 }, None).unwrap();
+        journal.append(2, &Record::FromClient(1), Some(&packet)).unwrap();
+        journal.append(3, &Record::Tick, None).unwrap();
+        drop(journal);
+        let path = folder.path().join("journal");
+        let whole = std::fs::read(&path).unwrap();
+        let entries = read(folder.path(), &build).unwrap();
+        assert_eq!(entries.iter().map(|entry| entry.now).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(entries[1].packet, packet);
+        // Every length, and a flipped bit, give a prefix, which then goes on.
+        for length in (0..whole.len()).step_by(97) {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let n_entries = read(folder.path(), &build).unwrap().len();
+            assert!(n_entries < 3);
+            let mut journal = Journal::open(folder.path(), &build, |_| Ok(())).unwrap();
+            journal.append(9, &Record::Tick, None).unwrap();
+            drop(journal);
+            let again = read(folder.path(), &build).unwrap();
+            assert_eq!((again.len(), again[n_entries].now), (n_entries + 1, 9));
+        }
+        let mut flipped = whole.clone();
+        let middle = flipped.len() / 2;
+        flipped[middle] ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        assert_eq!(read(folder.path(), &build).unwrap().len(), 1);
+        let other = Build { version: "0.0.0".to_owned(), ..build };
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(read(folder.path(), &other).unwrap_err().kind(), ErrorKind::Version);
+    }
+}
