@@ -66,9 +66,6 @@ pub struct NodeReport {
     pub report: Report,
     /// The error, for [`Report::Failed`].
     pub error: Option<Error>,
-    /// The result, for [`Report::Done`]: an uplink may send a small one along,
-    /// which saves its reader the way to this node.
-    pub value: Option<Value>,
 }
 
 /// The way to the scheduler. It lies beside the [`Node`] under the pool's lock,
@@ -77,7 +74,9 @@ pub trait Uplink: Send + Sized + 'static {
     /// Carries [`Node::take_reports`] away. A scheduler in the same process gives
     /// its orders to `node` at once, until there is nothing more to say; a socket
     /// puts the reports into its queue and delivers orders later by
-    /// [`crate::Pool::deliver`].
+    /// [`crate::Pool::deliver`]. The results of [`Report::Done`] are in the node
+    /// by then: an uplink may send a small one along, which saves its reader the
+    /// way to this node.
     fn exchange(&mut self, now: Nanos, node: &mut Node);
 }
 
@@ -181,7 +180,6 @@ struct Assigned {
     attempt: Attempt,
     /// None once it runs.
     job: Option<NodeJob>,
-    inputs: Vec<Piece>,
 }
 
 /// The worker core with values and jobs. See the module's head.
@@ -221,7 +219,8 @@ impl Node {
         }
     }
 
-    /// Takes an order of the scheduler.
+    /// Takes an order of the scheduler. After the last of those that came together
+    /// [`Node::settle`] must follow.
     pub fn order(&mut self, now: Nanos, assignment: Assignment) {
         let Assignment { order, job, copy_key } = assignment;
         match &order {
@@ -230,8 +229,7 @@ impl Node {
                     let pieces = compute.fetch.iter().map(|from| from.piece);
                     self.fetch_keys.extend(pieces.zip(job.fetch_keys.iter().copied()));
                 }
-                let inputs = compute.inputs.clone();
-                let assigned = Assigned { attempt: compute.attempt, job, inputs };
+                let assigned = Assigned { attempt: compute.attempt, job };
                 let old = self.assigned.insert(compute.task, assigned);
                 self.discard(old);
             }
@@ -248,7 +246,7 @@ impl Node {
             }
             Order::Retract { .. } | Order::Free(_) => {}
         }
-        self.tell(now, WorkerEvent::Order(order));
+        self.take(now, WorkerEvent::Order(order));
     }
 
     /// Forgets an ordered attempt, if that is the one that is known.
@@ -326,9 +324,13 @@ impl Node {
         &self.core
     }
 
-    /// What to tell the scheduler.
-    pub fn take_reports(&mut self) -> Vec<NodeReport> {
-        std::mem::take(&mut self.reports)
+    /// Moves what to tell the scheduler to the end of `into`.
+    pub fn take_reports(&mut self, into: &mut Vec<NodeReport>) {
+        if into.is_empty() {
+            std::mem::swap(into, &mut self.reports);
+        } else {
+            into.append(&mut self.reports);
+        }
     }
 
     /// Lets up to `n` more tasks begin; they are then in [`Node::ready`].
@@ -347,7 +349,8 @@ impl Node {
         self.tell(now, WorkerEvent::ProcessMemory(bytes));
     }
 
-    /// A runnable returned. Its result is taken out of `completion`.
+    /// A runnable returned. Its result is taken out of `completion`. After the
+    /// last of those that are handed in together [`Node::settle`] must follow.
     pub(crate) fn finished(&mut self, now: Nanos, completion: &mut Completion) {
         let Completion { task, attempt, bytes, duration_ns, .. } = *completion;
         self.unwanted.remove(task, attempt);
@@ -367,7 +370,7 @@ impl Node {
             }
             None => unreachable!("a completion is told once"),
         };
-        self.tell(now, WorkerEvent::Finished { task, attempt, ended, duration: duration_ns });
+        self.take(now, WorkerEvent::Finished { task, attempt, ended, duration: duration_ns });
         self.failure = None;
     }
 
@@ -412,7 +415,22 @@ impl Node {
     }
 
     fn tell(&mut self, now: Nanos, event: WorkerEvent) {
-        self.core.handle(now, event, &mut self.actions);
+        self.take(now, event);
+        self.settle(now);
+    }
+
+    fn take(&mut self, now: Nanos, event: WorkerEvent) {
+        self.core.take(now, event, &mut self.actions);
+        self.carry_out_all(now);
+    }
+
+    /// Begins what can begin after orders or ends of tasks.
+    pub fn settle(&mut self, now: Nanos) {
+        self.core.settle(now, &mut self.actions);
+        self.carry_out_all(now);
+    }
+
+    fn carry_out_all(&mut self, now: Nanos) {
         while !self.actions.is_empty() {
             let mut actions = std::mem::take(&mut self.actions);
             for action in actions.drain(..) {
@@ -454,30 +472,27 @@ impl Node {
 
     fn report(&mut self, report: Report) {
         let mut error = None;
-        let mut value = None;
         match &report {
             Report::Failed { task, attempt, .. } => {
                 error = self.failure.take_if(|(failed, _)| failed == task).map(|(_, error)| error);
                 self.end_of(*task, *attempt);
             }
-            Report::Done { task, attempt, .. } => {
-                self.end_of(*task, *attempt);
-                value = self.value(*task);
-            }
-            Report::Retracted { task, attempt }
+            Report::Done { task, attempt, .. }
+            | Report::Retracted { task, attempt }
             | Report::Abandoned { task, attempt }
             | Report::MissingInput { task, attempt, .. } => self.end_of(*task, *attempt),
             Report::Copied { .. } | Report::Dropped { .. } | Report::Memory { .. } => {}
         }
-        self.reports.push(NodeReport { report, error, value });
+        self.reports.push(NodeReport { report, error });
     }
 
     fn make_ready(&mut self, task: TaskId, attempt: Attempt) {
         let assigned = self.assigned.get_mut(task).expect("the core runs what was ordered");
         let job = assigned.job.take().expect("an attempt runs once");
         let store = &self.store;
-        let inputs = assigned
-            .inputs
+        let inputs = self
+            .core
+            .inputs_of(task)
             .iter()
             .map(|&piece| store.get(piece).expect("inputs of a task that runs are in memory"))
             .collect();

@@ -119,7 +119,8 @@ pub struct NewTask {
 /// Work from a client.
 #[derive(Clone, Debug, Default)]
 pub struct Submit {
-    /// New groups that the tasks name.
+    /// Groups that the tasks name and that are not known. A group is forgotten
+    /// with its last task.
     pub groups: Vec<(GroupId, GroupSpec)>,
     /// Tasks, inputs before their consumers.
     pub tasks: Vec<NewTask>,
@@ -127,6 +128,9 @@ pub struct Submit {
     pub inputs: Vec<Piece>,
     /// Tasks whose results the client holds a claim on until it releases them.
     pub wants: Vec<TaskId>,
+    /// Whether more of the same graph follows in another event: what nothing
+    /// needs yet is kept until the last part is here.
+    pub more: bool,
 }
 
 /// Why a worker is gone; only some causes count against what it ran.

@@ -35,20 +35,20 @@ impl Link {
         self.wanted.extend(tasks);
     }
 
-    fn inline(&mut self, task: TaskId, value: Option<&Value>, outbox: &mut Outbox<FromWorker>) -> Option<WireValue> {
+    fn inline(&mut self, task: TaskId, node: &Node, outbox: &mut Outbox<FromWorker>) -> Option<WireValue> {
         let is_wanted = !self.wanted.is_empty() && self.wanted.remove(&task);
-        let value = value.filter(|_| is_wanted)?;
+        let value = if is_wanted { node.value(task)? } else { return None };
         // Only what is encoded already: encoding may need Python's lock, and
         // the pool's lock is held here.
         let encoded = value.get::<Encoded>()?;
         (value.nbytes() <= INLINE_BYTES_MAX).then(|| outbox.frames(value.data().kind(), encoded.frames().clone()))
     }
 
-    fn message(&mut self, report: NodeReport, outbox: &mut Outbox<FromWorker>) -> FromWorker {
-        let NodeReport { report, error, value } = report;
+    fn message(&mut self, report: NodeReport, node: &Node, outbox: &mut Outbox<FromWorker>) -> FromWorker {
+        let NodeReport { report, error } = report;
         match report {
             Report::Done { task, attempt, bytes, duration } => {
-                let value = self.inline(task, value.as_ref(), outbox);
+                let value = self.inline(task, node, outbox);
                 FromWorker::Done { task: task.0, attempt: attempt.0, bytes, duration, value }
             }
             Report::Failed { task, attempt, failure } => {
@@ -77,13 +77,14 @@ impl Link {
 
 impl Uplink for Link {
     fn exchange(&mut self, _now: Nanos, node: &mut Node) {
-        let reports = node.take_reports();
+        let mut reports = Vec::new();
+        node.take_reports(&mut reports);
         if reports.is_empty() {
             return;
         }
         let mut outbox = Outbox::default();
         for report in reports {
-            let message = self.message(report, &mut outbox);
+            let message = self.message(report, node, &mut outbox);
             outbox.push(message);
         }
         match outbox.take() {

@@ -187,27 +187,26 @@ impl<H: Clone> Coordinator<H> {
     /// output needs are left out.
     ///
     /// # Errors
-    /// If the tables do not fit together (they may come from a peer), or a
-    /// [`RowSource::Held`] key is unknown. Nothing is changed then.
+    /// If the tables do not fit together (they may come from a peer), a
+    /// [`RowSource::Held`] key is unknown, or two different tasks have one key,
+    /// which a user chose. Nothing is changed then.
     pub fn submit(&mut self, now: Nanos, client: ClientId, submission: &Submission<H>) -> Result<Accepted> {
         submission.validate()?;
+        self.settle(now);
         let mut ids = self.needed(submission)?;
         let graph = self.n_graphs;
         self.n_graphs = self.n_graphs.wrapping_add(1);
 
-        let mut work = Submit::default();
         let mut data = Vec::new();
         // Stage numbers of this coordinator, given when the first task needs one.
         let mut stages: Vec<u32> = vec![NO_STAGE; submission.stages.len()];
-        if graph == 0 {
-            work.groups.push((GroupId(NO_STAGE), GroupSpec::default()));
-        }
-        let n_new = ids.iter().filter(|&&id| id == NEEDED).count();
-        work.tasks.reserve(n_new);
+        let n_new = ids.iter().filter(|&&id| id >= NEEDED).count();
         let rows = &self.rows;
         self.tasks.reserve(n_new, |&id| hash(rows[id as usize].key));
+        let mut part = Part::default();
         for (row, task) in submission.tasks.iter().enumerate() {
-            if ids[row] != NEEDED {
+            let is_output = ids[row] == WANTED;
+            if ids[row] < NEEDED {
                 continue;
             }
             let (id, is_new) = self.intern(task.key);
@@ -221,10 +220,11 @@ impl<H: Clone> Coordinator<H> {
                 RowSource::Run(stage) => {
                     let new = &submission.stages[stage as usize];
                     user_priority = new.annotations.as_ref().map_or(0, |wishes| wishes.priority);
-                    self.stage(new, &mut stages[stage as usize], &mut work)
+                    self.stage(new, &mut stages[stage as usize], &mut part.work)
                 }
                 RowSource::Data(number) => {
                     data.push((TaskId(id), number));
+                    part.declare_no_stage();
                     NO_STAGE
                 }
                 RowSource::Held => unreachable!("`needed` answered the tasks of held keys"),
@@ -234,17 +234,25 @@ impl<H: Clone> Coordinator<H> {
                 Some(row) => *row = new_row,
                 None => self.rows.push(new_row),
             }
-            work.tasks.push(NewTask {
+            let inputs = &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize];
+            part.work.tasks.push(NewTask {
                 id: TaskId(id),
-                inputs_start: work.inputs.len() as u32,
+                inputs_start: part.work.inputs.len() as u32,
                 n_inputs: task.n_inputs,
                 priority: priority(user_priority, graph, task.rank),
                 bytes: task.bytes,
                 group: GroupId(stage),
                 runnable: stage != NO_STAGE,
             });
-            let inputs = &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize];
-            work.inputs.extend(inputs.iter().map(|&(input, part)| Piece { task: TaskId(ids[input as usize]), part }));
+            part.work
+                .inputs
+                .extend(inputs.iter().map(|&(input, part)| Piece { task: TaskId(ids[input as usize]), part }));
+            if is_output {
+                part.work.wants.push(TaskId(id));
+            }
+            if part.work.tasks.len() == PART_TASKS {
+                self.submit_part(now, client, &mut part, true);
+            }
         }
         for (row, name) in &submission.names {
             let id = ids[*row as usize];
@@ -254,30 +262,39 @@ impl<H: Clone> Coordinator<H> {
             }
         }
         let outputs: Vec<TaskId> = submission.outputs.iter().map(|&row| TaskId(ids[row as usize])).collect();
-        work.wants.clone_from(&outputs);
-        if !outputs.is_sorted_by(|one, next| one < next) {
-            work.wants.sort_unstable();
-            work.wants.dedup();
-        }
+        part.want_rest(&outputs);
         let labels = stages
             .iter()
             .zip(&submission.stages)
             .filter(|(stage, _)| **stage != NO_STAGE)
             .map(|(&stage, new)| (new.label.clone(), u64::from(self.stage_row(stage).n_tasks)))
             .collect();
-        self.handle(now, SchedulerEvent::Submit { client, work });
+        self.submit_part(now, client, &mut part, false);
         Ok(Accepted { graph: u64::from(graph), outputs, data, labels })
     }
 
+    /// Gives the core a part of a submission.
+    fn submit_part(&mut self, now: Nanos, client: ClientId, part: &mut Part, more: bool) {
+        part.wanted.extend_from_slice(&part.work.wants);
+        let work = std::mem::take(&mut part.work);
+        self.take(now, SchedulerEvent::Submit { client, work: Submit { more, ..work } });
+        if more {
+            part.work.tasks.reserve(PART_TASKS);
+        } else {
+            self.settle(now);
+        }
+    }
+
     /// For every row: the number of its task if it is known, [`NEEDED`] if it
-    /// has to be made, [`UNNEEDED`] if no output needs it.
+    /// has to be made, [`WANTED`] if it is an output besides, [`UNNEEDED`] if no
+    /// output needs it.
     fn needed(&self, submission: &Submission<H>) -> Result<Vec<u32>> {
         let mut ids = vec![UNNEEDED; submission.tasks.len()];
         for &output in &submission.outputs {
-            ids[output as usize] = NEEDED;
+            ids[output as usize] = WANTED;
         }
         for (row, task) in submission.tasks.iter().enumerate().rev() {
-            if ids[row] != NEEDED {
+            if ids[row] < NEEDED {
                 continue;
             }
             if self.n_live > 0
@@ -296,7 +313,8 @@ impl<H: Clone> Coordinator<H> {
                 ));
             }
             for &(input, _) in &submission.inputs[task.inputs_start as usize..][..task.n_inputs as usize] {
-                ids[input as usize] = NEEDED;
+                let input = &mut ids[input as usize];
+                *input = (*input).max(NEEDED);
             }
         }
         Ok(ids)
@@ -361,18 +379,36 @@ impl<H: Clone> Coordinator<H> {
     /// `Release`, `Cancel`, `Retry`, `ClientGone`, `WorkerJoined`, `WorkerLost`,
     /// `Retire`, `Placed`, `Tick`.
     pub fn handle(&mut self, now: Nanos, event: SchedulerEvent) {
-        self.core.handle(now, event, &mut self.actions);
+        self.take(now, event);
+        self.settle(now);
+    }
+
+    /// Takes one of several events that came together; after the last of them
+    /// [`Coordinator::settle`] must follow.
+    pub fn take(&mut self, now: Nanos, event: SchedulerEvent) {
+        self.core.take(now, event, &mut self.actions);
+    }
+
+    /// Acts on the events that were taken.
+    pub fn settle(&mut self, now: Nanos) {
+        self.core.settle(now, &mut self.actions);
         self.translate();
     }
 
-    /// Takes a worker's report; `error` comes with [`Report::Failed`].
-    pub fn report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
+    /// Takes one of several reports that came together, as [`Coordinator::take`].
+    pub fn take_report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
         if let (Report::Failed { task, .. }, Some(error)) = (&report, error)
             && self.is_live(*task)
         {
             self.errors.insert(*task, error);
         }
-        self.handle(now, SchedulerEvent::From { worker, report });
+        self.take(now, SchedulerEvent::From { worker, report });
+    }
+
+    /// Takes a worker's report; `error` comes with [`Report::Failed`].
+    pub fn report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
+        self.take_report(now, worker, report, error);
+        self.settle(now);
     }
 
     /// The number of a worker's name; the same name gets the same number.
@@ -587,14 +623,55 @@ impl<H: Clone> Coordinator<H> {
         }
         if self.n_live == 0 {
             // The next graph gets numbers in order, which memory likes best.
+            if self.rows.capacity() > ROWS_KEPT {
+                (self.rows, self.tasks) = Default::default();
+            }
             self.rows.clear();
-            self.free_tasks.clear();
-            self.dead.clear();
+            (self.free_tasks, self.dead) = Default::default();
         } else {
             self.free_tasks.append(&mut self.dead);
         }
     }
 }
+
+/// A part of a submission on its way to the core: a large graph goes in parts, so
+/// that its tables stay in the processor's cache.
+#[derive(Default)]
+struct Part {
+    work: Submit,
+    /// What earlier parts wanted.
+    wanted: Vec<TaskId>,
+    has_no_stage: bool,
+}
+
+/// Tasks of a part.
+const PART_TASKS: usize = 4096;
+
+impl Part {
+    /// Declares the group of values that clients bring.
+    fn declare_no_stage(&mut self) {
+        if !std::mem::replace(&mut self.has_no_stage, true) {
+            self.work.groups.push((GroupId(NO_STAGE), GroupSpec::default()));
+        }
+    }
+
+    /// Wants the outputs that are no new tasks, each once.
+    fn want_rest(&mut self, outputs: &[TaskId]) {
+        if self.wanted.len() + self.work.wants.len() == outputs.len() {
+            return;
+        }
+        self.wanted.extend_from_slice(&self.work.wants);
+        self.wanted.sort_unstable();
+        let mut rest: Vec<TaskId> =
+            outputs.iter().copied().filter(|task| self.wanted.binary_search(task).is_err()).collect();
+        rest.sort_unstable();
+        rest.dedup();
+        self.work.wants.append(&mut rest);
+    }
+}
+
+/// Rows whose memory is kept for the next graph when no task is left.
+const ROWS_KEPT: usize = 1 << 18;
 
 /// Dead tasks, beyond as many as are alive, that wait for their burial.
 const MAX_DEAD: usize = 4096;
@@ -607,8 +684,9 @@ impl Row {
 }
 
 /// Marks of [`Coordinator::needed`], beyond any task number.
-const UNNEEDED: u32 = u32::MAX;
+const UNNEEDED: u32 = u32::MAX - 2;
 const NEEDED: u32 = u32::MAX - 1;
+const WANTED: u32 = u32::MAX;
 
 /// Keys are hashes already.
 fn hash(key: Key) -> u64 {

@@ -8,7 +8,7 @@ use crate::observe::Observers;
 use crate::work::Work;
 use hashbrown::HashMap;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
-use oxidask_sched::{ClientId, Nanos, Piece, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
+use oxidask_sched::{ClientId, Nanos, Piece, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
 use parking_lot::{Condvar, Mutex};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,13 +26,17 @@ pub(super) struct Link {
     coordinator: Coordinator<Arc<Work>>,
     effects: Vec<Effect<Arc<Work>>>,
     claims: HashMap<ClientId, ClaimRow>,
-    /// The result that was reported last, at hand for those who wait for it.
-    fresh: Option<(TaskId, Value)>,
+    reports: Vec<NodeReport>,
+    /// Results on their way to those who wait for all of a graph.
+    arrivals: Vec<Arrival>,
     /// Claims that are given up once the effects at hand are carried out.
     releases: Vec<(ClientId, TaskId)>,
     observers: Arc<Observers>,
     closed: bool,
 }
+
+/// A result on its way to who waits for it; the value is gone once it is there.
+type Arrival = (ClientId, TaskId, Option<Value>);
 
 struct ClaimRow {
     claim: Claim,
@@ -65,7 +69,8 @@ impl Link {
             coordinator,
             effects: Vec::new(),
             claims: HashMap::new(),
-            fresh: None,
+            reports: Vec::new(),
+            arrivals: Vec::new(),
             releases: Vec::new(),
             observers,
             closed: false,
@@ -164,7 +169,6 @@ impl Link {
 
     /// Tells a caller how a task ended.
     fn ended(&mut self, now: Nanos, node: &mut Node, client: ClientId, task: TaskId, end: TaskEnd) {
-        let value = if matches!(end, TaskEnd::Done { .. }) { self.value(node, task) } else { None };
         let Some(row) = self.claims.get_mut(&client) else { return };
         let error = match &end {
             TaskEnd::Failed(error) => Some(error.clone()),
@@ -174,16 +178,12 @@ impl Link {
         match &row.claim {
             Claim::Bulk(bulk) => match end {
                 TaskEnd::Pending => return,
-                TaskEnd::Done { .. } => match value {
-                    Some(value) => {
-                        bulk.put(task, value);
-                        // The caller holds it now, so that the store need not.
-                        self.releases.push((client, task));
-                    }
+                TaskEnd::Done { .. } => match node.value(task) {
+                    Some(value) => self.arrivals.push((client, task, Some(value))),
                     None => {
                         let bulk = bulk.clone();
                         let done = move |value| match value {
-                            Ok(value) => bulk.put(task, value),
+                            Ok(value) => bulk.put(&mut [(client, task, Some(value))]),
                             Err(error) => bulk.fail(error),
                         };
                         node.read(now, Piece::whole(task), self.coordinator.key_of(task), Box::new(done));
@@ -218,19 +218,18 @@ impl Uplink for Link {
     fn exchange(&mut self, now: Nanos, node: &mut Node) {
         loop {
             self.carry_out(now, node);
-            let reports = node.take_reports();
+            let mut reports = std::mem::take(&mut self.reports);
+            node.take_reports(&mut reports);
             if reports.is_empty() && self.releases.is_empty() {
+                self.reports = reports;
                 return;
             }
-            for NodeReport { report, error, value } in reports {
-                let task = if let Report::Done { task, .. } = &report { Some(*task) } else { None };
-                self.fresh = task.zip(value);
-                self.coordinator.report(now, WORKER, report, error);
-                self.carry_out(now, node);
-                // Nobody waited for it, perhaps nobody ever will.
-                node.aside.garbage.values.extend(self.fresh.take().map(|(_, value)| value));
+            for NodeReport { report, error } in reports.drain(..) {
+                self.coordinator.take_report(now, WORKER, report, error);
             }
+            self.reports = reports;
             self.release_all(now);
+            self.coordinator.settle(now);
         }
     }
 }
@@ -259,10 +258,28 @@ impl Link {
             }
         }
         self.effects = effects;
+        node.settle(now);
+        self.deliver(node);
         let dropped = self.coordinator.take_dropped();
         if !dropped.is_empty() {
             node.aside.calls.push(Box::new(move || drop(dropped)));
         }
+    }
+
+    /// Hands results to their callers, who hold them from then on, so that the
+    /// store need not.
+    fn deliver(&mut self, node: &mut Node) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        for same in arrivals.chunk_by_mut(|one, other| one.0 == other.0) {
+            let client = same[0].0;
+            self.releases.extend(same.iter().map(|&(client, task, _)| (client, task)));
+            if let Some(ClaimRow { claim: Claim::Bulk(bulk), .. }) = self.claims.get(&client) {
+                bulk.put(same);
+            }
+        }
+        // Only what was there already is left, or what nobody waits for any more.
+        node.aside.garbage.values.extend(arrivals.drain(..).filter_map(|(.., value)| value));
+        self.arrivals = arrivals;
     }
 
     /// Gives up the claims on results that their callers have.
@@ -270,18 +287,10 @@ impl Link {
         let mut releases = std::mem::take(&mut self.releases);
         for same in releases.chunk_by(|a, b| a.0 == b.0) {
             let tasks = same.iter().map(|&(_, task)| task).collect();
-            self.coordinator.handle(now, SchedulerEvent::Release { client: same[0].0, tasks });
+            self.coordinator.take(now, SchedulerEvent::Release { client: same[0].0, tasks });
         }
         releases.clear();
         self.releases = releases;
-    }
-
-    /// The result of a task, if it is in memory.
-    fn value(&mut self, node: &Node, task: TaskId) -> Option<Value> {
-        match self.fresh.take_if(|(fresh, _)| *fresh == task) {
-            Some((_, value)) => Some(value),
-            None => node.value(task),
-        }
     }
 }
 
@@ -339,17 +348,20 @@ impl Bulk {
         state.values.resize(state.n_missing, None);
     }
 
-    fn put(&self, task: TaskId, value: Value) {
+    /// Takes the values that are waited for.
+    fn put(&self, arrivals: &mut [Arrival]) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let Some(position) = state.position(task) else { return };
-        let slot = &mut state.values[position];
-        if slot.is_none() {
-            *slot = Some(value);
-            state.n_missing -= 1;
-            if state.n_missing == 0 {
-                self.changed.notify_all();
+        for (_, task, value) in arrivals {
+            let Some(position) = state.position(*task) else { continue };
+            let slot = &mut state.values[position];
+            if slot.is_none() && value.is_some() {
+                *slot = value.take();
+                state.n_missing -= 1;
             }
+        }
+        if state.n_missing == 0 {
+            self.changed.notify_all();
         }
     }
 
@@ -382,6 +394,11 @@ impl Bulk {
             return Err(error);
         }
         let lost = || Error::new(ErrorKind::Lost, "a result was lost");
+        // Positions are given in the order of the tasks: without repetitions they
+        // are the same.
+        if state.values.len() == tasks.len() {
+            return state.values.into_iter().map(|value| value.ok_or_else(lost)).collect();
+        }
         let value = |&task| state.position(task).and_then(|position| state.values[position].clone()).ok_or_else(lost);
         tasks.iter().map(value).collect()
     }

@@ -171,7 +171,10 @@ impl<U: Uplink> Pool<U> {
 
     /// Takes orders of the scheduler.
     pub fn deliver(&self, orders: Vec<Assignment>) {
-        self.with(|now, node, _| orders.into_iter().for_each(|order| node.order(now, order)));
+        self.with(|now, node, _| {
+            orders.into_iter().for_each(|order| node.order(now, order));
+            node.settle(now);
+        });
     }
 
     /// Puts a value that a client brought under a task's number.

@@ -214,6 +214,9 @@ impl<U: Uplink> Thread<U> {
         for completion in &mut finished {
             state.node.finished(now, completion);
         }
+        if !finished.is_empty() {
+            state.node.settle(now);
+        }
         if now.saturating_sub(state.last_tick) > TICK_NS {
             state.last_tick = now;
             state.node.tick(now);

@@ -14,7 +14,7 @@ impl Scheduler {
         assert!(self.out.is_empty() && self.fresh.is_empty() && self.unneeded.is_empty() && self.touched.is_empty());
         let mut n_tasks = 0;
         let mut n_claims = 0;
-        for (index, record) in self.tasks.0.iter().enumerate() {
+        for (index, record) in self.tasks.records.iter().enumerate() {
             let task = TaskId(index as u32);
             if record.state == TaskState::Vacant {
                 assert_eq!((record.dependents, record.claims, record.holders), (NONE, NONE, NONE), "{task:?}");
@@ -81,7 +81,7 @@ impl Scheduler {
         if record.state != TaskState::Done {
             assert_eq!(record.holders, NONE, "{task:?}");
         }
-        if !is_needed && record.unsettled == 0 {
+        if !is_needed && record.unsettled == 0 && self.kept_back.is_empty() {
             assert_ne!(record.dependents, NONE, "{task:?} should be forgotten");
         }
         let mut n_claims = 0;
@@ -96,7 +96,7 @@ impl Scheduler {
 
     fn check_queues(&self) {
         let n_queued = |place: u32| {
-            self.tasks.0.iter().filter(|record| record.state == TaskState::Ready && record.place == place).count()
+            self.tasks.records.iter().filter(|record| record.state == TaskState::Ready && record.place == place).count()
         };
         assert_eq!(self.global.live, n_queued(queue::GLOBAL));
         let n_constrained: usize = self.groups.iter().flatten().map(|group| group.queue.live).sum();
@@ -119,7 +119,8 @@ impl Scheduler {
         held.retain(|&task| self.holders.contains(self.tasks[task].holders, worker));
         assert_eq!(held.len(), record.n_held);
         if record.local.live > 0 || record.local_ns > 0 {
-            let queued = self.tasks.0.iter().filter(|task| task.state == TaskState::Ready && task.place == worker.0);
+            let queued =
+                self.tasks.records.iter().filter(|task| task.state == TaskState::Ready && task.place == worker.0);
             let (n_queued, queued_ns) = queued.fold((0, 0), |(n, ns), task| (n + 1, ns + u64::from(task.estimate)));
             assert_eq!((record.local.live, record.local_ns), (n_queued, queued_ns));
         }

@@ -47,9 +47,10 @@ fn has_room(worker: &Worker, config: &SchedulerConfig) -> bool {
     } else if n_assigned < slots {
         true
     } else {
-        let queued_ns = u128::from(worker.in_flight_ns) * u128::from(n_assigned - slots);
+        // What waits beyond the threads is the share of the whole that has none.
+        let queued_ns = worker.in_flight_ns.saturating_mul(n_assigned - slots);
         n_assigned < u64::from(config.prefetch_tasks_max)
-            && queued_ns < u128::from(config.prefetch_ns) * u128::from(slots) * u128::from(n_assigned)
+            && queued_ns < config.prefetch_ns.saturating_mul(slots).saturating_mul(n_assigned)
     }
 }
 
@@ -135,19 +136,16 @@ impl Scheduler {
             self.global.peek(|entry| is_queued(tasks, entry, queue::GLOBAL)).map(|entry| (Source::Global, entry));
         let group = if self.constrained.is_empty() { None } else { self.peek_groups(worker) };
         let mut candidates = [local, global, group];
-        if !self.is_limited(worker) {
-            let best = candidates.into_iter().flatten().min_by_key(|&(_, entry)| entry);
-            return best.map_or(Pick::Nothing, |(source, entry)| Pick::Task(source, entry));
+        let best = candidates.into_iter().flatten().min_by_key(|&(_, entry)| entry);
+        let Some((source, entry)) = best else { return Pick::Nothing };
+        if !self.is_limited(worker) || self.fits(entry.task, worker) {
+            return Pick::Task(source, entry);
         }
         candidates.sort_by_key(|candidate| candidate.map_or((1, None), |(_, entry)| (0, Some(entry))));
-        let mut candidates = candidates.into_iter().flatten().peekable();
-        if candidates.peek().is_none() {
-            return Pick::Nothing;
-        }
         let mut least: Option<(i128, Source, Entry)> = None;
-        for (source, entry) in candidates {
+        for (source, entry) in candidates.into_iter().flatten() {
             let growth = self.growth(entry.task, worker);
-            if self.fits(entry.task, worker) || growth <= 0 {
+            if growth <= 0 || self.fits(entry.task, worker) {
                 return Pick::Task(source, entry);
             }
             if least.is_none_or(|(other, _, _)| growth < other) {

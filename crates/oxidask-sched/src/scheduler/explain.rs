@@ -256,7 +256,7 @@ impl Scheduler {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { known: self.n_tasks, ..Counts::default() };
-        for record in &self.tasks.0 {
+        for record in &self.tasks.records {
             match record.state {
                 TaskState::Vacant => {}
                 TaskState::Idle => counts.idle += 1,

@@ -250,12 +250,12 @@ impl Scheduler {
     /// A worker has forgotten an attempt.
     pub(super) fn abandoned(&mut self, worker: WorkerId, task: TaskId, attempt: u32) {
         if self.worker_mut(worker).abandoned.remove(&(task, attempt)) {
-            self.settle(task);
+            self.answered(task);
         }
     }
 
     /// One answer less is awaited.
-    pub(super) fn settle(&mut self, task: TaskId) {
+    pub(super) fn answered(&mut self, task: TaskId) {
         self.tasks[task].unsettled -= 1;
         self.unneeded.push(task);
     }

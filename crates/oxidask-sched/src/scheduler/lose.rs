@@ -86,7 +86,7 @@ impl Scheduler {
         let abandoned = std::mem::take(&mut record.abandoned);
         let copying = std::mem::take(&mut record.copying);
         for (task, _) in abandoned {
-            self.settle(task);
+            self.answered(task);
         }
         for (task, source) in copying {
             self.copy_failed(task, source);
@@ -161,7 +161,7 @@ impl Scheduler {
                 source.n_copies -= 1;
             }
             self.tasks[task].copying = false;
-            self.settle(task);
+            self.answered(task);
         }
     }
 
@@ -177,7 +177,7 @@ impl Scheduler {
         let is_own_loss = record.state == TaskState::Lost && record.place == task.0;
         let (state, is_needed) = (record.state, record.is_needed());
         if !std::mem::replace(&mut self.tasks[task].was_placed, true) {
-            self.settle(task);
+            self.answered(task);
         }
         match state {
             _ if !is_there => {

@@ -74,6 +74,8 @@ pub struct Scheduler {
     fresh: Vec<TaskId>,
     /// Lost their last reason to be needed in the event at hand, perhaps.
     unneeded: Vec<TaskId>,
+    /// Came with an earlier part of a submission, and nothing needs it yet.
+    kept_back: Vec<TaskId>,
     /// Workers that may have room or have new work of their own.
     touched: Vec<WorkerId>,
     /// Workers that had room when they were last looked at.
@@ -119,6 +121,7 @@ impl Scheduler {
             global: ReadyQueue::default(),
             fresh: Vec::new(),
             unneeded: Vec::new(),
+            kept_back: Vec::new(),
             touched: Vec::new(),
             idle: VecDeque::new(),
             backlogged: Vec::new(),
@@ -142,9 +145,24 @@ impl Scheduler {
     /// If the driver breaks the contract of [`crate::event`]: a task with an
     /// input that was never submitted, a group that was never declared.
     pub fn handle(&mut self, now: Nanos, event: SchedulerEvent, actions: &mut Vec<SchedulerAction>) {
+        self.take(now, event, actions);
+        self.settle(now, actions);
+    }
+
+    /// Takes one event of several that came together, and appends what is to be
+    /// done about it by itself. What becomes ready is given out, and what nobody
+    /// needs is let go, by the [`Scheduler::settle`] that must follow the last of
+    /// them: for a batch of reports that is many times cheaper than doing it after
+    /// each. Before a [`SchedulerEvent::Submit`] the batch must have ended, so that
+    /// the driver knows what was forgotten.
+    ///
+    /// # Panics
+    /// As [`Scheduler::handle`].
+    pub fn take(&mut self, now: Nanos, event: SchedulerEvent, actions: &mut Vec<SchedulerAction>) {
         let _ = now;
         std::mem::swap(&mut self.out, actions);
         match event {
+            SchedulerEvent::From { worker, report } => self.report(worker, report),
             SchedulerEvent::Submit { client, work } => self.submit(client, work),
             SchedulerEvent::Want { client, tasks } => {
                 for task in tasks {
@@ -168,19 +186,43 @@ impl Scheduler {
             }
             SchedulerEvent::WorkerLost { worker, cause } => self.worker_lost(worker, cause),
             SchedulerEvent::Retire(worker) => self.retire(worker),
-            SchedulerEvent::From { worker, report } => self.report(worker, report),
             SchedulerEvent::Placed { task, worker, bytes } => self.placed(task, worker, bytes),
             SchedulerEvent::Tick => self.steal_on_tick(),
         }
+        std::mem::swap(&mut self.out, actions);
+    }
+
+    /// Ends a batch of events that [`Scheduler::take`] took.
+    pub fn settle(&mut self, now: Nanos, actions: &mut Vec<SchedulerAction>) {
+        let _ = now;
+        std::mem::swap(&mut self.out, actions);
         self.sweep();
         self.queue_fresh();
         self.dispatch();
         self.advance_retirements();
+        if self.n_tasks == 0 {
+            self.shrink();
+        }
         std::mem::swap(&mut self.out, actions);
         #[cfg(debug_assertions)]
         if self.n_tasks < 200 {
             self.check();
         }
+    }
+
+    /// Gives back the memory of a large graph once no task is left.
+    fn shrink(&mut self) {
+        if !self.tasks.reset() {
+            return;
+        }
+        self.edges = Edges::default();
+        self.claims = Claims::default();
+        for worker in self.workers.iter_mut().flatten() {
+            worker.held = Vec::new();
+            worker.local = ReadyQueue::default();
+        }
+        self.global = ReadyQueue::default();
+        (self.fresh, self.unneeded, self.kept_back) = Default::default();
     }
 
     fn report(&mut self, worker: WorkerId, report: Report) {

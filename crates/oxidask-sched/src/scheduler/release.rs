@@ -64,11 +64,17 @@ impl Scheduler {
             }
         }
         let record = &mut self.tasks[task];
-        let (start, n_inputs) = (record.inputs, record.n_inputs);
+        let (start, n_inputs, group) = (record.inputs, record.n_inputs, record.group as usize);
         *record = Task::vacant(record.attempt);
         self.edges.release(start, n_inputs);
         self.n_tasks -= 1;
         self.out.push(SchedulerAction::Forget(task));
+        let record = self.groups[group].as_deref_mut().expect("a group lives as long as its tasks");
+        record.n_tasks -= 1;
+        if record.n_tasks == 0 {
+            self.groups[group] = None;
+            self.constrained.retain(|other| other.0 as usize != group);
+        }
     }
 
     /// Drops a result everywhere.

@@ -146,6 +146,6 @@ impl Scheduler {
             source.n_copies -= 1;
             source.to_copy.push(task);
         }
-        self.settle(task);
+        self.answered(task);
     }
 }

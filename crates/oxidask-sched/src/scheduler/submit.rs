@@ -22,7 +22,10 @@ impl Scheduler {
         // What nothing of the submission needs goes at once, consumers before
         // inputs.
         let is_unneeded = |row: &&NewTask| !self.tasks[row.id].is_needed();
-        self.unneeded.extend(work.tasks.iter().filter(is_unneeded).map(|row| row.id));
+        self.kept_back.extend(work.tasks.iter().filter(is_unneeded).map(|row| row.id));
+        if !work.more {
+            self.unneeded.append(&mut self.kept_back);
+        }
     }
 
     fn declare(&mut self, group: GroupId, spec: GroupSpec) {
@@ -84,6 +87,7 @@ impl Scheduler {
             ..Task::vacant(record.attempt)
         };
         self.n_tasks += 1;
+        self.groups[row.group.0 as usize].as_deref_mut().expect("asserted above").n_tasks += 1;
     }
 
     /// A client claims a task.

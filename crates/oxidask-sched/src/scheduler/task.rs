@@ -154,33 +154,55 @@ impl Task {
 
 /// All tasks by number.
 #[derive(Default)]
-pub(super) struct Tasks(pub Vec<Task>);
+pub(super) struct Tasks {
+    pub records: Vec<Task>,
+    /// The attempt that numbers begin with: beyond all that were ever made of
+    /// records that are gone.
+    first_attempt: u32,
+}
+
+/// Records that are kept for the next graph when no task is left.
+const RECORDS_KEPT: usize = 1 << 18;
 
 impl Tasks {
     /// Makes room for the number.
     pub fn grow_to(&mut self, task: TaskId) {
         let needed = task.0 as usize + 1;
-        if self.0.len() < needed {
-            self.0.resize(needed, Task::VACANT);
+        if self.records.len() < needed {
+            self.records.resize(needed, Task::vacant(self.first_attempt));
         }
+    }
+
+    /// Gives the records back if they are many; only while all are vacant.
+    pub fn reset(&mut self) -> bool {
+        if self.records.capacity() <= RECORDS_KEPT {
+            return false;
+        }
+        let attempts = self.records.iter().map(|record| record.attempt);
+        self.first_attempt = attempts.fold(self.first_attempt, |one, other| {
+            // Attempts wrap round, so that the later one is not always the larger.
+            if other.wrapping_sub(one) < 1 << 31 { other } else { one }
+        });
+        self.records = Vec::new();
+        true
     }
 
     /// The record, unless the number was never seen.
     pub fn get(&self, task: TaskId) -> Option<&Task> {
-        self.0.get(task.0 as usize).filter(|record| record.state != TaskState::Vacant)
+        self.records.get(task.0 as usize).filter(|record| record.state != TaskState::Vacant)
     }
 }
 
 impl Index<TaskId> for Tasks {
     type Output = Task;
     fn index(&self, task: TaskId) -> &Task {
-        &self.0[task.0 as usize]
+        &self.records[task.0 as usize]
     }
 }
 
 impl IndexMut<TaskId> for Tasks {
     fn index_mut(&mut self, task: TaskId) -> &mut Task {
-        &mut self.0[task.0 as usize]
+        &mut self.records[task.0 as usize]
     }
 }
 

@@ -120,7 +120,9 @@ impl Cluster {
     }
 
     fn submit_now(&mut self, wants: &[u32]) {
-        let mut work = std::mem::take(&mut self.submit);
+        // A group is forgotten with its last task, and so is declared each time.
+        let groups = self.submit.groups.clone();
+        let mut work = std::mem::replace(&mut self.submit, Submit { groups, ..Submit::default() });
         work.wants = ids(wants);
         self.tell(SchedulerEvent::Submit { client: CLIENT, work });
     }

@@ -127,6 +127,8 @@ const EPSILON: f64 = 1e-9;
 #[derive(Default)]
 pub(super) struct Group {
     pub spec: GroupSpec,
+    /// Tasks that are in it; with the last one it is forgotten.
+    pub n_tasks: usize,
     /// Running mean of run times; 0 while none has run.
     mean_ns: u64,
     /// Running mean of result sizes.

@@ -35,6 +35,8 @@ impl World {
         if self.clients[client].gone {
             return;
         }
+        // What is about to be forgotten must not be taken for known.
+        self.settle_scheduler();
         let mut work = Submit {
             groups: self
                 .universe
@@ -75,10 +77,28 @@ impl World {
             let wish = self.clients[client].wishes.entry(logical).or_insert((0, Wish::Pending));
             wish.0 += 1;
         }
+        while self.waits_for_more() && work.tasks.len() > 1 {
+            let part = self.first_part(&mut work);
+            self.tell_scheduler(SchedulerEvent::Submit { client: ClientId(client as u32), work: part });
+        }
         self.tell_scheduler(SchedulerEvent::Submit { client: ClientId(client as u32), work });
         for (task, logical) in to_place {
             self.place(task, logical);
         }
+    }
+
+    /// Takes the first tasks of a submission out of it, with some wants for them.
+    fn first_part(&mut self, work: &mut Submit) -> Submit {
+        let n_first = self.random.range(1, work.tasks.len() as u64 - 1) as usize;
+        let tasks: Vec<NewTask> = work.tasks.drain(..n_first).collect();
+        let inputs = work.inputs.clone();
+        let groups = work.groups.clone();
+        let n_wants = self.random.below(work.wants.len() as u64 + 1) as usize;
+        // Who is wanted must be known by then.
+        let is_later = |task: &TaskId| work.tasks.iter().any(|row| row.id == *task);
+        let n_wants = work.wants.iter().take(n_wants).take_while(|task| !is_later(task)).count();
+        let wants = work.wants.drain(..n_wants).collect();
+        Submit { groups, tasks, inputs, wants, more: true }
     }
 
     /// Sends a client's value to some worker.

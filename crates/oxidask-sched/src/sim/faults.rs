@@ -1,8 +1,8 @@
 //! What a seed makes of a scenario: how large, and what goes wrong when.
 
-use super::Random;
 use super::graph::GraphScale;
 use super::world::{Happening, World};
+use super::{Random, mix};
 use crate::event::{Loss, SchedulerEvent, WorkerEvent, WorkerId};
 
 /// Everything that a seed decides beforehand.
@@ -27,6 +27,9 @@ pub(super) struct Scenario {
     pub n_submits: u64,
     /// Faults, and when they happen.
     pub faults: Vec<(u64, Fault)>,
+    /// Whether the cores are told several events before they act on them, and
+    /// graphs in several parts, as drivers do.
+    pub in_batches: bool,
 }
 
 /// Something that goes wrong, or that somebody does.
@@ -94,9 +97,14 @@ impl Scenario {
             faults_end,
             n_submits: random.range(1, 6),
             faults,
+            // Seeds that found bugs before there were batches run without.
+            in_batches: mix(seed ^ BATCH_SALT).is_multiple_of(3),
         }
     }
 }
+
+/// Makes batches of a third of the seeds.
+const BATCH_SALT: u64 = 21 << 32;
 
 fn random_fault(random: &mut Random) -> Fault {
     match random.below(12) {

@@ -79,9 +79,13 @@ impl World {
         }
         self.trace(|| format!("worker {node} <- {event:?}"));
         let mut actions = Vec::new();
-        self.nodes[node].core.handle(self.now, event, &mut actions);
-        if self.checks_now() {
-            self.nodes[node].core.check();
+        if matches!(event, WorkerEvent::Order(_) | WorkerEvent::Finished { .. }) && self.waits_for_more() {
+            self.nodes[node].core.take(self.now, event, &mut actions);
+        } else {
+            self.nodes[node].core.handle(self.now, event, &mut actions);
+            if self.checks_now() {
+                self.nodes[node].core.check();
+            }
         }
         for action in actions {
             self.trace(|| format!("worker {node} -> {action:?}"));

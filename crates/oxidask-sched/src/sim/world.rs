@@ -269,10 +269,25 @@ impl World {
     pub fn tell_scheduler(&mut self, event: SchedulerEvent) {
         self.trace(|| format!("scheduler <- {event:?}"));
         let mut actions = Vec::new();
-        self.scheduler.handle(self.now, event, &mut actions);
-        if self.checks_now() {
-            self.scheduler.check();
+        if matches!(event, SchedulerEvent::From { .. } | SchedulerEvent::Release { .. }) && self.waits_for_more() {
+            self.scheduler.take(self.now, event, &mut actions);
+        } else {
+            self.scheduler.handle(self.now, event, &mut actions);
+            if self.checks_now() {
+                self.scheduler.check();
+            }
         }
+        self.carry_out_all(actions);
+    }
+
+    /// Has the scheduler act on what it was told.
+    pub fn settle_scheduler(&mut self) {
+        let mut actions = Vec::new();
+        self.scheduler.settle(self.now, &mut actions);
+        self.carry_out_all(actions);
+    }
+
+    fn carry_out_all(&mut self, actions: Vec<SchedulerAction>) {
         for action in actions {
             self.trace(|| format!("scheduler -> {action:?}"));
             match action {
@@ -290,6 +305,12 @@ impl World {
                 SchedulerAction::Retired(worker) => self.retired(worker),
             }
         }
+    }
+
+    /// Whether a core is told an event and does not act on it before the next
+    /// one, of which a tick is the last resort.
+    pub fn waits_for_more(&mut self) -> bool {
+        self.scenario.in_batches && self.random.one_in(2)
     }
 
     /// The task's number in the scheduler, a reused one if there is one.

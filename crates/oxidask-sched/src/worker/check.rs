@@ -86,6 +86,13 @@ impl Worker {
         }
     }
 
+    /// The inputs of a task that was ordered here, in the order in which it names
+    /// them.
+    #[must_use]
+    pub fn inputs_of(&self, task: TaskId) -> &[Piece] {
+        self.names.order(task).map_or(&[], |order| &self.orders[order].inputs)
+    }
+
     /// Bytes of results in memory and on disk.
     #[must_use]
     pub fn memory(&self) -> (u64, u64) {

@@ -230,7 +230,8 @@ impl Worker {
         self.pieces[slot].needs -= 1;
     }
 
-    pub(super) fn report_memory(&mut self, is_tick: bool) {
+    pub(super) fn report_memory(&mut self) {
+        let is_tick = std::mem::take(&mut self.has_ticked);
         let (resident, spilled, paused) = self.reported;
         let step = self.config.memory_limit / REPORT_SHARE;
         let has_moved = self.is_limited()

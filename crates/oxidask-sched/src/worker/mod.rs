@@ -85,6 +85,8 @@ pub struct Worker {
     /// Bytes that the process uses beyond `resident`.
     extra: u64,
     paused: bool,
+    /// Time passed since the ledger was reported.
+    has_ticked: bool,
     /// A spill failed; none is tried until memory changes or time passes.
     spill_blocked_at: Option<u64>,
     /// No piece that is needed could be spilled; not looked for until then.
@@ -125,6 +127,7 @@ impl Worker {
             in_transit: 0,
             extra: 0,
             paused: false,
+            has_ticked: false,
             spill_blocked_at: None,
             scan_blocked_at: None,
             reported: (0, 0, false),
@@ -139,9 +142,16 @@ impl Worker {
     /// Events about attempts, pieces and readers that are not (any more) here
     /// change nothing.
     pub fn handle(&mut self, now: Nanos, event: WorkerEvent, actions: &mut Vec<WorkerAction>) {
+        self.take(now, event, actions);
+        self.settle(now, actions);
+    }
+
+    /// Takes one event of several that came together, and appends what is to be
+    /// done about it by itself. What can begin then is begun by the
+    /// [`Worker::settle`] that must follow the last of them.
+    pub fn take(&mut self, now: Nanos, event: WorkerEvent, actions: &mut Vec<WorkerAction>) {
         let _ = now;
         std::mem::swap(&mut self.out, actions);
-        let is_tick = matches!(event, WorkerEvent::Tick);
         match event {
             WorkerEvent::Order(order) => self.order(order),
             WorkerEvent::Capacity(capacity) => self.capacity = capacity,
@@ -156,13 +166,29 @@ impl Worker {
             WorkerEvent::Wanted { piece, reader } => self.wanted(piece, reader),
             WorkerEvent::Served { piece, reader } => self.served(piece, reader),
             WorkerEvent::ProcessMemory(bytes) => self.extra = bytes,
-            WorkerEvent::Tick => (self.spill_blocked_at, self.scan_blocked_at) = (None, None),
+            WorkerEvent::Tick => {
+                (self.spill_blocked_at, self.scan_blocked_at) = (None, None);
+                self.has_ticked = true;
+            }
         }
         while let Some(order) = self.deferred.pop() {
             self.order(order);
         }
+        std::mem::swap(&mut self.out, actions);
+    }
+
+    /// Ends a batch of events that [`Worker::take`] took.
+    pub fn settle(&mut self, now: Nanos, actions: &mut Vec<WorkerAction>) {
+        let _ = now;
+        std::mem::swap(&mut self.out, actions);
         self.advance();
-        self.report_memory(is_tick);
+        while !self.deferred.is_empty() {
+            while let Some(order) = self.deferred.pop() {
+                self.order(order);
+            }
+            self.advance();
+        }
+        self.report_memory();
         std::mem::swap(&mut self.out, actions);
         #[cfg(debug_assertions)]
         if self.pieces.len() + self.orders.len() < 200 {

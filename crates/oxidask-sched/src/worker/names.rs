@@ -9,24 +9,68 @@ use std::hash::{BuildHasherDefault, Hasher};
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The records under one task's number, each or [`NONE`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     pub order: u32,
     /// The whole result.
     pub whole: u32,
 }
 
+impl Row {
+    const EMPTY: Row = Row { order: NONE, whole: NONE };
+}
+
+/// Rows of tasks with neighbouring numbers.
+struct Page {
+    rows: [Row; PAGE],
+    n_used: usize,
+}
+
+/// Rows of a page. Tasks with neighbouring numbers run together, so that few
+/// pages are in use at a time.
+const PAGE: usize = 256;
+
+impl Page {
+    fn empty() -> Box<Page> {
+        Box::new(Page { rows: [Row::EMPTY; PAGE], n_used: 0 })
+    }
+}
+
 /// Finds records by task and by piece. Orders and whole results share a row, so
 /// that a task that runs and leaves its result costs few look-ups.
 #[derive(Default)]
 pub(super) struct Names {
-    rows: IdMap<TaskId, Row>,
+    /// By number; pages without rows are not there.
+    pages: Vec<Option<Box<Page>>>,
+    /// An empty page for the next that is needed.
+    spare: Option<Box<Page>>,
     parts: IdMap<Piece, u32>,
 }
 
 impl Names {
     pub fn row(&self, task: TaskId) -> Option<Row> {
-        self.rows.get(&task).copied()
+        let page = self.pages.get(task.0 as usize / PAGE)?.as_deref()?;
+        Some(page.rows[task.0 as usize % PAGE])
+    }
+
+    /// Changes a row, which is made if need be and goes when it is empty.
+    fn change(&mut self, task: TaskId, change: impl FnOnce(&mut Row)) {
+        let index = task.0 as usize / PAGE;
+        if self.pages.len() <= index {
+            self.pages.resize_with(index + 1, || None);
+        }
+        let page = self.pages[index].get_or_insert_with(|| self.spare.take().unwrap_or_else(Page::empty));
+        let row = &mut page.rows[task.0 as usize % PAGE];
+        let was_used = *row != Row::EMPTY;
+        change(row);
+        match (was_used, *row != Row::EMPTY) {
+            (false, true) => page.n_used += 1,
+            (true, false) => page.n_used -= 1,
+            _ => {}
+        }
+        if page.n_used == 0 {
+            self.spare = self.pages[index].take();
+        }
     }
 
     pub fn order(&self, task: TaskId) -> Option<u32> {
@@ -42,43 +86,38 @@ impl Names {
     }
 
     pub fn set_order(&mut self, task: TaskId, order: u32) {
-        self.rows.entry(task).or_insert(Row { order: NONE, whole: NONE }).order = order;
+        self.change(task, |row| row.order = order);
     }
 
     pub fn set_piece(&mut self, piece: Piece, slot: u32) {
         if piece.part == Piece::WHOLE {
-            self.rows.entry(piece.task).or_insert(Row { order: NONE, whole: NONE }).whole = slot;
+            self.change(piece.task, |row| row.whole = slot);
         } else {
             self.parts.insert(piece, slot);
         }
     }
 
     pub fn clear_order(&mut self, task: TaskId) {
-        if let Some(row) = self.rows.get_mut(&task) {
-            row.order = NONE;
-            if row.whole == NONE {
-                self.rows.remove(&task);
-            }
-        }
+        self.change(task, |row| row.order = NONE);
     }
 
     pub fn clear_piece(&mut self, piece: Piece) {
-        if piece.part != Piece::WHOLE {
+        if piece.part == Piece::WHOLE {
+            self.change(piece.task, |row| row.whole = NONE);
+        } else {
             self.parts.remove(&piece);
-        } else if let Some(row) = self.rows.get_mut(&piece.task) {
-            row.whole = NONE;
-            if row.order == NONE {
-                self.rows.remove(&piece.task);
-            }
         }
     }
 
     /// Asserts that the names stand for exactly these records.
     pub fn check<O, P>(&self, orders: &Slab<O>, pieces: &Slab<P>) {
-        let count = |slot: fn(&Row) -> u32| self.rows.values().filter(|row| slot(row) != NONE).count();
+        let rows = || self.pages.iter().flatten().flat_map(|page| &page.rows);
+        let count = |slot: fn(&Row) -> u32| rows().filter(|row| slot(row) != NONE).count();
         assert_eq!(count(|row| row.order), orders.len());
         assert_eq!(count(|row| row.whole) + self.parts.len(), pieces.len());
-        assert!(self.rows.values().all(|row| row.order != NONE || row.whole != NONE));
+        assert!(self.pages.iter().flatten().all(|page| {
+            page.n_used > 0 && page.n_used == page.rows.iter().filter(|row| **row != Row::EMPTY).count()
+        }));
     }
 }
 
