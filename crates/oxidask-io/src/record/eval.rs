@@ -1,0 +1,337 @@
+//! Terms computed as Python computes them, or not at all.
+
+use super::cell::{Cell, Number, Scalar};
+use super::dump::dumps;
+use super::term::{Function, Term};
+use super::text;
+use crate::json::{Beyond, parse_fields};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+type Answer<'a> = Result<Cell<'a>, Beyond>;
+
+/// The largest distance from zero up to which all whole numbers are floats.
+const EXACT_INT_MAX: u64 = 1 << 53;
+
+/// Computes a term; `keys` are those whose values a record keeps at hand.
+pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], keys: &[String]) -> Answer<'a> {
+    match term {
+        Term::Arg(number) => args.get(*number as usize).cloned().ok_or(Beyond),
+        Term::Const(value) => Ok(value.cell()),
+        Term::Tuple(terms) => {
+            Ok(Cell::Tuple(terms.iter().map(|term| eval(term, args, keys)).collect::<Result<_, _>>()?))
+        }
+        Term::If(condition, yes, no) => {
+            let branch = if eval(condition, args, keys)?.is_true() { yes } else { no };
+            eval(branch, args, keys)
+        }
+        // The values of arguments need not be cloned to be looked into.
+        Term::Call(Function::Item | Function::Get | Function::Pluck, terms) => item(term, terms, args, keys),
+        Term::Call(function, terms) => match &terms[..] {
+            [one] => unary(*function, eval(one, args, keys)?, keys),
+            [one, two] => binary(*function, eval(one, args, keys)?, eval(two, args, keys)?),
+            [one, two, three] => {
+                ternary(*function, eval(one, args, keys)?, eval(two, args, keys)?, eval(three, args, keys)?)
+            }
+            _ => Err(Beyond),
+        },
+    }
+}
+
+fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], keys: &[String]) -> Answer<'a> {
+    let Term::Call(function, _) = call else { return Err(Beyond) };
+    let (Some(of), Some(Term::Const(key))) = (terms.first(), terms.get(1)) else { return Err(Beyond) };
+    let computed;
+    let container = match of {
+        Term::Arg(number) => args.get(*number as usize).ok_or(Beyond)?,
+        other => {
+            computed = eval(other, args, keys)?;
+            &computed
+        }
+    };
+    let found = match (container, key) {
+        (Cell::Json(raw, fields), Scalar::Str(key)) if raw.is_object() => {
+            let place = fields.as_ref().and_then(|fields| Some((fields, keys.iter().position(|k| **k == **key)?)));
+            match place {
+                Some((fields, place)) => fields[place].map(Cell::of_json).transpose()?,
+                None => raw.get(key)?.map(Cell::of_json).transpose()?,
+            }
+        }
+        // A dict of JSON has no other keys than text.
+        (Cell::Json(raw, _), _) if raw.is_object() => None,
+        _ if *function == Function::Get => return Err(Beyond),
+        (Cell::Json(..) | Cell::List(_) | Cell::Tuple(_), Scalar::Int(place)) => {
+            let mut cells = container.clone().elements()?;
+            place_of(*place, cells.len()).map(|place| cells.swap_remove(place))
+        }
+        (Cell::Str(text), Scalar::Int(place)) if text.is_ascii() => {
+            place_of(*place, text.len()).map(|place| Cell::Str(text::slice(text, place, place + 1)))
+        }
+        _ => return Err(Beyond),
+    };
+    match (found, function) {
+        (Some(found), _) => Ok(found),
+        (None, Function::Item) => Err(Beyond),
+        (None, _) => terms.get(2).map_or(Ok(Cell::None), |default| eval(default, args, keys)),
+    }
+}
+
+fn place_of(index: i64, len: usize) -> Option<usize> {
+    let place = if index < 0 { index.checked_add(i64::try_from(len).ok()?)? } else { index };
+    usize::try_from(place).ok().filter(|place| *place < len)
+}
+
+fn unary<'a>(function: Function, value: Cell<'a>, keys: &[String]) -> Answer<'a> {
+    Ok(match (function, value) {
+        (Function::JsonLoads, Cell::Str(Cow::Borrowed(line))) => loads(line, keys)?,
+        (Function::JsonDumps, value) => Cell::Str(Cow::Owned(dumps(&value)?)),
+        (Function::Len, value) => Cell::Int(len(value)?),
+        (Function::Bool, value) => Cell::Bool(value.is_true()),
+        (Function::Not, value) => Cell::Bool(!value.is_true()),
+        (Function::IsNone, value) => Cell::Bool(matches!(value, Cell::None)),
+        (Function::Str, value) => str_of(value)?,
+        (Function::Int, Cell::Str(text)) => Cell::Int(text::to_int(&text)?),
+        (Function::Int, value) => match value.number().ok_or(Beyond)? {
+            Number::Int(value) => Cell::Int(value),
+            Number::Float(value) if value.abs() < EXACT_INT_MAX as f64 => Cell::Int(value as i64),
+            Number::Float(_) => return Err(Beyond),
+        },
+        (Function::Float, Cell::Str(text)) => Cell::Float(text::to_float(&text)?),
+        (Function::Float, value) => Cell::Float(value.number().ok_or(Beyond)?.float()),
+        (Function::Neg, value) => match value.number().ok_or(Beyond)? {
+            Number::Int(value) => Cell::Int(value.checked_neg().ok_or(Beyond)?),
+            Number::Float(value) => Cell::Float(-value),
+        },
+        (Function::Abs, value) => match value.number().ok_or(Beyond)? {
+            Number::Int(value) => Cell::Int(value.checked_abs().ok_or(Beyond)?),
+            Number::Float(value) => Cell::Float(value.abs()),
+        },
+        (Function::Sum, value) => {
+            let mut total = 0_i64;
+            for element in value.elements()? {
+                // How floats are added up depends on the version of Python.
+                let Some(Number::Int(number)) = element.number() else { return Err(Beyond) };
+                total = total.checked_add(number).ok_or(Beyond)?;
+            }
+            Cell::Int(total)
+        }
+        (Function::Min, value) => extreme(value, Ordering::Less)?,
+        (Function::Max, value) => extreme(value, Ordering::Greater)?,
+        (Function::Lower, Cell::Str(text)) => Cell::Str(text::in_case(&text, false)?),
+        (Function::Upper, Cell::Str(text)) => Cell::Str(text::in_case(&text, true)?),
+        (Function::Strip, Cell::Str(text)) => Cell::Str(text::strip(&text, None, true, true)),
+        (Function::LeftStrip, Cell::Str(text)) => Cell::Str(text::strip(&text, None, true, false)),
+        (Function::RightStrip, Cell::Str(text)) => Cell::Str(text::strip(&text, None, false, true)),
+        (Function::Split, Cell::Str(text)) => {
+            let mut words = Vec::new();
+            text::each_word(&text, |word| words.push(Cell::Str(word)));
+            Cell::List(words)
+        }
+        (Function::IsDigit, Cell::Str(text)) if text.is_ascii() => {
+            Cell::Bool(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        _ => return Err(Beyond),
+    })
+}
+
+fn loads<'a>(line: &'a str, keys: &[String]) -> Answer<'a> {
+    const FEW: usize = 16;
+    let mut few = [None; FEW];
+    let mut many;
+    let found = match few.get_mut(..keys.len()) {
+        Some(found) => found,
+        None => {
+            many = vec![None; keys.len()];
+            &mut many[..]
+        }
+    };
+    let raw = parse_fields(line, keys, found)?;
+    if raw.is_object() { Ok(Cell::Json(raw, Some(std::rc::Rc::from(&*found)))) } else { Cell::of_json(raw) }
+}
+
+fn len(value: Cell<'_>) -> Result<i64, Beyond> {
+    let n = match value {
+        Cell::Str(text) if text.is_ascii() => text.len(),
+        Cell::Str(text) => text.chars().count(),
+        Cell::List(cells) | Cell::Tuple(cells) => cells.len(),
+        Cell::Json(raw, _) if raw.is_object() => {
+            let mut names = std::collections::HashSet::new();
+            raw.each_member(|name, _| {
+                names.insert(name);
+                Ok(())
+            })?;
+            names.len()
+        }
+        Cell::Json(raw, _) => {
+            let mut n = 0;
+            raw.each_element(|_| {
+                n += 1;
+                Ok(())
+            })?;
+            n
+        }
+        _ => return Err(Beyond),
+    };
+    i64::try_from(n).map_err(|_| Beyond)
+}
+
+fn str_of(value: Cell<'_>) -> Answer<'_> {
+    let text = match value {
+        Cell::Str(text) => return Ok(Cell::Str(text)),
+        Cell::None => "None".to_owned(),
+        Cell::Bool(value) => if value { "True" } else { "False" }.to_owned(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Float(value) => text::float_repr(value),
+        Cell::Json(..) | Cell::List(_) | Cell::Tuple(_) => return Err(Beyond),
+    };
+    Ok(Cell::Str(Cow::Owned(text)))
+}
+
+/// `min` or `max`: the first of the elements that is not beaten by another.
+fn extreme(value: Cell<'_>, wins: Ordering) -> Answer<'_> {
+    let mut cells = value.elements()?.into_iter();
+    let mut best = cells.next().ok_or(Beyond)?;
+    for cell in cells {
+        if compare(&cell, &best)? == Some(wins) {
+            best = cell;
+        }
+    }
+    Ok(best)
+}
+
+fn binary<'a>(function: Function, left: Cell<'a>, right: Cell<'a>) -> Answer<'a> {
+    match function {
+        Function::Add | Function::Sub | Function::Mul | Function::TrueDiv | Function::FloorDiv | Function::Mod => {
+            arithmetic(function, left, right)
+        }
+        Function::Eq => Ok(Cell::Bool(equal(&left, &right)?)),
+        Function::Ne => Ok(Cell::Bool(!equal(&left, &right)?)),
+        Function::Lt => Ok(Cell::Bool(compare(&left, &right)? == Some(Ordering::Less))),
+        Function::Gt => Ok(Cell::Bool(compare(&left, &right)? == Some(Ordering::Greater))),
+        Function::Le => Ok(Cell::Bool(compare(&left, &right)?.is_some_and(Ordering::is_le))),
+        Function::Ge => Ok(Cell::Bool(compare(&left, &right)?.is_some_and(Ordering::is_ge))),
+        Function::Min => Ok(if compare(&right, &left)? == Some(Ordering::Less) { right } else { left }),
+        Function::Max => Ok(if compare(&right, &left)? == Some(Ordering::Greater) { right } else { left }),
+        Function::Contains => contains(left, &right).map(Cell::Bool),
+        _ => match (left, right) {
+            (Cell::Str(text), Cell::Str(other)) => text_with_text(function, &text, &other),
+            _ => Err(Beyond),
+        },
+    }
+}
+
+fn text_with_text<'a>(function: Function, text: &Cow<'a, str>, other: &str) -> Answer<'a> {
+    Ok(match function {
+        Function::StartsWith => Cell::Bool(text.starts_with(other)),
+        Function::EndsWith => Cell::Bool(text.ends_with(other)),
+        Function::Strip => Cell::Str(text::strip(text, Some(other), true, true)),
+        Function::LeftStrip => Cell::Str(text::strip(text, Some(other), true, false)),
+        Function::RightStrip => Cell::Str(text::strip(text, Some(other), false, true)),
+        Function::Split => Cell::List(text::split_at(text, other, None)?),
+        Function::Find => {
+            let place = text.find(other).map(|at| text[..at].chars().count());
+            Cell::Int(place.map_or(Ok(-1), i64::try_from).map_err(|_| Beyond)?)
+        }
+        Function::Count if !other.is_empty() => {
+            Cell::Int(i64::try_from(text.matches(other).count()).map_err(|_| Beyond)?)
+        }
+        _ => return Err(Beyond),
+    })
+}
+
+fn ternary<'a>(function: Function, one: Cell<'a>, two: Cell<'a>, three: Cell<'a>) -> Answer<'a> {
+    match (function, one, two, three) {
+        (Function::Replace, Cell::Str(text), Cell::Str(old), Cell::Str(new)) if !old.is_empty() => {
+            Ok(Cell::Str(if text.contains(&*old) { Cow::Owned(text.replace(&*old, &new)) } else { text }))
+        }
+        (Function::Split, Cell::Str(text), Cell::Str(separator), Cell::Int(limit)) => {
+            Ok(Cell::List(text::split_at(&text, &separator, Some(limit))?))
+        }
+        _ => Err(Beyond),
+    }
+}
+
+fn arithmetic<'a>(function: Function, left: Cell<'a>, right: Cell<'a>) -> Answer<'a> {
+    if let (Function::Add, Cell::Str(left), Cell::Str(right)) = (function, &left, &right) {
+        return Ok(Cell::Str(Cow::Owned(format!("{left}{right}"))));
+    }
+    let (Some(left), Some(right)) = (left.number(), right.number()) else { return Err(Beyond) };
+    if let (Number::Int(a), Number::Int(b)) = (left, right) {
+        let exact = |value: Option<i64>| value.map(Cell::Int).ok_or(Beyond);
+        return match function {
+            Function::Add => exact(a.checked_add(b)),
+            Function::Sub => exact(a.checked_sub(b)),
+            Function::Mul => exact(a.checked_mul(b)),
+            Function::FloorDiv => exact(floor_div(a, b)),
+            Function::Mod => exact(floor_div(a, b).map(|quotient| a - quotient * b)),
+            Function::TrueDiv if b != 0 && a.unsigned_abs() <= EXACT_INT_MAX && b.unsigned_abs() <= EXACT_INT_MAX => {
+                Ok(Cell::Float(a as f64 / b as f64))
+            }
+            _ => Err(Beyond),
+        };
+    }
+    let (a, b) = (left.float(), right.float());
+    Ok(Cell::Float(match function {
+        Function::Add => a + b,
+        Function::Sub => a - b,
+        Function::Mul => a * b,
+        Function::TrueDiv if b != 0.0 => a / b,
+        _ => return Err(Beyond),
+    }))
+}
+
+fn floor_div(a: i64, b: i64) -> Option<i64> {
+    let quotient = a.checked_div(b)?;
+    // Division rounds down in Python, towards zero in Rust.
+    Some(if a % b != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient })
+}
+
+/// How two values compare; none if a NaN is among them.
+fn compare(left: &Cell<'_>, right: &Cell<'_>) -> Result<Option<Ordering>, Beyond> {
+    match (left, right) {
+        // The order of UTF-8 is that of code points.
+        (Cell::Str(left), Cell::Str(right)) => Ok(Some(left.cmp(right))),
+        _ => match (left.number().ok_or(Beyond)?, right.number().ok_or(Beyond)?) {
+            (Number::Int(left), Number::Int(right)) => Ok(Some(left.cmp(&right))),
+            (Number::Float(left), Number::Float(right)) => Ok(left.partial_cmp(&right)),
+            // Python compares an int and a float exactly.
+            (Number::Int(int), Number::Float(float)) if int.unsigned_abs() <= EXACT_INT_MAX => {
+                Ok((int as f64).partial_cmp(&float))
+            }
+            (Number::Float(float), Number::Int(int)) if int.unsigned_abs() <= EXACT_INT_MAX => {
+                Ok(float.partial_cmp(&(int as f64)))
+            }
+            _ => Err(Beyond),
+        },
+    }
+}
+
+/// Whether two values are equal, which values of different types may ask.
+fn equal(left: &Cell<'_>, right: &Cell<'_>) -> Result<bool, Beyond> {
+    let is_container = |cell: &Cell<'_>| matches!(cell, Cell::Json(..) | Cell::List(_) | Cell::Tuple(_));
+    match (left, right) {
+        (Cell::None, Cell::None) => Ok(true),
+        (Cell::Str(left), Cell::Str(right)) => Ok(left == right),
+        _ if is_container(left) && is_container(right) => Err(Beyond),
+        _ if left.number().is_some() && right.number().is_some() => Ok(compare(left, right)? == Some(Ordering::Equal)),
+        _ => Ok(false),
+    }
+}
+
+fn contains(container: Cell<'_>, wanted: &Cell<'_>) -> Result<bool, Beyond> {
+    match (&container, wanted) {
+        (Cell::Str(text), Cell::Str(part)) => return Ok(text.contains(&**part)),
+        (Cell::Json(raw, _), Cell::Str(key)) if raw.is_object() => return Ok(raw.get(key)?.is_some()),
+        _ => {}
+    }
+    // A NaN is in a list if it is that very object.
+    if matches!(wanted, Cell::Float(value) if value.is_nan()) {
+        return Err(Beyond);
+    }
+    for element in container.elements()? {
+        if equal(&element, wanted)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,311 @@
+//! Keys and one value for each: counts and folds, in the order in which keys
+//! were first seen, as in a dict.
+//!
+//! Keys lie one after another in one buffer, so that a million of them are a
+//! handful of allocations, travel without being encoded, and are compared as
+//! bytes. Only keys that are equal exactly when their bytes are may come in:
+//! text, None, and numbers of one type (Python's 1, 1.0 and True are one key).
+
+use super::cell::{Cell, Scalar};
+use super::program::Program;
+use super::term::Term;
+use crate::json::Beyond;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use serde::{Deserialize, Serialize};
+use std::hash::BuildHasher;
+
+/// Values by key.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Groups {
+    /// The encoded keys, one after another.
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// Which types of numbers there are among the keys.
+    numbers: u8,
+    /// The value of each key.
+    values: Vec<Scalar>,
+    #[serde(skip)]
+    index: HashTable<u32>,
+    #[serde(skip)]
+    hasher: DefaultHashBuilder,
+    /// The key that is being looked up.
+    #[serde(skip)]
+    scratch: Vec<u8>,
+}
+
+const INT: u8 = 1;
+const FLOAT: u8 = 2;
+const BOOL: u8 = 4;
+
+impl Groups {
+    /// No keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Groups::default()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Bytes that they hold, about.
+    #[must_use]
+    pub fn nbytes(&self) -> u64 {
+        (self.bytes.len() + self.len() * (size_of::<usize>() + size_of::<Scalar>() + 5)) as u64
+    }
+
+    /// Adds one to the count of a key.
+    ///
+    /// # Errors
+    /// [`Beyond`] if the key cannot be told from all others by its bytes.
+    pub fn count(&mut self, key: &Cell<'_>) -> Result<(), Beyond> {
+        let place = self.place(key)?;
+        match self.values.get_mut(place) {
+            Some(Scalar::Int(count)) => *count += 1,
+            Some(_) => return Err(Beyond),
+            None => self.values.push(Scalar::Int(1)),
+        }
+        Ok(())
+    }
+
+    /// Folds an element into the value of a key, which begins as `initial`, or
+    /// as the element where there is none.
+    ///
+    /// # Errors
+    /// [`Beyond`] if Python has to be asked.
+    pub fn fold(
+        &mut self,
+        key: &Cell<'_>,
+        element: Cell<'_>,
+        binop: &Term,
+        initial: Option<&Scalar>,
+        program: &Program,
+    ) -> Result<(), Beyond> {
+        let place = self.place(key)?;
+        if place == self.values.len() && initial.is_none() {
+            self.values.push(element.keep()?);
+            return Ok(());
+        }
+        let before = self.values.get(place).or(initial).ok_or(Beyond)?;
+        let after = program.eval(binop, &[before.cell(), element])?.keep()?;
+        match self.values.get_mut(place) {
+            Some(value) => *value = after,
+            None => self.values.push(after),
+        }
+        Ok(())
+    }
+
+    /// Folds the values of others into these: `combine(own, other)`, or sums if
+    /// there is no `combine`.
+    ///
+    /// # Errors
+    /// [`Beyond`] if Python has to be asked; the groups are useless then.
+    pub fn merge(&mut self, other: &Groups, combine: Option<&Term>, initial: Option<&Scalar>) -> Result<(), Beyond> {
+        self.numbers |= other.numbers;
+        self.check_numbers()?;
+        let empty = Program::new(Vec::new());
+        let mut start = 0;
+        for (end, value) in other.ends.iter().zip(&other.values) {
+            self.scratch.clear();
+            self.scratch.extend_from_slice(&other.bytes[start..*end]);
+            start = *end;
+            let place = self.place_of_scratch()?;
+            let before = match self.values.get(place).or(initial) {
+                Some(before) => before,
+                None => {
+                    self.values.push(value.clone());
+                    continue;
+                }
+            };
+            let after = match (combine, before, value) {
+                (None, Scalar::Int(a), Scalar::Int(b)) => Scalar::Int(a.checked_add(*b).ok_or(Beyond)?),
+                (None, ..) => return Err(Beyond),
+                (Some(term), before, value) => empty.eval(term, &[before.cell(), value.cell()])?.keep()?,
+            };
+            match self.values.get_mut(place) {
+                Some(value) => *value = after,
+                None => self.values.push(after),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts by value, the largest first; keys with equal values stay in order.
+    ///
+    /// # Errors
+    /// [`Beyond`] unless all values are ints.
+    pub fn sorted(&self) -> Result<Vec<u32>, Beyond> {
+        let counts: Vec<i64> = self
+            .values
+            .iter()
+            .map(|value| if let Scalar::Int(count) = value { Ok(*count) } else { Err(Beyond) })
+            .collect::<Result<_, _>>()?;
+        let mut order: Vec<u32> = (0..u32::try_from(counts.len()).map_err(|_| Beyond)?).collect();
+        order.sort_by_key(|place| std::cmp::Reverse(counts[*place as usize]));
+        Ok(order)
+    }
+
+    /// The encoded key and the value at a place.
+    #[must_use]
+    pub fn get(&self, place: usize) -> (Key<'_>, &Scalar) {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        (Key(&self.bytes[start..self.ends[place]]), &self.values[place])
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes_for_tests(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// All keys and values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Key<'_>, &Scalar)> {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
+    /// Whether decoded groups are such as encoding makes: bytes from elsewhere
+    /// are not trusted.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let rising = self.ends.is_sorted() && self.ends.last().copied().unwrap_or(0) == self.bytes.len();
+        rising && self.ends.len() == self.values.len() && self.iter().all(|(key, _)| key.check().is_some())
+    }
+
+    /// The place of a key; a new key is added, and its value is to be pushed.
+    fn place(&mut self, key: &Cell<'_>) -> Result<usize, Beyond> {
+        self.scratch.clear();
+        encode(key, &mut self.scratch, &mut self.numbers)?;
+        self.check_numbers()?;
+        self.place_of_scratch()
+    }
+
+    fn check_numbers(&self) -> Result<(), Beyond> {
+        if self.numbers.count_ones() > 1 { Err(Beyond) } else { Ok(()) }
+    }
+
+    fn place_of_scratch(&mut self) -> Result<usize, Beyond> {
+        if self.index.is_empty() && !self.ends.is_empty() {
+            self.rebuild()?;
+        }
+        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let key_at = |place: u32| {
+            let place = place as usize;
+            let start = if place == 0 { 0 } else { ends[place - 1] };
+            &bytes[start..ends[place]]
+        };
+        let hash = hasher.hash_one(&self.scratch[..]);
+        if let Some(place) = self.index.find(hash, |place| key_at(*place) == &self.scratch[..]) {
+            return Ok(*place as usize);
+        }
+        let place = u32::try_from(ends.len()).map_err(|_| Beyond)?;
+        self.index.insert_unique(hash, place, |place| hasher.hash_one(key_at(*place)));
+        self.bytes.extend_from_slice(&self.scratch);
+        self.ends.push(self.bytes.len());
+        Ok(place as usize)
+    }
+
+    /// Indexes keys that arrived without an index.
+    fn rebuild(&mut self) -> Result<(), Beyond> {
+        let n = u32::try_from(self.ends.len()).map_err(|_| Beyond)?;
+        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let hash_of = |place: u32| {
+            let place = place as usize;
+            let start = if place == 0 { 0 } else { ends[place - 1] };
+            hasher.hash_one(&bytes[start..ends[place]])
+        };
+        self.index.reserve(ends.len(), |place| hash_of(*place));
+        for place in 0..n {
+            self.index.insert_unique(hash_of(place), place, |place| hash_of(*place));
+        }
+        Ok(())
+    }
+}
+
+/// An encoded key.
+#[derive(Clone, Copy)]
+pub struct Key<'a>(&'a [u8]);
+
+impl<'a> Key<'a> {
+    /// The key as a value.
+    #[must_use]
+    pub fn cell(self) -> Cell<'a> {
+        let mut rest = self.0;
+        decode(&mut rest).unwrap_or(Cell::None)
+    }
+
+    fn check(self) -> Option<()> {
+        let mut rest = self.0;
+        decode(&mut rest)?;
+        rest.is_empty().then_some(())
+    }
+}
+
+fn encode(key: &Cell<'_>, out: &mut Vec<u8>, numbers: &mut u8) -> Result<(), Beyond> {
+    match key {
+        Cell::None => out.push(b'n'),
+        Cell::Str(text) => {
+            out.push(b's');
+            out.extend_from_slice(&u32::try_from(text.len()).map_err(|_| Beyond)?.to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        Cell::Int(value) => {
+            *numbers |= INT;
+            out.push(b'i');
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Cell::Bool(value) => {
+            *numbers |= BOOL;
+            out.push(if *value { b't' } else { b'f' });
+        }
+        // NaNs are equal to nothing, and there are two zeros.
+        Cell::Float(value) if !value.is_nan() && (*value != 0.0 || value.is_sign_positive()) => {
+            *numbers |= FLOAT;
+            out.push(b'd');
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Cell::Tuple(cells) => {
+            out.push(b'(');
+            out.extend_from_slice(&u32::try_from(cells.len()).map_err(|_| Beyond)?.to_le_bytes());
+            cells.iter().try_for_each(|cell| encode(cell, out, numbers))?;
+        }
+        Cell::Float(_) | Cell::Json(..) | Cell::List(_) => return Err(Beyond),
+    }
+    Ok(())
+}
+
+fn decode<'a>(bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
+    fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
+        let (head, rest) = bytes.split_at_checked(n)?;
+        *bytes = rest;
+        Some(head)
+    }
+    let length = |bytes: &mut &'a [u8]| Some(u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?) as usize);
+    Some(match take(bytes, 1)?[0] {
+        b'n' => Cell::None,
+        b't' => Cell::Bool(true),
+        b'f' => Cell::Bool(false),
+        b'i' => Cell::Int(i64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
+        b'd' => Cell::Float(f64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
+        b's' => {
+            let n = length(bytes)?;
+            Cell::Str(std::str::from_utf8(take(bytes, n)?).ok()?.into())
+        }
+        b'(' => {
+            let n = length(bytes)?;
+            let mut cells = Vec::new();
+            for _ in 0..n {
+                cells.push(decode(bytes)?);
+            }
+            Cell::Tuple(cells)
+        }
+        _ => return None,
+    })
+}
