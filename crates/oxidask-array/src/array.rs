@@ -1,6 +1,6 @@
 //! The lazy array: building expressions, checked at the line that builds them.
 
-use crate::block::{Block, Dims, allocate, contiguous_strides};
+use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::{ChunkSpec, Chunks, broadcast_shapes, common_borders, normalize, shape_text};
 use crate::dtype::{DType, Element, Scalar};
 use crate::evaluate::copy_into;
@@ -182,7 +182,7 @@ impl Array {
     /// Number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shape().iter().product()
+        self.shape().iter().fold(1, |n: usize, &length| n.saturating_mul(length))
     }
 
     /// Whether there is no element.
@@ -251,14 +251,16 @@ impl Array {
     }
 
     /// The elements converted to another dtype.
-    #[must_use]
-    pub fn astype(&self, dtype: DType) -> Array {
+    ///
+    /// # Errors
+    /// If there is no conversion between the dtypes.
+    pub fn astype(&self, dtype: DType) -> Result<Array> {
         if dtype == self.dtype() {
-            return self.clone();
+            return Ok(self.clone());
         }
         let axes = straight_axes(self.ndim());
-        let program = ufunc::cast_program(self.dtype(), dtype);
-        Array::of(Blockwise::over("astype", program, &[(&self.expr, axes)], self.chunks().clone()))
+        let program = ufunc::cast_program(self.dtype(), dtype)?;
+        Ok(Array::of(Blockwise::over("astype", program, &[(&self.expr, axes)], self.chunks().clone())))
     }
 
     /// A view of this array: axis i of the result is axis `axes[i]` of this
@@ -361,6 +363,9 @@ impl Array {
         let axes: Vec<Option<usize>> = (0..shape.len())
             .map(|axis| axis.checked_sub(skipped).filter(|&own_axis| own[own_axis] == shape[axis]))
             .collect();
+        if shape.contains(&crate::chunks::UNKNOWN) {
+            self.chunks().check_known("broadcast_to")?;
+        }
         let wanted = match chunks {
             Some(chunks) => normalize(chunks, shape, self.dtype(), None)?,
             None => Chunks::whole(shape),
@@ -407,6 +412,10 @@ impl Array {
     /// # Errors
     /// If the numbers of elements differ.
     pub fn reshape(&self, shape: &[i64]) -> Result<Array> {
+        if shape == [-1] && self.ndim() == 1 {
+            return Ok(self.clone());
+        }
+        self.chunks().check_known("reshape")?;
         let shape = complete_shape(shape, &self.shape())?;
         if shape == self.shape() {
             return Ok(self.clone());
@@ -439,16 +448,19 @@ impl Array {
         }
         let dtype = arrays.iter().map(Array::dtype).reduce(DType::promote).unwrap_or(first.dtype());
         let common: Vec<Arc<[usize]>> = (0..first.ndim())
-            .map(|other| common_borders(&arrays.iter().map(|array| array.chunks().borders(other)).collect::<Vec<_>>()))
-            .collect();
+            .map(|other| match other == axis {
+                true => Ok(first.chunks().borders(axis).clone()),
+                false => common_borders(&arrays.iter().map(|array| array.chunks().borders(other)).collect::<Vec<_>>()),
+            })
+            .collect::<Result<_>>()?;
         let inputs = arrays
             .iter()
             .map(|array| {
                 let borders = (0..array.ndim())
                     .map(|other| if other == axis { array.chunks().borders(other) } else { &common[other] }.clone());
-                array.astype(dtype).with_chunks(&Chunks::from_borders(borders)).expr
+                Ok(array.astype(dtype)?.with_chunks(&Chunks::from_borders(borders)).expr)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Ok(Array::of(Concatenate::build(inputs, axis)?))
     }
 
@@ -505,39 +517,31 @@ pub fn assemble(meta: &ArrayMeta, values: &[Value]) -> Result<Block> {
     if blocks.len() != meta.chunks.n_blocks() {
         return Err(Error::value(format!("an array of {} blocks got {}", meta.chunks.n_blocks(), blocks.len())));
     }
-    for (number, block) in blocks.iter().enumerate() {
-        let expected = meta.chunks.block_shape(&meta.chunks.coordinates(number));
-        if block.shape() != expected.as_slice() || block.dtype() != meta.dtype {
-            return Err(Error::value(format!(
-                "block {number} has shape {} and dtype {}, but {} and {} were announced",
-                shape_text(block.shape()),
-                block.dtype(),
-                shape_text(&expected),
-                meta.dtype
-            ))
-            .with_hint("a function given to map_blocks must return the announced shape and dtype"));
-        }
+    let shapes: Vec<&[usize]> = blocks.iter().map(|block| block.shape()).collect();
+    let chunks = meta.chunks.measured(&shapes)?;
+    if let Some(block) = blocks.iter().find(|block| block.dtype() != meta.dtype) {
+        return Err(Error::type_(format!("a block of {} arrived where {} was announced", block.dtype(), meta.dtype))
+            .with_hint("a function given to map_blocks must return the announced dtype"));
     }
     if let [block] = blocks[..] {
         return Ok(block.clone());
     }
-    let shape = meta.shape();
+    let shape = chunks.shape();
     let strides = contiguous_strides(&shape);
-    let n = shape.iter().product();
-    crate::dispatch!(meta.dtype, T => {
-        let mut whole: Vec<T> = allocate(n);
+    let itemsize = meta.dtype.itemsize() as isize;
+    let fill = |whole: *mut u8| {
         for (number, block) in blocks.iter().enumerate() {
-            let start = meta.chunks.block_start(&meta.chunks.coordinates(number));
+            let start = chunks.block_start(&chunks.coordinates(number));
             let offset: isize = start.iter().zip(&strides).map(|(&start, stride)| start as isize * stride).sum();
             if !block.is_empty() {
-                // SAFETY: every block was checked to have the shape of its place.
-                unsafe { copy_into(block, whole.as_mut_ptr().offset(offset).cast(), &strides) };
+                // SAFETY: every block was measured to have the shape of its place.
+                unsafe { copy_into(block, whole.offset(offset * itemsize), &strides) };
             }
         }
-        // SAFETY: the blocks tile the whole array.
-        unsafe { whole.set_len(n) };
-        Ok(Block::from_vec(whole, &shape))
-    })
+        Ok(())
+    };
+    // SAFETY: the blocks tile the whole array.
+    unsafe { Block::filled(meta.dtype, &shape, fill) }
 }
 
 /// The elements of a computed array, in C order.
@@ -580,9 +584,9 @@ pub fn unify(arrays: &[&Array]) -> Result<(Vec<Array>, Chunks)> {
                     (array.chunks().length(own) == shape[axis]).then(|| array.chunks().borders(own))
                 })
                 .collect();
-            if along.is_empty() { [0, 1].into() } else { common_borders(&along) }
+            if along.is_empty() { Ok([0, 1].into()) } else { common_borders(&along) }
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let chunks = Chunks::from_borders(borders);
     let unified = arrays
         .iter()

@@ -102,6 +102,58 @@ impl Block {
         }
     }
 
+    /// As [`Block::from_vec`], for elements that several dtypes have, such as
+    /// [`crate::dtype::Ticks`].
+    ///
+    /// # Panics
+    /// If the elements are not those of the dtype, or do not fill the shape.
+    #[must_use]
+    pub fn from_vec_as<T: Element>(dtype: DType, values: Vec<T>, shape: &[usize]) -> Self {
+        assert!(T::is_of(dtype), "the elements are those of the dtype");
+        Block { dtype, ..Block::from_vec(values, shape) }
+    }
+
+    /// A block in C order whose memory `fill` writes.
+    ///
+    /// # Errors
+    /// Those of `fill`.
+    ///
+    /// # Safety
+    /// `fill` writes all elements of the shape, unless it answers an error. It
+    /// is given memory for exactly these, aligned for every dtype.
+    pub unsafe fn filled(dtype: DType, shape: &[usize], fill: impl FnOnce(*mut u8) -> Result<()>) -> Result<Self> {
+        let n_bytes = shape.iter().product::<usize>() * dtype.itemsize();
+        if n_bytes == 0 {
+            return Block::from_buffer(dtype, Bytes::new(), 0, shape, &contiguous_strides(shape));
+        }
+        let n_words = n_bytes.div_ceil(size_of::<u64>());
+        let mut words: Vec<u64> = allocate(n_words);
+        // SAFETY: the vector has room for so many words; the last one is whole
+        // even where the elements end inside it.
+        unsafe { words.as_mut_ptr().add(n_words - 1).write(0) };
+        fill(words.as_mut_ptr().cast())?;
+        // SAFETY: the caller vouches that all elements were written.
+        unsafe { words.set_len(n_words) };
+        Ok(Block {
+            dtype,
+            buffer: Bytes::from_owner(Owner(words)).slice(..n_bytes),
+            offset: 0,
+            shape: shape.into(),
+            strides: contiguous_strides(shape),
+            owners: Some(Arc::new(())),
+        })
+    }
+
+    /// The same memory seen as elements of another dtype of the same size.
+    ///
+    /// # Panics
+    /// If the sizes differ.
+    #[must_use]
+    pub fn with_dtype(self, dtype: DType) -> Self {
+        assert_eq!(self.dtype.itemsize(), dtype.itemsize(), "the dtypes have one size");
+        Block { dtype, ..self }
+    }
+
     /// A block over memory that somebody else owns, such as NumPy's: `buffer`
     /// spans all elements, `offset` and `strides` are in elements.
     ///
@@ -123,7 +175,7 @@ impl Block {
             low += reach.min(0);
             high += reach.max(0);
         }
-        let aligned = (self.buffer.as_ptr() as usize).is_multiple_of(self.dtype.itemsize());
+        let aligned = (self.buffer.as_ptr() as usize).is_multiple_of(self.dtype.alignment());
         let n_elements = (self.buffer.len() / self.dtype.itemsize()) as i128;
         if !aligned || low < 0 || high >= n_elements || self.shape.len() != self.strides.len() {
             return Err(Error::new(
@@ -204,7 +256,7 @@ impl Block {
     /// The elements as a slice, if they are of this type and contiguous.
     #[must_use]
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
-        if T::DTYPE != self.dtype || !self.is_contiguous() {
+        if !T::is_of(self.dtype) || !self.is_contiguous() {
             return None;
         }
         if self.is_empty() {
@@ -220,7 +272,7 @@ impl Block {
     /// # Errors
     /// If the block is of another dtype.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        if T::DTYPE != self.dtype {
+        if !T::is_of(self.dtype) {
             return Err(Error::type_(format!("a block of {} was asked for its {}s", self.dtype, T::DTYPE)));
         }
         if let Some(slice) = self.as_slice() {
@@ -246,27 +298,20 @@ impl Block {
         if self.is_contiguous() {
             return self.clone();
         }
-        crate::dispatch!(self.dtype, T => {
-            let mut values: Vec<T> = allocate(self.len());
-            // SAFETY: the vector has room for every element; `copy_into` writes
-            // each of them once before the length says so.
-            unsafe {
-                crate::evaluate::copy_into(self, values.as_mut_ptr().cast(), &contiguous_strides(&self.shape));
-                values.set_len(self.len());
-            }
-            Block::from_vec(values, &self.shape)
-        })
+        self.to_owned_copy()
     }
 
     /// The same elements in memory of their own.
     #[must_use]
     pub fn to_owned_copy(&self) -> Block {
-        if !self.is_contiguous() {
-            return self.to_contiguous();
-        }
-        crate::dispatch!(self.dtype, T => {
-            Block::from_vec(self.as_slice::<T>().unwrap_or_default().to_vec(), &self.shape)
-        })
+        let fill = |memory: *mut u8| {
+            // SAFETY: the memory has room for every element of the shape.
+            unsafe { crate::evaluate::copy_into(self, memory, &contiguous_strides(&self.shape)) };
+            Ok(())
+        };
+        // SAFETY: the copy writes every element once.
+        let copy = unsafe { Block::filled(self.dtype, &self.shape, fill) };
+        copy.expect("copying does not fail")
     }
 
     /// A view with other shape and strides, starting `offset` elements further.
@@ -337,7 +382,7 @@ impl Decode for Block {
         let Ok([buffer]) = <[Bytes; 1]>::try_from(frames.buffers) else {
             return Err(Error::new(ErrorKind::Version, "a block arrived without its buffer"));
         };
-        let aligned = (buffer.as_ptr() as usize).is_multiple_of(dtype.itemsize());
+        let aligned = (buffer.as_ptr() as usize).is_multiple_of(dtype.alignment());
         let buffer = if aligned { buffer } else { aligned_copy(&buffer) };
         Block::from_buffer(dtype, buffer, 0, &shape, &contiguous_strides(&shape))
     }

@@ -11,8 +11,13 @@ use oxidask_core::{Error, KeyHasher, Result, config};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Stands for a length that only computing tells, such as the number of
+/// elements that a mask keeps.
+pub const UNKNOWN: usize = usize::MAX;
+
 /// The borders of the chunks along every axis: the first is 0, the last the
-/// length of the axis.
+/// length of the axis. Where sizes are not known, all borders are [`UNKNOWN`];
+/// how many chunks there are is always known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunks(Vec<Arc<[usize]>>);
 
@@ -33,13 +38,22 @@ pub enum ChunkSpec {
     Sizes(Vec<usize>),
 }
 
+/// The borders of chunks of these sizes; unknown ones if a size is.
 fn borders(sizes: impl IntoIterator<Item = usize>) -> Arc<[usize]> {
-    std::iter::once(0)
-        .chain(sizes.into_iter().scan(0, |end, size| {
-            *end += size;
+    let mut is_unknown = false;
+    let borders: Arc<[usize]> = std::iter::once(0)
+        .chain(sizes.into_iter().scan(0_usize, |end, size| {
+            is_unknown |= size == UNKNOWN;
+            *end = end.saturating_add(size);
             Some(*end)
         }))
-        .collect()
+        .collect();
+    if is_unknown { unknown_borders(borders.len() - 1) } else { borders }
+}
+
+/// The borders of `n` chunks of unknown sizes.
+fn unknown_borders(n: usize) -> Arc<[usize]> {
+    vec![UNKNOWN; n + 1].into()
 }
 
 fn equal_borders(length: usize, size: usize) -> Arc<[usize]> {
@@ -59,7 +73,41 @@ impl Chunks {
     /// One chunk for the whole shape.
     #[must_use]
     pub fn whole(shape: &[usize]) -> Self {
-        Chunks(shape.iter().map(|&length| Arc::from([0, length])).collect())
+        let one = |&length: &usize| if length == UNKNOWN { unknown_borders(1) } else { Arc::from([0, length]) };
+        Chunks(shape.iter().map(one).collect())
+    }
+
+    /// Chunks along one axis of which only the number is known.
+    #[must_use]
+    pub fn unknown(n: usize) -> Arc<[usize]> {
+        unknown_borders(n)
+    }
+
+    /// Whether the sizes along an axis are not known.
+    #[must_use]
+    pub fn is_unknown(&self, axis: usize) -> bool {
+        self.0[axis][0] == UNKNOWN
+    }
+
+    /// Whether some sizes are not known.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        (0..self.ndim()).any(|axis| self.is_unknown(axis))
+    }
+
+    /// Refuses what cannot be done before all sizes are known.
+    ///
+    /// # Errors
+    /// If sizes are not known.
+    pub fn check_known(&self, what: &str) -> Result<()> {
+        if self.has_unknown() {
+            return Err(Error::value(format!(
+                "{what} needs known chunk sizes, but the shape is {}",
+                shape_text(&self.shape())
+            ))
+            .with_hint("call compute_chunk_sizes() on the array first"));
+        }
+        Ok(())
     }
 
     /// Chunks given by the borders of every axis.
@@ -112,7 +160,7 @@ impl Chunks {
 
     /// The sizes of the chunks along an axis.
     pub fn sizes(&self, axis: usize) -> impl Iterator<Item = usize> + '_ {
-        self.0[axis].windows(2).map(|pair| pair[1] - pair[0])
+        self.0[axis].windows(2).map(size_between)
     }
 
     /// The largest chunk along every axis.
@@ -143,7 +191,7 @@ impl Chunks {
     /// The shape of one block.
     #[must_use]
     pub fn block_shape(&self, coordinates: &[usize]) -> Dims {
-        coordinates.iter().zip(&self.0).map(|(&at, borders)| borders[at + 1] - borders[at]).collect()
+        coordinates.iter().zip(&self.0).map(|(&at, borders)| size_between(&borders[at..at + 2])).collect()
     }
 
     /// Where a block begins.
@@ -152,10 +200,45 @@ impl Chunks {
         coordinates.iter().zip(&self.0).map(|(&at, borders)| borders[at]).collect()
     }
 
-    /// Number of elements of a block.
+    /// Number of elements of a block, if it is known.
     #[must_use]
-    pub fn block_len(&self, block: usize) -> usize {
-        self.block_shape(&self.coordinates(block)).iter().product()
+    pub fn block_len(&self, block: usize) -> Option<usize> {
+        let shape = self.block_shape(&self.coordinates(block));
+        (!shape.contains(&UNKNOWN)).then(|| shape.iter().product())
+    }
+
+    /// Bytes of a block of elements of `itemsize`, if they are known.
+    #[must_use]
+    pub fn block_bytes(&self, block: usize, itemsize: usize) -> Option<u64> {
+        self.block_len(block).map(|len| (len * itemsize) as u64)
+    }
+
+    /// The chunks with the sizes that computed blocks have.
+    ///
+    /// # Errors
+    /// If blocks do not lie on a grid of these chunks.
+    pub fn measured(&self, shapes: &[&[usize]]) -> Result<Chunks> {
+        let mut sizes: Vec<Vec<usize>> = (0..self.ndim()).map(|axis| self.sizes(axis).collect()).collect();
+        for (block, shape) in shapes.iter().enumerate() {
+            let coordinates = self.coordinates(block);
+            let fits = shape.len() == sizes.len()
+                && shape.iter().zip(&coordinates).zip(&mut sizes).all(|((&length, &at), sizes)| {
+                    if sizes[at] == UNKNOWN {
+                        sizes[at] = length;
+                    }
+                    sizes[at] == length
+                });
+            if !fits {
+                let expected: Dims = sizes.iter().zip(&coordinates).map(|(sizes, &at)| sizes[at]).collect();
+                return Err(Error::value(format!(
+                    "block {block} has shape {}, but {} was announced",
+                    shape_text(shape),
+                    shape_text(&expected)
+                ))
+                .with_hint("a function given to map_blocks must return the announced shape"));
+            }
+        }
+        Ok(Chunks::from_sizes(sizes))
     }
 
     /// Adds the chunks to a key.
@@ -188,6 +271,10 @@ impl Chunks {
     fn pieces(&self, axis: usize, pick: Pick) -> AxisPieces {
         let borders = &self.0[axis];
         let range = pick.range();
+        if self.is_unknown(axis) {
+            // Only all of such an axis may be picked.
+            return (0..self.n_along(axis)).map(|chunk| (chunk, Range::full(UNKNOWN))).collect();
+        }
         if range.len == 0 {
             return vec![(0, Range { start: 0, step: 1, len: 0 })];
         }
@@ -208,6 +295,11 @@ impl Chunks {
         }
         pieces
     }
+}
+
+/// The size of the chunk between two borders.
+fn size_between(pair: &[usize]) -> usize {
+    if pair[0] == UNKNOWN { UNKNOWN } else { pair[1] - pair[0] }
 }
 
 /// For every chunk of a result: which chunk it comes from and which of its
@@ -240,6 +332,10 @@ pub fn normalize(specs: &[ChunkSpec], shape: &[usize], dtype: DType, current: Op
     let mut found: Vec<Option<Arc<[usize]>>> = Vec::with_capacity(shape.len());
     let mut limit: Option<u64> = None;
     for (axis, (spec, &length)) in specs.iter().zip(shape).enumerate() {
+        if length == UNKNOWN {
+            found.push(Some(unknown_axis(spec, axis, current)?));
+            continue;
+        }
         found.push(match spec {
             ChunkSpec::Auto => None,
             ChunkSpec::Bytes(bytes) => {
@@ -275,6 +371,21 @@ pub fn normalize(specs: &[ChunkSpec], shape: &[usize], dtype: DType, current: Op
     Ok(Chunks(found.into_iter().map(|borders| borders.expect("automatic sizes were chosen")).collect()))
 }
 
+/// Chunks along an axis of unknown length: those it has, or all of them in one.
+fn unknown_axis(spec: &ChunkSpec, axis: usize, current: Option<&Chunks>) -> Result<Arc<[usize]>> {
+    let own = current.map(|current| current.0[axis].clone());
+    match (spec, own) {
+        (ChunkSpec::Whole, _) => Ok(unknown_borders(1)),
+        (ChunkSpec::Keep | ChunkSpec::Auto, Some(own)) => Ok(own),
+        (ChunkSpec::Sizes(sizes), own) if sizes.iter().all(|&size| size == UNKNOWN) => {
+            let n = sizes.len();
+            Ok(own.filter(|own| own.len() == n + 1).unwrap_or_else(|| unknown_borders(n)))
+        }
+        _ => Err(Error::value(format!("axis {axis} has chunks of unknown sizes, which cannot be cut in another way"))
+            .with_hint("call compute_chunk_sizes() on the array first")),
+    }
+}
+
 /// Fills in the axes that are still open with equal sizes such that a block
 /// stays within `limit` bytes; short axes are not cut.
 fn choose_automatic(found: &mut [Option<Arc<[usize]>>], shape: &[usize], dtype: DType, limit: u64) {
@@ -291,6 +402,9 @@ fn choose_automatic(found: &mut [Option<Arc<[usize]>>], shape: &[usize], dtype: 
 }
 
 fn largest(borders: &[usize]) -> usize {
+    if borders[0] == UNKNOWN {
+        return 1;
+    }
     borders.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
 
@@ -318,10 +432,16 @@ fn describe(specs: &[ChunkSpec]) -> String {
 }
 
 /// The coarsest borders that cut wherever one of the given ones cuts.
-#[must_use]
-pub fn common_borders(all: &[&Arc<[usize]>]) -> Arc<[usize]> {
+///
+/// # Errors
+/// If different numbers of chunks of unknown sizes lie beside each other.
+pub fn common_borders(all: &[&Arc<[usize]>]) -> Result<Arc<[usize]>> {
     if all.windows(2).all(|pair| pair[0] == pair[1]) {
-        return all[0].clone();
+        return Ok(all[0].clone());
+    }
+    if all.iter().any(|borders| borders[0] == UNKNOWN) {
+        return Err(Error::value("arrays with different numbers of chunks of unknown sizes do not lie on one another")
+            .with_hint("call compute_chunk_sizes() on them first"));
     }
     let mut union: Vec<usize> = all.iter().flat_map(|borders| borders.iter().copied()).collect();
     union.sort_unstable();
@@ -329,7 +449,7 @@ pub fn common_borders(all: &[&Arc<[usize]>]) -> Arc<[usize]> {
     if union.len() == 1 {
         union.push(0);
     }
-    union.into()
+    Ok(union.into())
 }
 
 /// The shape that arrays broadcast to.
@@ -356,12 +476,13 @@ pub fn broadcast_shapes(shapes: &[&[usize]]) -> Result<Dims> {
     Ok(result)
 }
 
-/// A shape as Python writes it: `(3,)`.
+/// A shape as Python writes it: `(3,)`, with `nan` for lengths not known.
 #[must_use]
 pub fn shape_text(shape: &[usize]) -> String {
+    let text = |&length: &usize| if length == UNKNOWN { "nan".to_owned() } else { length.to_string() };
     match shape {
-        [one] => format!("({one},)"),
-        shape => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+        [one] => format!("({},)", text(one)),
+        shape => format!("({})", shape.iter().map(text).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -5,7 +5,7 @@
 //! What happens to a finished tile is up to a [`Sink`]: it is stored, or folded
 //! into a reduction at once.
 
-use crate::block::{Block, Dims, Strides, allocate, contiguous_strides};
+use crate::block::{Block, Dims, Strides, contiguous_strides};
 use crate::dispatch;
 use crate::dtype::{DType, Element};
 use crate::generate::Generator;
@@ -142,15 +142,19 @@ impl Walk {
 /// Registers of one tile each.
 struct Registers {
     memory: Vec<u64>,
+    /// Words of one register.
+    words: usize,
 }
 
 impl Registers {
-    fn new(count: usize) -> Self {
-        Registers { memory: vec![0; count * TILE] }
+    /// So many registers, for elements of at most `itemsize` bytes.
+    fn new(count: usize, itemsize: usize) -> Self {
+        let words = TILE * itemsize.div_ceil(size_of::<u64>());
+        Registers { memory: vec![0; count * words], words }
     }
 
     fn pointer(&mut self, register: usize) -> *mut u8 {
-        self.memory[register * TILE..].as_mut_ptr().cast()
+        self.memory[register * self.words..].as_mut_ptr().cast()
     }
 }
 
@@ -205,7 +209,7 @@ unsafe fn gather(itemsize: usize, from: *const u8, step: isize, to: *mut u8, n: 
             let (from, to) = (from.cast::<$type>(), to.cast::<$type>());
             for i in 0..n {
                 // SAFETY: passed on to the caller.
-                unsafe { to.add(i).write(from.offset(i as isize * step).read()) };
+                unsafe { to.add(i).write_unaligned(from.offset(i as isize * step).read_unaligned()) };
             }
         }};
     }
@@ -218,7 +222,10 @@ unsafe fn gather(itemsize: usize, from: *const u8, step: isize, to: *mut u8, n: 
         1 => gather_as!(u8),
         2 => gather_as!(u16),
         4 => gather_as!(u32),
-        _ => gather_as!(u64),
+        8 => gather_as!(u64),
+        16 => gather_as!(u128),
+        // SAFETY: passed on to the caller.
+        _ => unsafe { scatter(itemsize, (from, step), (to, 1), n) },
     }
 }
 
@@ -315,7 +322,10 @@ impl<'a> Machine<'a> {
     fn new(program: &'a Program, sources: &'a [Source<'a>], walk: &Walk, results: [Slot; 2]) -> Self {
         let (steps, n_steps) = assign_registers(program, &results);
         let (first_input, first_constant) = (n_steps, n_steps + sources.len());
-        let mut registers = Registers::new(first_constant + program.constants().len());
+        let itemsize = program.steps().iter().map(|step| step.out.itemsize());
+        let itemsize = itemsize.chain(sources.iter().map(|source| source.dtype().itemsize()));
+        let itemsize = itemsize.chain(program.constants().iter().map(|constant| constant.dtype().itemsize()));
+        let mut registers = Registers::new(first_constant + program.constants().len(), itemsize.max().unwrap_or(1));
         for (i, &constant) in program.constants().iter().enumerate() {
             let register = registers.pointer(first_constant + i);
             dispatch!(constant.dtype(), T => {
@@ -444,22 +454,19 @@ impl Sink for Store {
 /// # Errors
 /// Those of the instructions.
 pub fn evaluate_to_block(program: &Program, sources: &[Source], shape: &[usize]) -> Result<Block> {
-    let n: usize = shape.iter().product();
     let strides = contiguous_strides(shape);
-    dispatch!(program.dtype(), T => {
-        let mut values: Vec<T> = allocate(n);
-        let mut sink = Store { out: values.as_mut_ptr().cast(), itemsize: size_of::<T>() };
+    let itemsize = program.dtype().itemsize();
+    let fill = |out: *mut u8| {
         if let ([Source::Block { block, strides: from }], true) = (sources, program.is_identity()) {
-            // SAFETY: the vector has room for the shape, and the source was
+            // SAFETY: the memory has room for the shape, and the source was
             // laid over it.
-            unsafe { copy_strided(shape, size_of::<T>(), (block.as_ptr(), from), (sink.out, &strides)) };
-        } else {
-            evaluate(program, sources, shape, None, &strides, false, &mut sink)?;
+            unsafe { copy_strided(shape, itemsize, (block.as_ptr(), from), (out, &strides)) };
+            return Ok(());
         }
-        // SAFETY: every place of the shape was written above.
-        unsafe { values.set_len(n) };
-        Ok(Block::from_vec(values, shape))
-    })
+        evaluate(program, sources, shape, None, &strides, false, &mut Store { out, itemsize })
+    };
+    // SAFETY: both ways write every place of the shape.
+    unsafe { Block::filled(program.dtype(), shape, fill) }
 }
 
 /// Copies a block to memory with strides of its own.

@@ -3,6 +3,7 @@
 //! Users' indices are resolved against a shape once, at the line that indexes;
 //! from then on there are only [`Pick`]s, which are always within bounds.
 
+use crate::chunks::{UNKNOWN, shape_text};
 use oxidask_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops;
@@ -161,7 +162,7 @@ pub struct Resolved {
 pub fn resolve(index: &[Index], shape: &[usize]) -> Result<Resolved> {
     let n_used = index.iter().filter(|entry| matches!(entry, Index::At(_) | Index::Slice { .. })).count();
     if n_used > shape.len() {
-        return Err(Error::index(format!("{n_used} indices for an array of shape {shape:?}")));
+        return Err(Error::index(format!("{n_used} indices for an array of shape {}", shape_text(shape))));
     }
     if index.iter().filter(|entry| matches!(entry, Index::Ellipsis)).count() > 1 {
         return Err(Error::index("an index may have only one ellipsis ('...')"));
@@ -187,6 +188,17 @@ pub fn resolve(index: &[Index], shape: &[usize]) -> Result<Resolved> {
                 has_ellipsis = true;
                 fill(&mut resolved, &mut n_out);
             }
+            Index::Slice { start: None, stop: None, step: 1 } => {
+                resolved.picks.push(Pick::Range(Range::full(shape[axis])));
+                n_out += 1;
+            }
+            Index::At(_) | Index::Slice { .. } if shape[axis] == UNKNOWN => {
+                return Err(Error::index(format!(
+                    "axis {axis} has an unknown length (shape {}), so that its positions cannot be named",
+                    shape_text(shape)
+                ))
+                .with_hint("call compute_chunk_sizes() on the array first"));
+            }
             Index::At(position) => resolved.picks.push(Pick::At(position_in(position, axis, shape)?)),
             Index::Slice { start, stop, step } => {
                 let range = range_in(start, stop, step, shape[axis])?;
@@ -208,7 +220,8 @@ fn position_in(position: i64, axis: usize, shape: &[usize]) -> Result<usize> {
         Ok(actual as usize)
     } else {
         Err(Error::index(format!(
-            "index {position} is out of bounds for axis {axis} of length {length} (shape {shape:?})"
+            "index {position} is out of bounds for axis {axis} of length {length} (shape {})",
+            shape_text(shape)
         )))
     }
 }

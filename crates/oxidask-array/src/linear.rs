@@ -32,16 +32,19 @@ impl Array {
             )));
         }
         let dtype = self.dtype().promote(other.dtype());
+        if !dtype.has_arithmetic() || matches!(dtype, crate::DType::Datetime(_)) {
+            return Err(Error::type_(format!("arrays of {} and {} cannot be multiplied", self.dtype(), other.dtype())));
+        }
         let (mut left, mut right): (Vec<_>, Vec<_>) = (
             (0..self.ndim()).map(|axis| self.chunks().borders(axis).clone()).collect(),
             (0..other.ndim()).map(|axis| other.chunks().borders(axis).clone()).collect(),
         );
         for &(i, j) in summed.iter().chain(&batch) {
-            let common = common_borders(&[self.chunks().borders(i), other.chunks().borders(j)]);
+            let common = common_borders(&[self.chunks().borders(i), other.chunks().borders(j)])?;
             (left[i], right[j]) = (common.clone(), common);
         }
-        let left = self.astype(dtype).with_chunks(&Chunks::from_borders(left));
-        let right = other.astype(dtype).with_chunks(&Chunks::from_borders(right));
+        let left = self.astype(dtype)?.with_chunks(&Chunks::from_borders(left));
+        let right = other.astype(dtype)?.with_chunks(&Chunks::from_borders(right));
         let axes = Axes::new((self.ndim(), other.ndim()), batch, summed);
         Ok(Array::of(Contract::build(left.expr(), right.expr(), axes)?))
     }

@@ -1,6 +1,6 @@
 //! Pictures of arrays: their shape to scale, cut into chunks, as SVG.
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, UNKNOWN};
 use std::fmt::Write as _;
 
 /// Lines drawn along one axis at most; finer chunks are shown in part.
@@ -11,6 +11,10 @@ const THINNEST: f64 = 0.12;
 /// Where the borders of an axis are drawn, from 0 to `size`.
 fn marks(chunks: &Chunks, axis: usize, size: f64) -> Vec<f64> {
     let borders = chunks.borders(axis);
+    if chunks.is_unknown(axis) {
+        let n = chunks.n_along(axis);
+        return (0..=n).step_by(n.div_ceil(LINES_MAX).max(1)).map(|at| at as f64 / n as f64 * size).collect();
+    }
     let length = chunks.length(axis).max(1) as f64;
     let step = borders.len().div_ceil(LINES_MAX).max(1);
     let mut marks: Vec<f64> = borders.iter().step_by(step).map(|&border| border as f64 / length * size).collect();
@@ -23,7 +27,10 @@ fn marks(chunks: &Chunks, axis: usize, size: f64) -> Vec<f64> {
 
 /// The drawn length of each axis.
 fn sides(chunks: &Chunks, size: f64) -> Vec<f64> {
-    let shape = chunks.shape();
+    // Axes of unknown length are drawn as long as the longest known one.
+    let mut shape = chunks.shape();
+    let known = shape.iter().copied().filter(|&length| length != UNKNOWN).max().unwrap_or(1);
+    shape.iter_mut().filter(|length| **length == UNKNOWN).for_each(|length| *length = known);
     let longest = shape.iter().copied().max().unwrap_or(1).max(1) as f64;
     shape
         .iter()

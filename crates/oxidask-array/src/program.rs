@@ -44,6 +44,10 @@ pub enum Func {
     Negative,
     Absolute,
     Sign,
+    Conjugate,
+    RealPart,
+    ImagPart,
+    Magnitude,
     Invert,
     Sqrt,
     Exp,
@@ -90,7 +94,8 @@ impl Func {
             Divide | Copysign | Arctan2 | Hypot | Logaddexp => Group::BinaryFloat,
             BitAnd | BitOr | BitXor | LeftShift | RightShift => Group::BinaryBits,
             Equal | NotEqual | Less | LessEqual => Group::Compare,
-            Negative | Absolute | Sign => Group::Unary,
+            Negative | Absolute | Sign | Conjugate => Group::Unary,
+            RealPart | ImagPart | Magnitude => Group::Part,
             Invert => Group::UnaryBits,
             Sqrt | Exp | Exp2 | Expm1 | Log | Log2 | Log10 | Log1p | Cbrt | Sin | Cos | Tan | Arcsin | Arccos
             | Arctan | Sinh | Cosh | Tanh | Arcsinh | Arccosh | Arctanh | Floor | Ceil | Trunc | Rint => {
@@ -102,11 +107,19 @@ impl Func {
         }
     }
 
+    /// Whether a function of floats is one of complex numbers as well.
+    #[must_use]
+    pub fn takes_complex(self) -> bool {
+        use Func::*;
+        matches!(self.group(), Group::UnaryFloat | Group::Predicate | Group::BinaryFloat)
+            && !matches!(self, Cbrt | Floor | Ceil | Trunc | Signbit | Copysign | Arctan2 | Hypot | Logaddexp)
+    }
+
     /// How many arguments it takes.
     #[must_use]
     pub fn arity(self) -> usize {
         match self.group() {
-            Group::Unary | Group::UnaryFloat | Group::UnaryBits | Group::Predicate | Group::Cast => 1,
+            Group::Unary | Group::UnaryFloat | Group::UnaryBits | Group::Predicate | Group::Part | Group::Cast => 1,
             Group::Binary | Group::BinaryFloat | Group::BinaryBits | Group::Compare => 2,
             Group::Select => 3,
         }
@@ -249,16 +262,26 @@ impl Program {
 
     fn has_sound_dtypes(&self, step: &Step) -> bool {
         let dtypes: Vec<DType> = step.args().iter().map(|&slot| self.dtype_of(slot)).collect();
+        let floats = |step: &Step| step.dtype.is_float() || (step.dtype.is_complex() && step.func.takes_complex());
+        if !step.dtype.has_arithmetic() || !step.out.has_arithmetic() {
+            return false;
+        }
         match step.func.group() {
             Group::Select => dtypes == [DType::Bool, step.dtype, step.dtype] && step.out == step.dtype,
             Group::Cast => dtypes == [step.dtype],
             Group::Compare => dtypes.iter().all(|&dtype| dtype == step.dtype) && step.out == DType::Bool,
-            Group::Predicate => dtypes == [step.dtype] && step.dtype.is_float() && step.out == DType::Bool,
+            Group::Predicate => {
+                let asks = matches!(step.func, Func::Isnan | Func::Isfinite) && step.dtype.is_time();
+                dtypes == [step.dtype] && (floats(step) || asks) && step.out == DType::Bool
+            }
+            Group::Part => dtypes == [step.dtype] && step.dtype.is_complex() && step.out == step.dtype.to_real(),
             Group::UnaryFloat | Group::BinaryFloat => {
-                step.dtype.is_float() && dtypes.iter().all(|&dtype| dtype == step.dtype) && step.out == step.dtype
+                floats(step) && dtypes.iter().all(|&dtype| dtype == step.dtype) && step.out == step.dtype
             }
             Group::UnaryBits | Group::BinaryBits => {
-                !step.dtype.is_float() && dtypes.iter().all(|&dtype| dtype == step.dtype) && step.out == step.dtype
+                (step.dtype.is_integer() || step.dtype == DType::Bool)
+                    && dtypes.iter().all(|&dtype| dtype == step.dtype)
+                    && step.out == step.dtype
             }
             Group::Unary | Group::Binary => dtypes.iter().all(|&dtype| dtype == step.dtype) && step.out == step.dtype,
         }
@@ -339,6 +362,7 @@ impl Builder {
         let dtype = self.dtype_of(*args.last().expect("every function has arguments"));
         let out = match func.group() {
             Group::Compare | Group::Predicate => DType::Bool,
+            Group::Part => dtype.to_real(),
             _ => dtype,
         };
         self.push(func, dtype, out, args)

@@ -123,7 +123,7 @@ impl Generator {
         // signed and unsigned numbers.
         let generator =
             generate::Generator::Integers { key: self.stream(), low: low as i64, range: (high - low) as u64 };
-        Ok(self.generated(generator, shape, &specs(chunks))?.astype(dtype))
+        self.generated(generator, shape, &specs(chunks))?.astype(dtype)
     }
 }
 

@@ -28,7 +28,11 @@ pub struct Options<'a> {
 
 /// The dtype in which a sum or product is accumulated.
 fn accumulator(dtype: DType) -> DType {
-    if dtype.is_float() { DType::F64 } else { dtype.to_sum() }
+    match dtype {
+        DType::C64 | DType::C128 => DType::C128,
+        dtype if dtype.is_float() => DType::F64,
+        dtype => dtype.to_sum(),
+    }
 }
 
 impl Array {
@@ -54,6 +58,25 @@ impl Array {
     /// ```
     pub fn reduce(&self, name: &str, options: &Options) -> Result<Array> {
         let own = self.dtype();
+        let is_sum = !matches!(
+            name,
+            "min"
+                | "amin"
+                | "max"
+                | "amax"
+                | "nanmin"
+                | "nanmax"
+                | "argmin"
+                | "argmax"
+                | "nanargmin"
+                | "nanargmax"
+                | "any"
+                | "all"
+                | "count_nonzero"
+        );
+        if !own.has_arithmetic() || (is_sum && matches!(own, DType::Datetime(_))) {
+            return Err(Error::type_(format!("{name} is not defined for dtype {own}")));
+        }
         let fold = |fold| Kind::Fold(fold);
         let sum_dtype = options.dtype.unwrap_or(own.to_sum());
         match name {
@@ -64,12 +87,12 @@ impl Array {
             "nanmin" => self.extreme(name, Fold::Fmin, options),
             "nanmax" => self.extreme(name, Fold::Fmax, options),
             "any" => {
-                self.reduced(name, cast_program(own, DType::Bool), fold(Fold::Maximum), identity(DType::Bool), options)
+                self.reduced(name, cast_program(own, DType::Bool)?, fold(Fold::Maximum), identity(DType::Bool), options)
             }
             "all" => {
-                self.reduced(name, cast_program(own, DType::Bool), fold(Fold::Minimum), identity(DType::Bool), options)
+                self.reduced(name, cast_program(own, DType::Bool)?, fold(Fold::Minimum), identity(DType::Bool), options)
             }
-            "count_nonzero" => self.astype(DType::Bool).reduce("sum", options),
+            "count_nonzero" => self.astype(DType::Bool)?.reduce("sum", options),
             "mean" => self.mean_of(options),
             "var" | "std" => self.spread(name, options),
             "argmin" | "argmax" => self.position(name, name == "argmax", options),
@@ -102,13 +125,14 @@ impl Array {
         let input = builder.input(self.dtype());
         let narrowed = builder.cast(input, dtype);
         let output = builder.cast(narrowed, wide);
-        self.reduced(name, builder.finish(output), kind, cast_program(wide, dtype), options)
+        self.reduced(name, builder.finish(output), kind, cast_program(wide, dtype)?, options)
     }
 
     /// How many elements fold into one of the result.
     fn n_folded(&self, options: &Options) -> Result<usize> {
         let shape = self.shape();
-        Ok(axes_in(options.axes, self.ndim())?.into_iter().map(|axis| shape[axis]).product())
+        let lengths = axes_in(options.axes, self.ndim())?.into_iter().map(|axis| shape[axis]);
+        Ok(lengths.fold(1, |n: usize, length| n.saturating_mul(length)))
     }
 
     fn check_not_empty(&self, name: &str, options: &Options) -> Result<()> {
@@ -142,50 +166,83 @@ impl Array {
 
     /// The dtype of a mean: floats keep theirs, all else becomes `float64`.
     fn mean_dtype(&self, options: &Options) -> DType {
-        options.dtype.unwrap_or(if self.dtype().is_float() { self.dtype() } else { DType::F64 })
+        let own = self.dtype();
+        options.dtype.unwrap_or(if own.is_integer() || own == DType::Bool { DType::F64 } else { own })
     }
 
     fn mean_of(&self, options: &Options) -> Result<Array> {
+        let wide = if self.dtype().is_complex() { DType::C128 } else { DType::F64 };
+        if self.is_count_unknown(options)? {
+            return self.mean_and_count(options);
+        }
         let n = self.n_folded(options)? as f64;
         let mut builder = Builder::new();
-        let sum = builder.input(DType::F64);
-        let count = builder.constant(Constant::from_f64(DType::F64, n));
+        let sum = builder.input(wide);
+        let count = builder.constant(Constant::from_f64(wide, n));
         let mean = builder.step(Func::Divide, &[sum, count]);
         let output = builder.cast(mean, self.mean_dtype(options));
-        let before = cast_program(self.dtype(), DType::F64);
+        let before = cast_program(self.dtype(), wide)?;
         self.reduced("mean", before, Kind::Fold(Fold::Add), builder.finish(output), options)
     }
 
+    /// Whether only computing tells how many elements are folded.
+    fn is_count_unknown(&self, options: &Options) -> Result<bool> {
+        Ok(axes_in(options.axes, self.ndim())?.into_iter().any(|axis| self.chunks().is_unknown(axis)))
+    }
+
+    /// The mean of elements that are counted on the way.
+    fn mean_and_count(&self, options: &Options) -> Result<Array> {
+        let dtype = self.mean_dtype(options);
+        let plain = Options { dtype: None, ..options.clone() };
+        let sum = self.astype(accumulator(dtype))?.reduce("sum", &plain)?;
+        let ones = Array::apply("equal", &[self.into(), self.into()])?;
+        let ones = Array::apply("logical_or", &[ones.into(), true.into()])?;
+        sum.div(ones.reduce("sum", &plain)?)?.astype(dtype)
+    }
+
     fn spread(&self, name: &str, options: &Options) -> Result<Array> {
-        let divisor = (self.n_folded(options)? as f64 - options.ddof).max(0.0);
+        if self.dtype().is_complex() {
+            let (real, imaginary) = (Array::apply("real", &[self.into()])?, Array::apply("imag", &[self.into()])?);
+            let variance = real.spread("var", options)?.add(imaginary.spread("var", options)?)?;
+            return if name == "std" { variance.sqrt() } else { Ok(variance) };
+        }
+        let wide = DType::F64;
         let mut builder = Builder::new();
         let slots: Vec<Slot> = (0..3).map(|_| builder.input(DType::F64)).collect();
-        let divisor = builder.constant(Constant::from_f64(DType::F64, divisor));
+        let divisor = if self.is_count_unknown(options)? {
+            let ddof = builder.constant(Constant::from_f64(DType::F64, options.ddof));
+            let zero = builder.constant(Constant::from_f64(DType::F64, 0.0));
+            let rest = builder.step(Func::Subtract, &[slots[0], ddof]);
+            builder.step(Func::Maximum, &[rest, zero])
+        } else {
+            let divisor = (self.n_folded(options)? as f64 - options.ddof).max(0.0);
+            builder.constant(Constant::from_f64(DType::F64, divisor))
+        };
         let mut output = builder.step(Func::Divide, &[slots[2], divisor]);
         if name == "std" {
             output = builder.step(Func::Sqrt, &[output]);
         }
         let output = builder.cast(output, self.mean_dtype(options));
-        let before = cast_program(self.dtype(), DType::F64);
+        let before = cast_program(self.dtype(), wide)?;
         self.reduced(name, before, Kind::Moments, builder.finish(output), options)
     }
 
     fn without_nan(&self, instead: f64) -> Result<Array> {
-        if !self.dtype().is_float() {
+        if !self.dtype().has_nan() {
             return Ok(self.clone());
         }
         Array::select(&self.isnan()?.into(), &instead.into(), &self.into())
     }
 
     fn nan_mean(&self, options: &Options) -> Result<Array> {
-        if !self.dtype().is_float() {
+        if !self.dtype().has_nan() {
             return self.reduce("mean", options);
         }
         let dtype = self.mean_dtype(options);
         let plain = Options { dtype: None, ..options.clone() };
-        let sum = self.astype(DType::F64).reduce("nansum", &plain)?;
+        let sum = self.astype(accumulator(dtype))?.reduce("nansum", &plain)?;
         let count = Array::apply("logical_not", &[self.isnan()?.into()])?.reduce("sum", &plain)?;
-        Ok(sum.div(Operand::from(count))?.astype(dtype))
+        sum.div(Operand::from(count))?.astype(dtype)
     }
 
     /// The sum along some axes; see [`Array::reduce`].

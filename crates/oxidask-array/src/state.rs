@@ -28,6 +28,7 @@ unsafe fn elements<'a, T: Element>(pointer: *const u8, n: usize) -> &'a [T] {
 /// Folds elements into one each.
 pub struct FoldSink<T> {
     fold: Fold,
+    dtype: DType,
     values: Vec<T>,
     /// What rounding has lost so far, where sums of rows of `f64` are added up.
     errors: Vec<f64>,
@@ -36,17 +37,17 @@ pub struct FoldSink<T> {
 impl<T: Number> FoldSink<T> {
     /// Nothing folded yet.
     #[must_use]
-    pub fn new(fold: Fold, shape: &[usize]) -> Self {
+    pub fn new(fold: Fold, dtype: DType, shape: &[usize]) -> Self {
         let n = shape.iter().product();
         let compensates = fold == Fold::Add && T::DTYPE == DType::F64;
         // A NaN is what these two give back only if they see nothing else.
         let start = match fold {
-            Fold::Fmax | Fold::Fmin if T::DTYPE.is_float() => {
-                T::from_constant(crate::dtype::Constant::from_f64(T::DTYPE, f64::NAN))
+            Fold::Fmax | Fold::Fmin if T::DTYPE.has_nan() => {
+                T::from_constant(crate::dtype::Constant::from_f64(dtype, f64::NAN))
             }
             _ => fold.neutral(),
         };
-        FoldSink { fold, values: vec![start; n], errors: if compensates { vec![0.0; n] } else { Vec::new() } }
+        FoldSink { fold, dtype, values: vec![start; n], errors: if compensates { vec![0.0; n] } else { Vec::new() } }
     }
 
     /// The state as it travels.
@@ -60,7 +61,7 @@ impl<T: Number> FoldSink<T> {
                 }
             }
         }
-        Value::new(Block::from_vec(self.values, shape))
+        Value::new(Block::from_vec_as(self.dtype, self.values, shape))
     }
 }
 
@@ -141,6 +142,7 @@ impl Sink for MomentsSink {
 /// Finds extremes and their positions.
 pub struct ArgSink<T> {
     largest: bool,
+    dtype: DType,
     values: Vec<T>,
     /// Negative where nothing was seen yet.
     positions: Vec<i64>,
@@ -149,9 +151,9 @@ pub struct ArgSink<T> {
 impl<T: Number> ArgSink<T> {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new(largest: bool, shape: &[usize]) -> Self {
+    pub fn new(largest: bool, dtype: DType, shape: &[usize]) -> Self {
         let n = shape.iter().product();
-        ArgSink { largest, values: vec![T::ZERO; n], positions: vec![-1; n] }
+        ArgSink { largest, dtype, values: vec![T::ZERO; n], positions: vec![-1; n] }
     }
 
     fn offer(&mut self, at: usize, value: T, position: i64) {
@@ -175,7 +177,7 @@ impl<T: Number> ArgSink<T> {
     /// The state as it travels: values and positions.
     #[must_use]
     pub fn into_state(self, shape: &[usize]) -> Value {
-        let values = Value::new(Block::from_vec(self.values, shape));
+        let values = Value::new(Block::from_vec_as(self.dtype, self.values, shape));
         Value::new(Parts(vec![values, Value::new(Block::from_vec(self.positions, shape))]))
     }
 }
@@ -250,7 +252,7 @@ pub fn combine(kind: Kind, dtype: DType, states: &[Value]) -> Result<Value> {
                     let block = block.to_contiguous();
                     fold_into(fold, &mut values, block.as_slice().unwrap_or_default());
                 }
-                Ok(Value::new(Block::from_vec(values, shape)))
+                Ok(Value::new(Block::from_vec_as(dtype, values, shape)))
             })
         }
         Kind::Moments => {
@@ -272,7 +274,7 @@ pub fn combine(kind: Kind, dtype: DType, states: &[Value]) -> Result<Value> {
             let parts = states.iter().map(arg_parts).collect::<Result<Vec<_>>>()?;
             let first = parts.first().ok_or_else(|| Error::value("there are no states to combine"))?.0;
             let shape = shape_of(first, &parts.iter().map(|part| part.0).collect::<Vec<_>>())?;
-            let mut sink = ArgSink::<T>::new(largest, shape);
+            let mut sink = ArgSink::<T>::new(largest, dtype, shape);
             for (values, positions) in parts {
                 let (values, positions): (Vec<T>, Vec<i64>) = (values.to_vec()?, positions.to_vec()?);
                 for (at, (value, position)) in values.into_iter().zip(positions).enumerate() {

@@ -24,7 +24,9 @@ fn run(graph: &Graph) -> Result<Vec<Value>> {
             Source::Run(stage) => {
                 let op = decode_op(&graph.stages()[stage as usize].op.encode()?)?;
                 let value = op.run(u64::from(task.block), &inputs)?;
-                assert_eq!(Some(value.nbytes()), sizes[idx], "size of {}", op.label());
+                if let Some(size) = sizes[idx] {
+                    assert_eq!(value.nbytes(), size, "size of {}", op.label());
+                }
                 value
             }
             Source::Data(data) => graph.data_values()[data as usize].clone(),
@@ -47,7 +49,7 @@ fn block_of(array: &Array, optimized: bool) -> Block {
 
 /// The elements, computed with and without optimising, which must agree.
 fn floats(array: &Array) -> Vec<f64> {
-    let array = array.astype(DType::F64);
+    let array = array.astype(DType::F64).unwrap();
     let plain = block_of(&array, false).to_vec::<f64>().unwrap();
     let optimized = block_of(&array, true).to_vec::<f64>().unwrap();
     for (a, b) in plain.iter().zip(&optimized) {
@@ -160,7 +162,7 @@ fn products_of_all_kinds() {
     let expected = |i: usize, j: usize| (0..30).map(|k| ((i * 30 + k) * (k * 4 + j)) as f64).sum::<f64>();
     let product = floats(&a.matmul(&b).unwrap());
     assert!((0..5).all(|i| (0..4).all(|j| product[i * 4 + j] == expected(i, j))));
-    let ints = a.astype(DType::I64).matmul(&b.astype(DType::I32)).unwrap();
+    let ints = a.astype(DType::I64).unwrap().matmul(&b.astype(DType::I32).unwrap()).unwrap();
     assert_eq!((ints.dtype(), floats(&ints)), (DType::I64, product.clone()));
     assert_eq!(floats(&b.t().matmul(&a.t()).unwrap().t()), product);
     let v = counted(&[30], &[7]);

@@ -150,8 +150,7 @@ impl Op for BlockwiseOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
         self.body.program.check()?;
         let coordinates = self.body.chunks.coordinates(block as usize);
-        let shape = self.body.chunks.block_shape(&coordinates);
-        let sources = self.body.sources(&coordinates, inputs)?;
+        let (shape, sources) = self.body.sources(&coordinates, inputs)?;
         if let ([Source::Block { block, strides }], true) = (&sources[..], self.body.is_view()) {
             return Ok(Value::new(view(block, strides, &shape)));
         }
@@ -163,7 +162,7 @@ impl Op for BlockwiseOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.body.chunks.block_len(block as usize) * self.body.program.dtype().itemsize()) as u64)
+        self.body.chunks.block_bytes(block as usize, self.body.program.dtype().itemsize())
     }
 }
 

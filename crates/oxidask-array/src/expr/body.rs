@@ -5,7 +5,7 @@ use super::blockwise::Blockwise;
 use super::slice::Slice;
 use super::{meta_of, node};
 use crate::block::{Block, Dims, Strides};
-use crate::chunks::{Chunks, shape_text};
+use crate::chunks::{Chunks, UNKNOWN, shape_text};
 use crate::dtype::DType;
 use crate::evaluate::Source;
 use crate::generate::Generator;
@@ -220,13 +220,39 @@ impl Body {
         Ok(TaskInputs { counts: self.chunks.numblocks(), steps })
     }
 
-    /// The sources of the program for one block; `inputs` are those of the
-    /// task.
+    /// The shape of one block; lengths that are not known are those of the
+    /// first input that has the axis.
+    fn shape_at(&self, coordinates: &[usize], inputs: &[Value]) -> Result<Dims> {
+        let mut shape = self.chunks.block_shape(coordinates);
+        if !shape.contains(&UNKNOWN) {
+            return Ok(shape);
+        }
+        let axes = self.operands.iter().filter_map(|operand| match operand {
+            Operand::Input { axes, .. } => Some(axes),
+            Operand::Generate { .. } => None,
+        });
+        for (axes, value) in axes.zip(inputs) {
+            let own = value.expect::<Block>()?.shape();
+            for (length, from) in shape.iter_mut().zip(axes) {
+                if let (UNKNOWN, Some(from)) = (*length, from) {
+                    *length = own.get(*from as usize).copied().unwrap_or(UNKNOWN);
+                }
+            }
+        }
+        if shape.contains(&UNKNOWN) {
+            return Err(Error::value("an array cannot be made without knowing its chunk sizes")
+                .with_hint("call compute_chunk_sizes() first"));
+        }
+        Ok(shape)
+    }
+
+    /// The shape of one block, and the sources of the program for it; `inputs`
+    /// are those of the task.
     ///
     /// # Errors
     /// If an input has another shape than was announced.
-    pub fn sources<'a>(&self, coordinates: &[usize], inputs: &'a [Value]) -> Result<Vec<Source<'a>>> {
-        let shape = self.chunks.block_shape(coordinates);
+    pub fn sources<'a>(&self, coordinates: &[usize], inputs: &'a [Value]) -> Result<(Dims, Vec<Source<'a>>)> {
+        let shape = self.shape_at(coordinates, inputs)?;
         let starts = self.chunks.block_start(coordinates);
         let mut inputs = inputs.iter();
         let mut sources = Vec::with_capacity(self.operands.len());
@@ -244,7 +270,7 @@ impl Body {
                 }
             });
         }
-        Ok(sources)
+        Ok((shape, sources))
     }
 
     /// The text of the program over what it reads, for plans.

@@ -7,7 +7,7 @@
 use super::reduce::add_blocks;
 use super::{ArrayMeta, meta_of};
 use crate::block::{Block, Dims, Strides, contiguous_strides};
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, UNKNOWN};
 use crate::dispatch;
 use crate::dtype::{DType, Element};
 use crate::kernel::number::Number;
@@ -222,8 +222,8 @@ impl Matrices {
 
 impl Op for ContractOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        let shape = self.chunks.block_shape(&self.chunks.coordinates(block as usize));
         let axes = &self.axes;
+        let shape = self.shape_of(block, inputs)?;
         let batch: (Vec<usize>, Vec<usize>) = axes.batch.iter().copied().unzip();
         let summed: (Vec<usize>, Vec<usize>) = axes.summed.iter().copied().unzip();
         dispatch!(self.dtype, T => {
@@ -235,7 +235,7 @@ impl Op for ContractOp {
                 check(&left, &right, self.dtype, out.len())?;
                 multiply_add(&left, &right, &mut out);
             }
-            Ok(Value::new(Block::from_vec(out, &shape)))
+            Ok(Value::new(Block::from_vec_as(self.dtype, out, &shape)))
         })
     }
 
@@ -244,7 +244,26 @@ impl Op for ContractOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.chunks.block_len(block as usize) * self.dtype.itemsize()) as u64)
+        self.chunks.block_bytes(block as usize, self.dtype.itemsize())
+    }
+}
+
+impl ContractOp {
+    /// The shape of a block of the result; lengths that are not known are those
+    /// of the first pair.
+    fn shape_of(&self, block: u64, inputs: &[Value]) -> Result<Dims> {
+        let mut shape = self.chunks.block_shape(&self.chunks.coordinates(block as usize));
+        let [left, right, ..] = inputs else { return Err(Error::value("a product got no pair of blocks")) };
+        let (left, right) = (left.expect::<Block>()?.shape(), right.expect::<Block>()?.shape());
+        let axes = &self.axes;
+        let from_left = axes.batch.iter().map(|pair| pair.0).chain(axes.left.iter().copied());
+        let own = from_left.map(|axis| left.get(axis)).chain(axes.right.iter().map(|&axis| right.get(axis)));
+        for (length, own) in shape.iter_mut().zip(own) {
+            if *length == UNKNOWN {
+                *length = own.copied().unwrap_or(UNKNOWN);
+            }
+        }
+        Ok(shape)
     }
 }
 

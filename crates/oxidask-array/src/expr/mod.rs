@@ -36,10 +36,10 @@ impl ArrayMeta {
         self.chunks.shape()
     }
 
-    /// Bytes of one block.
+    /// Bytes of one block, if they are known.
     #[must_use]
-    pub fn block_bytes(&self, block: usize) -> u64 {
-        (self.chunks.block_len(block) * self.dtype.itemsize()) as u64
+    pub fn block_bytes(&self, block: usize) -> Option<u64> {
+        self.chunks.block_bytes(block, self.dtype.itemsize())
     }
 }
 

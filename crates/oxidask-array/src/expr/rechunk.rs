@@ -5,9 +5,8 @@
 use super::blockwise::Blockwise;
 use super::source::Source;
 use super::{ArrayMeta, meta_of, node, only};
-use crate::block::{Block, Dims, allocate, contiguous_strides};
-use crate::chunks::Chunks;
-use crate::dispatch;
+use crate::block::{Block, Dims, contiguous_strides};
+use crate::chunks::{Chunks, UNKNOWN, shape_text};
 use crate::dtype::DType;
 use crate::evaluate::copy_into;
 use crate::index::Range;
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An array with other chunks.
@@ -36,7 +36,17 @@ impl Rechunk {
     /// If the input is no array.
     pub fn build(input: &ExprRef, chunks: Chunks) -> Result<ExprRef> {
         let meta = meta_of(input)?;
-        debug_assert_eq!(meta.chunks.shape(), chunks.shape());
+        if meta.chunks.shape() != chunks.shape() {
+            return Err(Error::value(format!(
+                "an array of shape {} cannot have chunks of shape {}",
+                shape_text(&meta.chunks.shape()),
+                shape_text(&chunks.shape())
+            )));
+        }
+        let keeps = |axis: usize| chunks.n_along(axis) == 1 || chunks.n_along(axis) == meta.chunks.n_along(axis);
+        if (0..chunks.ndim()).any(|axis| chunks.is_unknown(axis) && !keeps(axis)) {
+            meta.chunks.check_known("rechunk")?;
+        }
         if meta.chunks == chunks {
             return Ok(input.clone());
         }
@@ -158,6 +168,10 @@ impl Plan {
             (0..self.old.ndim())
                 .map(|axis| {
                     let new = self.new.borders(axis);
+                    if self.old.is_unknown(axis) {
+                        let is_joined = self.new.n_along(axis) == 1;
+                        return (0..self.old.n_along(axis)).map(|at| (if is_joined { 0 } else { at }, 1)).collect();
+                    }
                     self.old
                         .borders(axis)
                         .windows(2)
@@ -186,8 +200,15 @@ type EachPiece<'a> = &'a mut dyn FnMut(&[usize], &[usize], &[usize]);
 /// Walks over the blocks of `other` that overlap block `at` of `own`.
 fn pieces(own: &Chunks, other: &Chunks, at: &[usize], each: EachPiece<'_>) {
     let (start, shape) = (own.block_start(at), own.block_shape(at));
-    let ranges: SmallVec<[std::ops::Range<usize>; 4]> =
-        (0..own.ndim()).map(|axis| overlapping(other.borders(axis), start[axis], start[axis] + shape[axis])).collect();
+    let ranges: SmallVec<[std::ops::Range<usize>; 4]> = (0..own.ndim())
+        .map(|axis| match (own.is_unknown(axis), own.n_along(axis), other.n_along(axis)) {
+            (false, ..) => overlapping(other.borders(axis), start[axis], start[axis] + shape[axis]),
+            // Chunks of unknown sizes are all joined, or all stay.
+            (true, n, m) if n == m => at[axis]..at[axis] + 1,
+            (true, 1, m) => 0..m,
+            (true, ..) => 0..1,
+        })
+        .collect();
     if ranges.iter().any(|range| range.is_empty()) {
         return;
     }
@@ -195,6 +216,10 @@ fn pieces(own: &Chunks, other: &Chunks, at: &[usize], each: EachPiece<'_>) {
     let (mut begin, mut extent) = (Dims::from_elem(0, own.ndim()), Dims::from_elem(0, own.ndim()));
     loop {
         for axis in 0..own.ndim() {
+            if own.is_unknown(axis) {
+                (begin[axis], extent[axis]) = (0, UNKNOWN);
+                continue;
+            }
             let borders = other.borders(axis);
             let low = borders[coordinates[axis]].max(start[axis]);
             let high = borders[coordinates[axis] + 1].min(start[axis] + shape[axis]);
@@ -232,12 +257,16 @@ impl Op for SplitOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
         let coordinates = self.plan.old.coordinates(block as usize);
         let input = inputs.first().ok_or_else(|| Error::value("a split got no input"))?.expect::<Block>()?;
-        check_shape(input, &self.plan.old.block_shape(&coordinates))?;
+        check_shape(input.shape(), &self.plan.old.block_shape(&coordinates))?;
         let overlaps = self.plan.overlaps();
         let mut parts = vec![None; overlaps.n_parts(&coordinates)];
         pieces(&self.plan.old, &self.plan.new, &coordinates, &mut |new, begin, extent| {
-            let ranges: Vec<Range> =
-                begin.iter().zip(extent).map(|(&start, &len)| Range { start, step: 1, len }).collect();
+            let ranges: Vec<Range> = begin
+                .iter()
+                .zip(extent)
+                .zip(input.shape())
+                .map(|((&start, &len), &all)| Range { start, step: 1, len: if len == UNKNOWN { all } else { len } })
+                .collect();
             parts[overlaps.part(&coordinates, new) as usize] = Some(Value::new(input.sliced(&ranges)));
         });
         // Parts that no new block reads belong to empty chunks.
@@ -250,15 +279,49 @@ impl Op for SplitOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.plan.old.block_len(block as usize) * self.itemsize) as u64)
+        self.plan.old.block_bytes(block as usize, self.itemsize)
     }
 }
 
-fn check_shape(block: &Block, expected: &[usize]) -> Result<()> {
-    if block.shape() == expected {
+fn check_shape(shape: &[usize], expected: &[usize]) -> Result<()> {
+    let fits = |(&own, &expected): (&usize, &usize)| own == expected || expected == UNKNOWN;
+    if shape.len() == expected.len() && shape.iter().zip(expected).all(fits) {
         return Ok(());
     }
-    Err(Error::value(format!("a block of shape {:?} arrived where {expected:?} was expected", block.shape())))
+    Err(Error::value(format!(
+        "a block of shape {} arrived where {} was expected",
+        shape_text(shape),
+        shape_text(expected)
+    )))
+}
+
+/// A piece of a new block: the old block it comes from, where it begins in the
+/// new one, and its shape.
+struct Piece {
+    old: Dims,
+    begin: Dims,
+    extent: Dims,
+}
+
+/// Fills in where pieces lie along axes of unknown sizes, one after another.
+fn place_unknown(blocks: &[&Block], shape: &mut Dims, pieces: &mut [Piece]) {
+    for axis in 0..shape.len() {
+        if shape[axis] != UNKNOWN {
+            continue;
+        }
+        let mut ends: BTreeMap<usize, usize> =
+            pieces.iter().zip(blocks).map(|(piece, block)| (piece.old[axis], block.shape()[axis])).collect();
+        let mut total = 0;
+        for end in ends.values_mut() {
+            total += *end;
+            *end = total;
+        }
+        for (piece, block) in pieces.iter_mut().zip(blocks) {
+            piece.extent[axis] = block.shape()[axis];
+            piece.begin[axis] = ends[&piece.old[axis]].saturating_sub(piece.extent[axis]);
+        }
+        shape[axis] = total;
+    }
 }
 
 /// Puts a new block together from parts of old ones.
@@ -272,20 +335,26 @@ struct GatherOp {
 impl Op for GatherOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
         let coordinates = self.plan.new.coordinates(block as usize);
-        let shape = self.plan.new.block_shape(&coordinates);
+        let mut shape = self.plan.new.block_shape(&coordinates);
         if let [only] = inputs
-            && only.expect::<Block>()?.shape() == shape.as_slice()
+            && check_shape(only.expect::<Block>()?.shape(), &shape).is_ok()
         {
             return Ok(only.clone());
         }
-        let mut placed: Vec<(Dims, Dims)> = Vec::with_capacity(inputs.len());
-        self.plan.pieces_of(&coordinates, |_, begin, extent| placed.push((begin.into(), extent.into())));
+        let mut placed: Vec<Piece> = Vec::with_capacity(inputs.len());
+        self.plan.pieces_of(&coordinates, |old, begin, extent| {
+            placed.push(Piece { old: old.into(), begin: begin.into(), extent: extent.into() });
+        });
         if placed.len() != inputs.len() {
             return Err(Error::value(format!("a gather of {} pieces got {}", placed.len(), inputs.len())));
         }
         let blocks = inputs.iter().map(|value| value.expect::<Block>()).collect::<Result<Vec<&Block>>>()?;
-        for (block, (_, extent)) in blocks.iter().zip(&placed) {
-            check_shape(block, extent)?;
+        if blocks.iter().any(|block| block.shape().len() != shape.len()) {
+            return Err(Error::value("a gather got pieces of another number of dimensions"));
+        }
+        place_unknown(&blocks, &mut shape, &mut placed);
+        for (block, piece) in blocks.iter().zip(&placed) {
+            check_shape(block.shape(), &piece.extent)?;
             if block.dtype() != self.dtype {
                 return Err(Error::type_(format!(
                     "a block of {} arrived where {} was expected",
@@ -294,20 +363,28 @@ impl Op for GatherOp {
                 )));
             }
         }
-        let n = shape.iter().product();
+        // Pieces that tile the block have as many elements as it, and each lies
+        // inside it.
+        let inside = placed
+            .iter()
+            .all(|piece| (0..shape.len()).all(|axis| piece.begin[axis] + piece.extent[axis] <= shape[axis]));
+        if !inside || blocks.iter().map(|block| block.len()).sum::<usize>() != shape.iter().product::<usize>() {
+            return Err(Error::value("the pieces of a block do not fit together"));
+        }
         let strides = contiguous_strides(&shape);
-        dispatch!(self.dtype, T => {
-            let mut values: Vec<T> = allocate(n);
-            for (block, (begin, _)) in blocks.iter().zip(&placed) {
-                let offset: isize = begin.iter().zip(&strides).map(|(&begin, stride)| begin as isize * stride).sum();
+        let itemsize = self.dtype.itemsize() as isize;
+        let fill = |memory: *mut u8| {
+            for (block, piece) in blocks.iter().zip(&placed) {
+                let offset: isize =
+                    piece.begin.iter().zip(&strides).map(|(&begin, stride)| begin as isize * stride).sum();
                 // SAFETY: the pieces were checked to have the shapes that tile
-                // the new block, so each lands inside the vector's memory.
-                unsafe { copy_into(block, values.as_mut_ptr().offset(offset).cast(), &strides) };
+                // the new block, so each lands inside its memory.
+                unsafe { copy_into(block, memory.offset(offset * itemsize), &strides) };
             }
-            // SAFETY: the pieces tile the whole block.
-            unsafe { values.set_len(n) };
-            Ok(Value::new(Block::from_vec(values, &shape)))
-        })
+            Ok(())
+        };
+        // SAFETY: the pieces tile the whole block.
+        Ok(Value::new(unsafe { Block::filled(self.dtype, &shape, fill) }?))
     }
 
     fn label(&self) -> Cow<'_, str> {
@@ -315,6 +392,6 @@ impl Op for GatherOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.plan.new.block_len(block as usize) * self.dtype.itemsize()) as u64)
+        self.plan.new.block_bytes(block as usize, self.dtype.itemsize())
     }
 }

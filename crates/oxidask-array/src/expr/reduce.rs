@@ -8,7 +8,7 @@ use super::body::{Body, Reads};
 use super::rechunk::Rechunk;
 use super::{ArrayMeta, node};
 use crate::block::{Dims, Strides, contiguous_strides};
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, UNKNOWN};
 use crate::dispatch;
 use crate::dtype::DType;
 use crate::evaluate::{Source, evaluate, evaluate_to_block};
@@ -264,15 +264,19 @@ impl Reduce {
 
 impl Shared {
     /// Bytes of the state, or of the result, of one block of it.
-    fn bytes(&self, coordinates: &[usize], finish: Option<&Finish>) -> u64 {
-        let n: usize = self.chunks.block_shape(coordinates).iter().product();
+    fn bytes(&self, coordinates: &[usize], finish: Option<&Finish>) -> Option<u64> {
+        let shape = self.chunks.block_shape(coordinates);
+        if shape.contains(&UNKNOWN) {
+            return None;
+        }
+        let n: usize = shape.iter().product();
         let each = match (finish, self.kind) {
             (Some(finish), _) => finish.program.dtype().itemsize(),
             (None, Kind::Fold(_)) => self.dtype.itemsize(),
             (None, Kind::Moments) => 24,
             (None, Kind::Arg { .. }) => self.dtype.itemsize() + 8,
         };
-        (n * each) as u64
+        Some((n * each) as u64)
     }
 
     /// The result of a state.
@@ -313,8 +317,7 @@ impl Op for PartialOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
         self.body.program.check()?;
         let coordinates = self.body.chunks.coordinates(block as usize);
-        let shape = self.body.chunks.block_shape(&coordinates);
-        let mut sources = self.body.sources(&coordinates, inputs)?;
+        let (shape, mut sources) = self.body.sources(&coordinates, inputs)?;
         let kept: Dims = shape
             .iter()
             .zip(&self.shared.reduced)
@@ -328,7 +331,7 @@ impl Op for PartialOp {
         let program = &self.body.program;
         let state = match self.shared.kind {
             Kind::Fold(fold) => dispatch!(program.dtype(), T => {
-                let mut sink = FoldSink::<T>::new(fold, &kept);
+                let mut sink = FoldSink::<T>::new(fold, program.dtype(), &kept);
                 evaluate(program, &sources, &shape, None, &strides, true, &mut sink)?;
                 sink.into_state(&kept)
             }),
@@ -341,7 +344,7 @@ impl Op for PartialOp {
                 let (program, slot) = program.with_input(DType::I64);
                 sources.push(self.positions(&coordinates));
                 dispatch!(program.dtype(), T => {
-                    let mut sink = ArgSink::<T>::new(largest, &kept);
+                    let mut sink = ArgSink::<T>::new(largest, program.dtype(), &kept);
                     evaluate(&program, &sources, &shape, Some(slot), &strides, false, &mut sink)?;
                     sink.into_state(&kept)
                 })
@@ -361,7 +364,7 @@ impl Op for PartialOp {
                 *at = 0;
             }
         }
-        Some(self.shared.bytes(&coordinates, self.finish.as_ref()))
+        self.shared.bytes(&coordinates, self.finish.as_ref())
     }
 }
 
@@ -402,7 +405,7 @@ impl Op for CombineOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some(self.shared.bytes(&self.shared.chunks.coordinates(block as usize), self.finish.as_ref()))
+        self.shared.bytes(&self.shared.chunks.coordinates(block as usize), self.finish.as_ref())
     }
 }
 

@@ -114,6 +114,7 @@ impl Reshape {
     pub fn build(input: &ExprRef, chunks: Chunks) -> Result<ExprRef> {
         let meta = super::meta_of(input)?;
         let matches = meta.chunks.n_blocks() == chunks.n_blocks()
+            && !chunks.has_unknown()
             && (0..chunks.n_blocks()).all(|block| meta.chunks.block_len(block) == chunks.block_len(block));
         if !matches {
             return Err(Error::value("the blocks of a reshape do not match one by one"));
@@ -178,6 +179,6 @@ impl Op for ReshapeOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.chunks.block_len(block as usize) * self.itemsize) as u64)
+        self.chunks.block_bytes(block as usize, self.itemsize)
     }
 }

@@ -7,7 +7,7 @@ use super::reduce::Reduce;
 use super::source::Source;
 use super::{ArrayMeta, meta_of, node, only};
 use crate::block::{Block, Dims, Strides};
-use crate::chunks::AxisPieces;
+use crate::chunks::{AxisPieces, UNKNOWN};
 use crate::index::{Pick, Range};
 use oxidask_core::graph::{Blocks, Graph};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result, Uses, Value};
@@ -172,8 +172,13 @@ impl SliceOp {
 
 impl Op for SliceOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        let ranges = self.ranges(block);
+        let mut ranges = self.ranges(block);
         let input = inputs.first().ok_or_else(|| Error::value("a slice got no input"))?.expect::<Block>()?;
+        for (range, &length) in ranges.iter_mut().zip(input.shape()) {
+            if range.len == UNKNOWN {
+                *range = Range::full(length);
+            }
+        }
         let inside = input.shape().len() == ranges.len()
             && ranges.iter().zip(input.shape()).all(|(range, &length)| {
                 let last = range.start as i128 + range.step as i128 * (range.len as i128 - 1);
@@ -197,6 +202,8 @@ impl Op for SliceOp {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.ranges(block).iter().map(|range| range.len).product::<usize>() * self.itemsize) as u64)
+        let ranges = self.ranges(block);
+        let is_known = ranges.iter().all(|range| range.len != UNKNOWN);
+        is_known.then(|| (ranges.iter().map(|range| range.len).product::<usize>() * self.itemsize) as u64)
     }
 }

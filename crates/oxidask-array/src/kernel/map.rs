@@ -1,38 +1,32 @@
 //! Elementwise loops: one function for each group of instructions.
 
 use super::number::{Bits, Float, Number};
-use super::{each, math, multiversion};
+use super::{complex, each, math, multiversion};
 use crate::dispatch;
-use crate::dtype::{Bool, DType, DTypeKind};
+use crate::dtype::{Bool, C64, C128, DType, Ticks};
 use crate::program::Func;
+use half::f16;
 use oxidask_core::{Error, Result};
 
 /// [`dispatch!`] over the dtypes that have bits.
 macro_rules! dispatch_bits {
     ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype.kind() {
-            DTypeKind::Float => unreachable!("floats have no bit operations"),
-            _ => dispatch!(@rows $dtype, $T => $body;
-                Bool: Bool, I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64,
-                F32: u32, F64: u64),
-        }
+        dispatch!(@rows $dtype, $T => $body;
+            Bool: Bool, I8: i8, I16: i16, I32: i32, I64: i64, U8: u8, U16: u16, U32: u32, U64: u64)
     };
 }
 
 /// [`dispatch!`] over the floats.
 macro_rules! dispatch_float {
     ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            dtype => unreachable!("{dtype} is not a float"),
-        }
+        dispatch!(@rows $dtype, $T => $body; F32: f32, F64: f64, F16: f16)
+    };
+}
+
+/// [`dispatch!`] over the complex numbers.
+macro_rules! dispatch_complex {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        dispatch!(@rows $dtype, $T => $body; C64: C64, C128: C128)
     };
 }
 
@@ -45,7 +39,12 @@ multiversion! {
             Func::FloorDivide => each!(out, |x in a, y in b| x.floor_divide(y)),
             Func::Remainder => each!(out, |x in a, y in b| x.remainder(y)),
             Func::Fmod => each!(out, |x in a, y in b| x.fmod(y)),
-            Func::Power => each!(out, |x in a, y in b| x.power(y)),
+            Func::Power => {
+                each!(out, |x in a, y in b| x.plain_power(y));
+                if !a.iter().zip(b).fold(true, |all, (&x, &y)| all & x.has_plain_power(y)) {
+                    each!(out, |x in a, y in b| if x.has_plain_power(y) { x.plain_power(y) } else { x.power(y) });
+                }
+            }
             Func::Maximum => each!(out, |x in a, y in b| x.maximum(y)),
             Func::Minimum => each!(out, |x in a, y in b| x.minimum(y)),
             Func::Fmax => each!(out, |x in a, y in b| x.fmax(y)),
@@ -60,20 +59,18 @@ multiversion! {
         match func {
             Func::Divide => each!(out, |x in a, y in b| x.divide(y)),
             Func::Copysign => each!(out, |x in a, y in b| x.with_sign_of(y)),
-            Func::Arctan2 => each!(out, |x in a, y in b| T::narrow(x.widen().atan2(y.widen()))),
-            Func::Hypot => each!(out, |x in a, y in b| T::narrow(x.widen().hypot(y.widen()))),
-            Func::Logaddexp => each!(out, |x in a, y in b| T::narrow(log_add_exp(x.widen(), y.widen()))),
+            Func::Arctan2 => each!(out, |x in a, y in b| T::narrow(math::arctan2(x.widen(), y.widen()))),
+            Func::Hypot => {
+                each!(out, |x in a, y in b| T::narrow(math::hypot(x.widen(), y.widen())));
+                let plain = |(x, y): (&T, &T)| math::is_plain_hypot(x.widen(), y.widen());
+                if !a.iter().zip(b).fold(true, |all, pair| all & plain(pair)) {
+                    each!(out, |x in a, y in b| T::narrow(x.widen().hypot(y.widen())));
+                }
+            }
+            Func::Logaddexp => each!(out, |x in a, y in b| T::narrow(math::log_add_exp(x.widen(), y.widen()))),
             _ => unreachable!("{func:?} is not a function of two floats"),
         }
     }
-}
-
-fn log_add_exp(x: f64, y: f64) -> f64 {
-    if x == y {
-        return x + std::f64::consts::LN_2;
-    }
-    let difference = (x - y).abs();
-    if difference.is_nan() { difference } else { x.max(y) + (-difference).exp().ln_1p() }
 }
 
 multiversion! {
@@ -107,6 +104,7 @@ multiversion! {
             Func::Negative => each!(out, |x in a| x.negative()),
             Func::Absolute => each!(out, |x in a| x.absolute()),
             Func::Sign => each!(out, |x in a| x.sign()),
+            Func::Conjugate => each!(out, |x in a| x.conjugate()),
             _ => unreachable!("{func:?} is not a function of one number"),
         }
     }
@@ -133,6 +131,19 @@ multiversion! {
             Func::Exp2 => each!(out, |x in a| T::narrow(math::exp2(x.widen()))),
             Func::Log => each!(out, |x in a| T::narrow(math::log(x.widen()))),
             Func::Log2 => each!(out, |x in a| T::narrow(math::log2(x.widen()))),
+            Func::Expm1 => each!(out, |x in a| T::narrow(math::expm1(x.widen()))),
+            Func::Log10 => each!(out, |x in a| T::narrow(math::log10(x.widen()))),
+            Func::Log1p => each!(out, |x in a| T::narrow(math::log1p(x.widen()))),
+            Func::Cbrt => each!(out, |x in a| T::narrow(math::cbrt(x.widen()))),
+            Func::Sinh => each!(out, |x in a| T::narrow(math::sinh(x.widen()))),
+            Func::Cosh => each!(out, |x in a| T::narrow(math::cosh(x.widen()))),
+            Func::Tanh => each!(out, |x in a| T::narrow(math::tanh(x.widen()))),
+            Func::Arcsin => each!(out, |x in a| T::narrow(math::arcsin(x.widen()))),
+            Func::Arccos => each!(out, |x in a| T::narrow(math::arccos(x.widen()))),
+            Func::Arctan => each!(out, |x in a| T::narrow(math::arctan(x.widen()))),
+            Func::Arcsinh => each!(out, |x in a| T::narrow(math::arcsinh(x.widen()))),
+            Func::Arccosh => each!(out, |x in a| T::narrow(math::arccosh(x.widen()))),
+            Func::Arctanh => each!(out, |x in a| T::narrow(math::arctanh(x.widen()))),
             Func::Sin => {
                 each!(out, |x in a| T::narrow(math::sin(x.widen())));
                 if !all_reducible(a) {
@@ -145,10 +156,13 @@ multiversion! {
                     each!(out, |x in a| T::narrow(if reducible(x.widen()) { math::cos(x.widen()) } else { x.widen().cos() }));
                 }
             }
-            func => {
-                let function = library_function(func);
-                each!(out, |x in a| T::narrow(function(x.widen())));
+            Func::Tan => {
+                each!(out, |x in a| T::narrow(math::tan(x.widen())));
+                if !all_reducible(a) {
+                    each!(out, |x in a| T::narrow(if reducible(x.widen()) { math::tan(x.widen()) } else { x.widen().tan() }));
+                }
             }
+            _ => unreachable!("{func:?} is not a function of one float"),
         }
     }
 }
@@ -162,27 +176,6 @@ fn reducible(x: f64) -> bool {
 #[inline(always)]
 fn all_reducible<T: Float>(a: &[T]) -> bool {
     a.iter().fold(true, |all, x| all & reducible(x.widen()))
-}
-
-/// Functions that are taken from the system's library, element by element.
-fn library_function(func: Func) -> fn(f64) -> f64 {
-    match func {
-        Func::Expm1 => f64::exp_m1,
-        Func::Log10 => f64::log10,
-        Func::Log1p => f64::ln_1p,
-        Func::Cbrt => f64::cbrt,
-        Func::Tan => f64::tan,
-        Func::Arcsin => f64::asin,
-        Func::Arccos => f64::acos,
-        Func::Arctan => f64::atan,
-        Func::Sinh => f64::sinh,
-        Func::Cosh => f64::cosh,
-        Func::Tanh => f64::tanh,
-        Func::Arcsinh => f64::asinh,
-        Func::Arccosh => f64::acosh,
-        Func::Arctanh => f64::atanh,
-        _ => unreachable!("{func:?} is not a function of one float"),
-    }
 }
 
 multiversion! {
@@ -245,7 +238,7 @@ pub unsafe fn run(
             Group::Cast => super::cast::cast(dtype, out_dtype, args[0], out, n),
             Group::Binary => dispatch!(dtype, T => {
                 let exponents: &[T] = view(args[1], n);
-                if func == Func::Power && !dtype.is_float() && exponents.iter().any(|x| x.is_below_zero()) {
+                if func == Func::Power && dtype.is_integer() && exponents.iter().any(|x| x.is_below_zero()) {
                     return Err(Error::value("integers cannot be raised to negative integer powers")
                         .with_hint("convert the base to floats with astype first"));
                 }
@@ -259,6 +252,22 @@ pub unsafe fn run(
                 dispatch_bits!(dtype, T => binary_bits::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
             }
             Group::UnaryBits => dispatch_bits!(dtype, T => unary_bits::<T>(func, view(args[0], n), view_mut(out, n))),
+            Group::BinaryFloat if dtype.is_complex() => {
+                dispatch_complex!(dtype, T => complex::binary::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
+            }
+            Group::UnaryFloat if dtype.is_complex() => {
+                dispatch_complex!(dtype, T => complex::unary::<T>(func, view(args[0], n), view_mut(out, n)));
+            }
+            Group::Part => {
+                dispatch_complex!(dtype, T => complex::part::<T>(func, view(args[0], n), view_mut(out, n)));
+            }
+            Group::Predicate if dtype.is_complex() => {
+                dispatch_complex!(dtype, T => complex::predicate::<T>(func, view(args[0], n), view_mut(out, n)));
+            }
+            Group::Predicate if dtype.is_time() => {
+                let (times, out): (&[Ticks], &mut [Bool]) = (view(args[0], n), view_mut(out, n));
+                each!(out, |x in times| Bool::from(x.is_none() == (func == Func::Isnan)));
+            }
             Group::BinaryFloat => {
                 dispatch_float!(dtype, T => binary_float::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
             }
@@ -270,7 +279,11 @@ pub unsafe fn run(
                 1 => select::<u8>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
                 2 => select::<u16>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
                 4 => select::<u32>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
-                _ => select::<u64>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+                8 if dtype == DType::C64 => {
+                    select::<[u32; 2]>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n));
+                }
+                8 => select::<u64>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
+                _ => select::<[u64; 2]>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
             },
         }
     }
@@ -289,6 +302,7 @@ pub enum Group {
     UnaryFloat,
     UnaryBits,
     Predicate,
+    Part,
     Select,
     Cast,
 }

@@ -6,6 +6,7 @@
 //! fused everywhere. Nothing here allocates or knows what a block is.
 
 pub mod cast;
+pub mod complex;
 pub mod fold;
 pub mod map;
 pub mod math;

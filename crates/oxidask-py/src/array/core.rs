@@ -287,7 +287,7 @@ impl ArrayCore {
     }
 
     fn astype(&self, dtype: &str) -> PyResult<Self> {
-        Ok(ArrayCore(self.0.astype(dtype_of(dtype)?)))
+        wrap(self.0.astype(dtype_of(dtype)?))
     }
 
     fn clip(&self, low: Option<Value>, high: Option<Value>) -> PyResult<Self> {

@@ -1,5 +1,12 @@
 //! What the inner loops may do with an element, with NumPy's meaning.
 
+mod complex;
+mod half;
+mod ticks;
+
+pub use complex::Complex;
+
+use super::math;
 use crate::dtype::{Bool, Element};
 
 /// Arithmetic that every dtype has. On truth values `add` is or and `multiply`
@@ -28,6 +35,18 @@ pub trait Number: Element {
     fn fmod(self, other: Self) -> Self;
     /// `self ** other`; integer exponents are not negative.
     fn power(self, other: Self) -> Self;
+    /// Whether [`Number::plain_power`] answers the power, rather than
+    /// [`Number::power`] alone.
+    #[inline(always)]
+    fn has_plain_power(self, other: Self) -> bool {
+        let _ = other;
+        true
+    }
+    /// The power in a form that vectorises, where there is one.
+    #[inline(always)]
+    fn plain_power(self, other: Self) -> Self {
+        self.power(other)
+    }
     /// The larger, or NaN if one is.
     fn maximum(self, other: Self) -> Self;
     /// The smaller, or NaN if one is.
@@ -42,6 +61,11 @@ pub trait Number: Element {
     fn absolute(self) -> Self;
     /// -1, 0 or 1; NaN for NaN.
     fn sign(self) -> Self;
+    /// The complex conjugate.
+    #[inline(always)]
+    fn conjugate(self) -> Self {
+        self
+    }
     /// Whether it is below zero.
     fn is_below_zero(self) -> bool;
     /// Whether it is not a number.
@@ -267,6 +291,16 @@ macro_rules! floats {
             #[inline(always)]
             fn power(self, other: Self) -> Self {
                 self.powf(other)
+            }
+
+            #[inline(always)]
+            fn has_plain_power(self, other: Self) -> bool {
+                math::is_plain_power(self as f64, other as f64)
+            }
+
+            #[inline(always)]
+            fn plain_power(self, other: Self) -> Self {
+                math::power(self as f64, other as f64) as $type
             }
 
             #[inline(always)]

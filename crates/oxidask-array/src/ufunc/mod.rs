@@ -4,6 +4,8 @@
 //! the instruction runs. Adding a function is adding a row (and an instruction
 //! if it cannot be said with those there are).
 
+mod time;
+
 use crate::dtype::{Constant, DType, DTypeKind, Scalar};
 use crate::program::{Builder, Func, Program, Slot};
 use oxidask_core::{Error, Result};
@@ -102,8 +104,13 @@ pub const UFUNCS: &[Ufunc] = &[
     row("logical_not", 1, Rule::Logical(Func::Invert)),
     row("negative", 1, Rule::NoBool(Func::Negative, "use logical_not or ~")),
     row("positive", 1, Rule::Compound(positive, Common::Any)),
-    row("absolute", 1, Rule::Common(Func::Absolute)),
-    row("abs", 1, Rule::Common(Func::Absolute)),
+    row("absolute", 1, Rule::Compound(magnitude, Common::Any)),
+    row("conjugate", 1, Rule::Common(Func::Conjugate)),
+    row("conj", 1, Rule::Common(Func::Conjugate)),
+    row("real", 1, Rule::Compound(|builder, args| Ok(part(builder, Func::RealPart, args[0])), Common::Any)),
+    row("imag", 1, Rule::Compound(|builder, args| Ok(part(builder, Func::ImagPart, args[0])), Common::Any)),
+    row("angle", 1, Rule::Compound(angle, Common::Float)),
+    row("abs", 1, Rule::Compound(magnitude, Common::Any)),
     row("fabs", 1, Rule::Float(Func::Absolute)),
     row("sign", 1, Rule::NoBool(Func::Sign, "convert it with astype")),
     row("square", 1, Rule::Compound(|builder, args| Ok(builder.step(Func::Multiply, &[args[0]; 2])), Common::Int)),
@@ -155,6 +162,7 @@ pub const UFUNCS: &[Ufunc] = &[
     row("fix", 1, Rule::Round(Func::Trunc)),
     row("rint", 1, Rule::Float(Func::Rint)),
     row("isnan", 1, Rule::Predicate(Func::Isnan, false)),
+    row("isnat", 1, Rule::Predicate(Func::Isnan, false)),
     row("isinf", 1, Rule::Predicate(Func::Isinf, false)),
     row("isfinite", 1, Rule::Predicate(Func::Isfinite, true)),
     row("signbit", 1, Rule::Compound(signbit, Common::Any)),
@@ -179,6 +187,17 @@ pub enum Argument {
     Array(DType),
     /// A number.
     Scalar(Scalar),
+}
+
+impl Argument {
+    /// The dtype of the argument alone.
+    #[must_use]
+    pub fn dtype(&self) -> DType {
+        match self {
+            Argument::Array(dtype) => *dtype,
+            Argument::Scalar(scalar) => scalar.default_dtype(),
+        }
+    }
 }
 
 /// The dtype that arguments promote to: arrays first, then plain numbers.
@@ -228,6 +247,15 @@ impl Ufunc {
         }
         let common = common_dtype(args);
         let mut builder = Builder::new();
+        let dtypes: Vec<DType> = args.iter().map(Argument::dtype).collect();
+        if dtypes.iter().any(|dtype| dtype.is_time()) {
+            let output = time::build(self.name, &mut builder, args, &dtypes)?;
+            return Ok(builder.finish(output));
+        }
+        if !common.has_arithmetic() {
+            let names: Vec<&str> = dtypes.iter().map(|dtype| dtype.name()).collect();
+            return Err(Error::type_(format!("{} is not defined for dtype {}", self.name, names.join(" and "))));
+        }
         let output = self.build(&mut builder, args, common)?;
         Ok(builder.finish(output))
     }
@@ -238,11 +266,19 @@ impl Ufunc {
             |hint: &str| Err(Error::type_(format!("{} is not defined for dtype {common}", self.name)).with_hint(hint));
         let (func, dtype) = match self.rule {
             Rule::Common(func) => (func, common),
+            Rule::BoolAsInt(Func::Remainder | Func::Fmod | Func::FloorDivide) if common.is_complex() => {
+                return refuse("take the real part first");
+            }
+            Rule::Float(func) | Rule::Round(func) if common.is_complex() && !func.takes_complex() => {
+                return refuse("take the real part or the absolute value first");
+            }
             Rule::NoBool(_, hint) if is_bool => return refuse(hint),
             Rule::NoBool(func, _) => (func, common),
             Rule::BoolAsInt(func) => (func, bool_as_int(common)),
             Rule::Float(func) => (func, common.to_float()),
-            Rule::Bits(_) if common.is_float() => return refuse("convert it to integers with astype first"),
+            Rule::Bits(_) if common.is_float() || common.is_complex() => {
+                return refuse("convert it to integers with astype first");
+            }
             Rule::Bits(Func::LeftShift | Func::RightShift) if is_bool => return refuse("convert it with astype first"),
             Rule::Bits(func) => (func, common),
             Rule::Compare(func) => (func, comparable(args, common)),
@@ -251,7 +287,7 @@ impl Ufunc {
                 return Ok(builder.step(func, &[slots[1], slots[0]]));
             }
             Rule::Logical(func) => (func, DType::Bool),
-            Rule::Predicate(_, answer) if !common.is_float() => {
+            Rule::Predicate(_, answer) if !(common.is_float() || common.is_complex()) => {
                 slots(builder, args, common)?;
                 return Ok(builder.constant(Constant::from_i128(DType::Bool, answer.into())));
             }
@@ -263,7 +299,7 @@ impl Ufunc {
                     Common::Any => common,
                     Common::Int => bool_as_int(common),
                     Common::Float => common.to_float(),
-                    Common::Float64 if common.is_float() => common,
+                    Common::Float64 if common.is_float() || common.is_complex() => common,
                     Common::Float64 => DType::F64,
                 };
                 let slots = slots(builder, args, dtype)?;
@@ -289,6 +325,28 @@ fn comparable(args: &[Argument], common: DType) -> DType {
     if args.iter().all(fits) { common } else { DType::F64 }
 }
 
+/// The absolute value: for complex numbers a real one.
+fn magnitude(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
+    let func = if builder.dtype_of(args[0]).is_complex() { Func::Magnitude } else { Func::Absolute };
+    Ok(builder.step(func, args))
+}
+
+/// The real or imaginary part; real numbers are their own real part.
+fn part(builder: &mut Builder, func: Func, slot: Slot) -> Slot {
+    let dtype = builder.dtype_of(slot);
+    match (dtype.is_complex(), func) {
+        (true, _) => builder.step(func, &[slot]),
+        (false, Func::RealPart) => slot,
+        _ => builder.constant(Constant::from_i128(dtype, 0)),
+    }
+}
+
+fn angle(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
+    let imaginary = part(builder, Func::ImagPart, args[0]);
+    let real = part(builder, Func::RealPart, args[0]);
+    Ok(builder.step(Func::Arctan2, &[imaginary, real]))
+}
+
 fn divide(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     Ok(builder.step(Func::Divide, args))
 }
@@ -305,7 +363,7 @@ fn positive(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
 fn reciprocal(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     let dtype = builder.dtype_of(args[0]);
     let one = builder.constant(Constant::from_i128(dtype, 1));
-    if dtype.is_float() {
+    if dtype.is_float() || dtype.is_complex() {
         return Ok(builder.step(Func::Divide, &[one, args[0]]));
     }
     let magnitude = builder.step(Func::Absolute, args);
@@ -321,6 +379,9 @@ fn scaled(builder: &mut Builder, slot: Slot, factor: f64) -> Slot {
 
 fn signbit(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     let dtype = builder.dtype_of(args[0]);
+    if dtype.is_complex() {
+        return Err(Error::type_(format!("signbit is not defined for dtype {dtype}")));
+    }
     if dtype.is_float() {
         return Ok(builder.step(Func::Signbit, args));
     }
@@ -329,14 +390,15 @@ fn signbit(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
 }
 
 fn float_power(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
-    let args = [builder.cast(args[0], DType::F64), builder.cast(args[1], DType::F64)];
+    let dtype = if builder.dtype_of(args[0]).is_complex() { DType::C128 } else { DType::F64 };
+    let args = [builder.cast(args[0], dtype), builder.cast(args[1], dtype)];
     power(builder, &args)
 }
 
 /// Powers with small constant exponents are products, which vectorise.
 fn power(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     let (base, dtype) = (args[0], builder.dtype_of(args[0]));
-    let exponent = builder.constant_value(args[1]);
+    let exponent = builder.constant_value(args[1]).filter(|exponent| exponent.imaginary() == 0.0);
     if let Some(exponent) = exponent
         && dtype.kind() == DTypeKind::Signed
         && exponent.to_i128() < 0
@@ -351,8 +413,8 @@ fn power(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
             let square = builder.step(Func::Multiply, &[base, base]);
             Ok(builder.step(Func::Multiply, &[square, base]))
         }
-        Some(0.5) if dtype.is_float() => Ok(builder.step(Func::Sqrt, &[base])),
-        Some(-1.0) if dtype.is_float() => reciprocal(builder, args),
+        Some(0.5) if dtype.is_float() || dtype.is_complex() => Ok(builder.step(Func::Sqrt, &[base])),
+        Some(-1.0) if dtype.is_float() || dtype.is_complex() => reciprocal(builder, args),
         _ => Ok(builder.step(Func::Power, args)),
     }
 }
@@ -363,6 +425,9 @@ fn power(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
 /// If a plain integer does not fit the dtype of the array beside it.
 pub fn where_program(condition: Argument, x: Argument, y: Argument) -> Result<Program> {
     let dtype = common_dtype(&[x, y]);
+    if !dtype.has_arithmetic() {
+        return Err(Error::type_(format!("where cannot choose between {} and {}", x.dtype(), y.dtype())));
+    }
     let mut builder = Builder::new();
     let condition = slots(&mut builder, &[condition], DType::Bool)?[0];
     let values = slots(&mut builder, &[x, y], dtype)?;
@@ -379,8 +444,12 @@ pub fn clip_program(x: Argument, low: Option<Argument>, high: Option<Argument>) 
     if all.len() == 1 {
         return Err(Error::value("clip needs a lower or an upper bound"));
     }
+    let common = common_dtype(&all);
+    if !common.has_arithmetic() {
+        return Err(Error::type_(format!("clip is not defined for dtype {}", x.dtype())));
+    }
     let mut builder = Builder::new();
-    let slots = slots(&mut builder, &all, common_dtype(&all))?;
+    let slots = slots(&mut builder, &all, common)?;
     let mut bounds = slots[1..].iter();
     let mut output = slots[0];
     for (bound, func) in [(low, Func::Maximum), (high, Func::Minimum)] {
@@ -393,12 +462,17 @@ pub fn clip_program(x: Argument, low: Option<Argument>, high: Option<Argument>) 
 }
 
 /// The program of `astype`.
-#[must_use]
-pub fn cast_program(from: DType, to: DType) -> Program {
+///
+/// # Errors
+/// If one of the dtypes has no arithmetic and they differ.
+pub fn cast_program(from: DType, to: DType) -> Result<Program> {
+    if from != to && !(from.has_arithmetic() && to.has_arithmetic()) {
+        return Err(Error::type_(format!("there is no conversion from {from} to {to} but through NumPy")));
+    }
     let mut builder = Builder::new();
     let input = builder.input(from);
     let output = builder.cast(input, to);
-    builder.finish(output)
+    Ok(builder.finish(output))
 }
 
 #[cfg(test)]
