@@ -5,7 +5,7 @@ use crate::call::{Function, PyCall};
 use crate::error::OrError;
 use crate::template::Template;
 use crate::value::{from_value, to_value};
-use oxidask_array::chunks::{Chunks, UNKNOWN, shape_text};
+use oxidask_array::chunks::{Chunks, shape_text};
 use oxidask_array::{ArrayMeta, Block, DType};
 use oxidask_core::registry::{OpCodec, OpEntry, decode_op};
 use oxidask_core::{EncodedOp, Error, Lane, Op, Result, Value};
@@ -47,8 +47,7 @@ impl ArrayCall {
         };
         let found = convert().or_error(py)?;
         let expected = self.expected(block);
-        let fits = |(&found, &expected): (&usize, &usize)| found == expected || expected == UNKNOWN;
-        if found.shape().len() == expected.len() && found.shape().iter().zip(&expected).all(fits) {
+        if found.shape() == expected.as_slice() {
             return Ok(Value::new(found));
         }
         Err(Error::value(format!(
@@ -81,7 +80,7 @@ impl Op for ArrayCall {
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        self.chunks.block_bytes(block as usize, self.dtype.itemsize())
+        Some((self.expected(block).iter().product::<usize>() * self.dtype.itemsize()) as u64)
     }
 
     fn lane(&self) -> Option<&'static dyn Lane> {
