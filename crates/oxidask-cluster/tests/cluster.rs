@@ -4,177 +4,20 @@
 use oxidask_cluster::client::ClientOptions;
 use oxidask_cluster::protocol::{Answer, Build, Question};
 use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, ProcessCommand, Secret};
-use oxidask_core::{Data, Decode, Error, ErrorKind, Executor, Frames, Graph, Input, Key, KeyHasher, Op, Result, Value};
-use oxidask_exec::ChildCommand;
-use oxidask_macros::{data, op};
-use serde::{Deserialize, Serialize};
+use oxidask_core::{ErrorKind, Executor, Graph, Input, Key, Value};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Not a test: the main program of workers that the tests start.
+mod common;
+
+use common::{Add, Block, Fail, Fill, Number, eventually, is_alive, kill, never, number, options, sum_graph};
+
+/// Not a test: what other processes of the tests run.
 #[test]
-fn serve_as_worker() {
-    if std::env::var_os("OXIDASK_TEST_ROLE").is_some_and(|role| role == "worker") {
-        if let Err(error) = oxidask_cluster::serve_agent() {
-            eprintln!("{error}");
-            std::process::exit(1);
-        }
-        std::process::exit(0);
-    }
-}
-
-/// Not a test: the main program of children that workers start.
-#[test]
-fn serve_as_child() {
-    if std::env::var_os("OXIDASK_TEST_ROLE").is_some_and(|role| role == "child") {
-        std::process::exit(i32::from(oxidask_exec::serve_child().is_err()));
-    }
-}
-
-fn options(n_workers: usize) -> LocalClusterOptions {
-    let program = std::env::current_exe().unwrap().into_os_string();
-    let args = |test: &str| vec![test.into(), "--exact".into(), "--nocapture".into(), "-q".into()];
-    let env = |role: &str| vec![("OXIDASK_TEST_ROLE".into(), role.into())];
-    let command = ProcessCommand { program: program.clone(), args: args("serve_as_worker"), env: env("worker") };
-    let child = ChildCommand { program, args: args("serve_as_child"), env: env("child") };
-    LocalClusterOptions { child: Some(child), ..LocalClusterOptions::new(n_workers, command) }
-}
-
-fn never() -> Result<()> {
-    Ok(())
-}
-
-/// Waits until `is_so`, at most ten seconds.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[data("test.number")]
-struct Number(i64);
-
-impl Data for Number {
-    fn nbytes(&self) -> u64 {
-        8
-    }
-
-    fn encode(&self) -> Result<Frames> {
-        Ok(Frames::inline(self.0.to_le_bytes().to_vec()))
-    }
-}
-
-impl Decode for Number {
-    fn decode(frames: Frames) -> Result<Self> {
-        let bytes = frames.header[..].try_into().map_err(|_| Error::value("not a number"))?;
-        Ok(Number(i64::from_le_bytes(bytes)))
-    }
-}
-
-/// A value of some size, filled with one byte.
-#[data("test.block")]
-struct Block(bytes::Bytes);
-
-impl Data for Block {
-    fn nbytes(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn encode(&self) -> Result<Frames> {
-        Ok(Frames { header: bytes::Bytes::new(), buffers: vec![self.0.clone()] })
-    }
-}
-
-impl Decode for Block {
-    fn decode(frames: Frames) -> Result<Self> {
-        frames.buffers.into_iter().next().map(Block).ok_or_else(|| Error::value("no block"))
-    }
-}
-
-/// The block number plus the sum of the inputs, after a while.
-#[op("test.add")]
-#[derive(Serialize, Deserialize)]
-struct Add {
-    sleep_ms: u64,
-}
-
-impl Op for Add {
-    fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        std::thread::sleep(Duration::from_millis(self.sleep_ms));
-        let inputs = inputs.iter().map(|input| Ok(input.expect::<Number>()?.0)).sum::<Result<i64>>()?;
-        Ok(Value::new(Number(block as i64 + inputs)))
-    }
-}
-
-/// A block of a million bytes, each the block number.
-#[op("test.fill")]
-#[derive(Serialize, Deserialize)]
-struct Fill;
-
-impl Op for Fill {
-    fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
-        Ok(Value::new(Block(vec![block as u8; 1_000_000].into())))
-    }
-
-    fn output_bytes(&self, _block: u64, _inputs: &[Option<u64>]) -> Option<u64> {
-        Some(1_000_000)
-    }
-}
-
-/// What goes wrong with user code.
-#[op("test.fail")]
-#[derive(Serialize, Deserialize)]
-struct Fail {
-    exits: bool,
-}
-
-impl Op for Fail {
-    fn run(&self, _block: u64, _inputs: &[Value]) -> Result<Value> {
-        if self.exits {
-            std::process::exit(3);
-        }
-        Err(Error::value("this cannot work").with_hint("try something else"))
-    }
-
-    fn runs_user_code(&self) -> bool {
-        self.exits
-    }
-}
-
-/// `width` numbers and their sum, which is the only output.
-fn sum_graph(seed: u64, width: usize, sleep_ms: u64) -> (Graph, i64) {
-    let mut graph = Graph::new();
-    let key = KeyHasher::new("test.sum").u64(seed).u64(width as u64).finish();
-    let numbers = graph.blocks(key, Arc::new(Add { sleep_ms }), width, |_, _| {});
-    let sums: Vec<Input> = numbers
-        .chunks(8)
-        .enumerate()
-        .map(|(idx, chunk)| {
-            let stage = graph.stage(Arc::new(Add { sleep_ms: 0 }));
-            Input::whole(graph.task(KeyHasher::new("sum").key(key).u64(idx as u64).finish(), stage, 0, chunk))
-        })
-        .collect();
-    let stage = graph.stage(Arc::new(Add { sleep_ms: 0 }));
-    let total = graph.task(KeyHasher::new("total").key(key).finish(), stage, 0, &sums);
-    graph.outputs = vec![Input::whole(total)];
-    (graph, (0..width as i64).sum())
-}
-
-fn number(value: &Value) -> i64 {
-    value.expect::<Number>().unwrap().0
-}
-
-fn is_alive(pid: u32) -> bool {
-    std::path::Path::new(&format!("/proc/{pid}")).exists()
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+fn serve_as_other_process() {
+    common::serve();
 }
 
 #[test]

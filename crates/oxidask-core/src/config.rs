@@ -51,6 +51,17 @@ pub const SETTINGS: &[SettingRow] = &[
         "Crashes of its own process that a task may cause before it is given up.",
     ),
     row("distributed.comm.timeouts.connect", "30s", "Longest wait for a connection."),
+    row(
+        "distributed.comm.reconnect-grace",
+        "30s",
+        "How long a client or worker whose connection dropped tries to come back, and how long it is waited for.",
+    ),
+    row(
+        "distributed.comm.require-encryption",
+        "",
+        "Whether connections that leave the machine must be encrypted; true unless set to false.",
+    ),
+    row("distributed.scheduler.worker-ttl", "30s", "A worker that says nothing for this long is taken for lost."),
     row("array.chunk-size", "128MiB", "Largest block that an automatic chunk size of an array makes."),
 ];
 

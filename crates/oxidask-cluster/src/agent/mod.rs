@@ -11,7 +11,7 @@ mod link;
 mod process;
 mod serve;
 
-pub use process::{AgentConfig, serve_agent};
+pub use process::{AgentConfig, BEGIN_ANEW, ChildFields, serve_agent};
 
 use crate::blobs::KeptBlobs;
 use crate::connect::{Absence, Address, Connection, Introduced, Listener, dial};
@@ -25,6 +25,7 @@ use link::{Link, PeerReads};
 use oxidask_core::{Error, ErrorKind, Result};
 use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
 use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -56,6 +57,8 @@ pub struct AgentOptions {
     pub connect_timeout: Duration,
     /// Longest absence of the scheduler.
     pub death_timeout: Duration,
+    /// Asks to be retired after so long.
+    pub lifetime: Option<Duration>,
 }
 
 /// Why an agent ended.
@@ -63,6 +66,10 @@ pub struct AgentOptions {
 pub enum AgentEnd {
     /// The scheduler sent it away, or its owner closed it.
     SentAway,
+    /// Its lifetime was over.
+    Retired,
+    /// It is to drop everything and begin anew.
+    Restart,
     /// The scheduler was away for too long, or could not be understood.
     NoScheduler,
     /// The scheduler has given it up meanwhile: what it holds is of no use, and
@@ -125,11 +132,12 @@ impl Agent {
             outlet: outlet.clone(),
             patience: options.death_timeout,
         };
+        let lifetime = options.lifetime;
         let member = Member { pool: pool.clone(), peers, outlet, blobs: KeptBlobs::default(), stages: HashMap::new() };
         let until = closing.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-agent".to_owned())
-            .spawn(move || runtime.block_on(work(member, inlet, listener, absence, &until)))
+            .spawn(move || runtime.block_on(work(member, inlet, listener, absence, lifetime, &until)))
             .map_err(failed)?;
         Ok(Agent { pool, address, closing, thread: Some(thread) })
     }
@@ -185,6 +193,7 @@ async fn work(
     mut inlet: Inlet,
     listener: Listener,
     mut absence: Absence,
+    lifetime: Option<Duration>,
     closing: &Notify,
 ) -> AgentEnd {
     let outlet = member.outlet.clone();
@@ -202,15 +211,26 @@ async fn work(
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            say(&outlet, FromWorker::Heartbeat(process_memory()));
+            say(&outlet, FromWorker::Heartbeat(memory_of("self")));
         }
+    };
+    let is_leaving = Cell::new(false);
+    let aging = async {
+        match lifetime {
+            Some(lifetime) => tokio::time::sleep(lifetime).await,
+            None => std::future::pending().await,
+        }
+        is_leaving.set(true);
+        say(&outlet, FromWorker::Leaving);
+        std::future::pending::<()>().await;
     };
     let following = async {
         loop {
             match inlet.next().await {
                 Ok(packet) => match member.take(packet) {
-                    Ok(true) => {}
-                    Ok(false) => return AgentEnd::SentAway,
+                    Ok(None) => {}
+                    Ok(Some(AgentEnd::SentAway)) if is_leaving.get() => return AgentEnd::Retired,
+                    Ok(Some(end)) => return end,
                     Err(_) => return AgentEnd::NoScheduler,
                 },
                 Err(_) => match absence.come_back().await {
@@ -224,6 +244,7 @@ async fn work(
     let end = tokio::select! {
         () = serving => AgentEnd::NoScheduler,
         () = beating => AgentEnd::NoScheduler,
+        () = aging => AgentEnd::NoScheduler,
         end = following => end,
         () = closing.notified() => AgentEnd::SentAway,
     };
@@ -239,9 +260,9 @@ fn say(outlet: &Outlet, message: FromWorker) {
     }
 }
 
-/// Bytes of memory that this process uses, or 0 if the system does not say.
-fn process_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Bytes of memory that a process uses, or 0 if the system does not say.
+pub(crate) fn memory_of(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = resident.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) << 10
@@ -257,8 +278,8 @@ struct Member {
 }
 
 impl Member {
-    /// Takes what the scheduler says; false if we are sent away.
-    fn take(&mut self, packet: Packet) -> Result<bool> {
+    /// Takes what the scheduler says; answers how that ends us, if it does.
+    fn take(&mut self, packet: Packet) -> Result<Option<AgentEnd>> {
         let (messages, mut inbox) = Inbox::open::<ToWorker>(packet)?;
         let mut assignments = Vec::with_capacity(messages.len());
         let mut wanted = Vec::new();
@@ -284,8 +305,8 @@ impl Member {
                 other => {
                     // What follows may refer to orders before it.
                     self.deliver(&mut assignments, &mut wanted);
-                    if !self.other(other, &mut inbox)? {
-                        return Ok(false);
+                    if let Some(end) = self.other(other, &mut inbox)? {
+                        return Ok(Some(end));
                     }
                     continue;
                 }
@@ -293,10 +314,10 @@ impl Member {
             assignments.push(Assignment { order, job: None, copy_key });
         }
         self.deliver(&mut assignments, &mut wanted);
-        Ok(true)
+        Ok(None)
     }
 
-    fn other(&mut self, message: ToWorker, inbox: &mut Inbox) -> Result<bool> {
+    fn other(&mut self, message: ToWorker, inbox: &mut Inbox) -> Result<Option<AgentEnd>> {
         match message {
             ToWorker::Blob(blob) => self.blobs.take(blob, inbox)?,
             ToWorker::Stage { number, label, op } => {
@@ -315,7 +336,8 @@ impl Member {
             }
             ToWorker::Joined { id, address } => self.peers.joined(WorkerId(id), address),
             ToWorker::Left(id) => self.peers.left(WorkerId(id)),
-            ToWorker::Close => return Ok(false),
+            ToWorker::Close => return Ok(Some(AgentEnd::SentAway)),
+            ToWorker::Restart => return Ok(Some(AgentEnd::Restart)),
             // Orders were taken before.
             ToWorker::Compute(_)
             | ToWorker::Retract(..)
@@ -323,7 +345,7 @@ impl Member {
             | ToWorker::Free(_)
             | ToWorker::Copy { .. } => {}
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn deliver(&self, assignments: &mut Vec<Assignment>, wanted: &mut Vec<TaskId>) {

@@ -8,10 +8,11 @@
 use super::{Agent, AgentEnd, AgentOptions};
 use crate::auth::Secret;
 use crate::security::{Credentials, Security};
-use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_core::{Error, ErrorKind, Result, config};
 use oxidask_exec::ChildCommand;
 use oxidask_sched::WorkerConfig;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::io::{BufRead as _, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,13 +48,22 @@ pub struct AgentConfig {
     pub connect_timeout: f64,
     /// Seconds that the scheduler may be away.
     pub death_timeout: f64,
-    /// The cluster's folder, deleted if the parent dies.
-    pub folder: PathBuf,
+    /// Seconds after which it asks to be retired.
+    pub lifetime: Option<f64>,
+    /// Whether it begins anew then.
+    pub lifetime_restart: bool,
+    /// Fraction of the memory limit beyond which the nanny ends its process.
+    pub terminate: f64,
+    /// The cluster's folder, deleted if the parent dies; none if it is not the
+    /// worker's to delete.
+    pub folder: Option<PathBuf>,
 }
 
 /// Program, arguments and environment.
-type ChildFields = (String, Vec<String>, Vec<(String, String)>);
+pub type ChildFields = (String, Vec<String>, Vec<(String, String)>);
 
+/// The exit status that asks the nanny for a fresh process.
+pub const BEGIN_ANEW: i32 = 75;
 /// How long the end of standard input may come after the end of the scheduler.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Longest configuration line.
@@ -78,13 +88,16 @@ pub fn serve_agent() -> Result<()> {
     let folder = config.folder.clone();
     std::thread::Builder::new()
         .name("oxidask-parent".to_owned())
-        .spawn(move || watch_parent(&folder))
+        .spawn(move || watch_parent(folder.as_deref()))
         .map_err(|cause| Error::io("starting a worker", &cause))?;
     let folder = config.folder.clone();
+    let lifetime_restart = config.lifetime_restart;
     let options = config.into_options()?;
     loop {
         match Agent::start(options.clone()).map(Agent::wait) {
-            Ok(AgentEnd::SentAway) => return Ok(()),
+            Ok(AgentEnd::Restart) => std::process::exit(BEGIN_ANEW),
+            Ok(AgentEnd::Retired) if lifetime_restart => std::process::exit(BEGIN_ANEW),
+            Ok(AgentEnd::SentAway | AgentEnd::Retired) => return Ok(()),
             // What it held was computed again elsewhere; it is a new worker.
             Ok(AgentEnd::Forgotten) => {}
             Ok(AgentEnd::NoScheduler) => {
@@ -94,24 +107,72 @@ pub fn serve_agent() -> Result<()> {
                 return Ok(());
             }
             // The cluster was closed meanwhile; there is nobody to tell.
-            Err(_) if !folder.exists() => return Ok(()),
+            Err(_) if folder.as_ref().is_some_and(|folder| !folder.exists()) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
 }
 
 /// Ends this process once the parent is gone.
-fn watch_parent(folder: &std::path::Path) {
+fn watch_parent(folder: Option<&std::path::Path>) {
     let mut rest = Vec::new();
     // Blocks until the parent closes its end; the parent writes nothing more.
     let _ = std::io::stdin().lock().read_to_end(&mut rest);
-    // A parent that lives closes standard input last of all, and then the
-    // folder is gone or empty anyway.
-    let _ = std::fs::remove_dir_all(folder);
+    if let Some(folder) = folder {
+        // A parent that lives closes standard input last of all, and then the
+        // folder is gone or empty anyway.
+        let _ = std::fs::remove_dir_all(folder);
+    }
     std::process::exit(0);
 }
 
 impl AgentConfig {
+    /// A worker with one thread, no limit of memory and the configured settings.
+    ///
+    /// # Errors
+    /// If a setting makes no sense.
+    pub fn new(name: String, scheduler: String, secret: &Secret, listen: String) -> Result<Self> {
+        let fraction = |name: &str, default: f64| Ok::<_, Error>(config::get_f64(name)?.unwrap_or(default));
+        let length = |name: &str, default: f64| {
+            Ok::<_, Error>(config::get_duration(name)?.map_or(default, |length| length.as_secs_f64()))
+        };
+        Ok(AgentConfig {
+            name,
+            scheduler,
+            secret: secret.to_hex(),
+            security: Security::default(),
+            listen,
+            n_threads: 1,
+            memory_limit: u64::MAX,
+            target: fraction("distributed.worker.memory.target", 0.6)?,
+            pause: fraction("distributed.worker.memory.pause", 0.8)?,
+            terminate: fraction("distributed.worker.memory.terminate", 0.95)?,
+            spill_dir: std::env::temp_dir(),
+            child: None,
+            resources: Vec::new(),
+            connect_timeout: length("distributed.comm.timeouts.connect", 30.0)?,
+            death_timeout: length("distributed.comm.reconnect-grace", 30.0)?,
+            lifetime: None,
+            lifetime_restart: false,
+            folder: None,
+        })
+    }
+
+    /// How to start a child, as it is written down.
+    ///
+    /// # Errors
+    /// If the command is not UTF-8.
+    pub fn child_fields(child: &ChildCommand) -> Result<ChildFields> {
+        let text = |text: &OsStr| {
+            text.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Error::value(format!("'{}' of a child's command is not UTF-8", text.to_string_lossy())))
+        };
+        let args = child.args.iter().map(|arg| text(arg)).collect::<Result<_>>()?;
+        let env = child.env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<Result<_>>()?;
+        Ok((text(&child.program)?, args, env))
+    }
+
     /// The options that this configuration describes.
     ///
     /// # Errors
@@ -139,6 +200,7 @@ impl AgentConfig {
             resources: self.resources,
             connect_timeout: seconds(self.connect_timeout)?,
             death_timeout: seconds(self.death_timeout)?,
+            lifetime: self.lifetime.map(seconds).transpose()?,
         })
     }
 }

@@ -277,6 +277,15 @@ impl Client {
         }
     }
 
+    /// Ends as a killed process does, without a word to the scheduler.
+    pub fn vanish(&self) {
+        let mut sending = self.inner().sending.lock();
+        let outlet = std::mem::replace(&mut sending.outlet, Outlet::away());
+        drop(sending);
+        outlet.close();
+        self.inner().close(&closed_by_user());
+    }
+
     /// Asks the cluster to end.
     pub fn shutdown(&self) {
         self.inner().say(FromClient::Shutdown);

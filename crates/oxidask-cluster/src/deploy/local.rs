@@ -9,16 +9,18 @@ use crate::agent::{Agent, AgentConfig};
 use crate::auth::Secret;
 use crate::client::{Client, ClientOptions};
 use crate::connect::Address;
-use crate::protocol::{Build, ClusterInfo};
+use crate::protocol::ClusterInfo;
 use crate::security::{Credentials, Security};
 use crate::server::{Server, ServerOptions};
 use oxidask_core::{Error, ErrorKind, Result, config};
 use oxidask_exec::ChildCommand;
-use oxidask_sched::SchedulerConfig;
+use oxidask_sched::Loss;
 use parking_lot::Mutex;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How a [`LocalCluster`] is set up.
@@ -52,6 +54,8 @@ pub struct LocalClusterOptions {
     pub client_grace: Duration,
     /// What connections are encrypted with, if they are.
     pub security: Security,
+    /// Host and port of the scheduler's pages for monitors, if it has any.
+    pub http: Option<String>,
 }
 
 impl LocalClusterOptions {
@@ -73,6 +77,7 @@ impl LocalClusterOptions {
             worker_timeout: Duration::from_secs(30),
             client_grace: Duration::from_secs(30),
             security: Security::default(),
+            http: None,
         }
     }
 }
@@ -94,6 +99,9 @@ pub fn machine_memory() -> u64 {
     (info.totalram as u64).saturating_mul(u64::from(info.mem_unit.max(1)))
 }
 
+/// How long the end of a worker waits to be told to a scheduler that is busy
+/// ending itself; the end of the connection tells it, too.
+const BUSY: Duration = Duration::from_millis(100);
 /// How long workers get to end by themselves.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long the first workers get to join.
@@ -104,7 +112,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct LocalCluster {
     options: LocalClusterOptions,
     secret: Secret,
-    server: Mutex<Server>,
+    server: Arc<Mutex<Server>>,
+    http: Option<SocketAddr>,
     nannies: Mutex<Vec<Nanny>>,
     /// Workers in this process, by name.
     agents: Mutex<Vec<(String, Agent)>>,
@@ -130,24 +139,21 @@ impl LocalCluster {
         } else {
             Address::Unix(folder.path().join("scheduler"))
         };
-        let mut scheduler = SchedulerConfig::default();
-        if let Some(allowed) = config::get_f64("distributed.scheduler.allowed-failures")? {
-            scheduler.allowed_failures = allowed.max(0.0) as u32;
-        }
-        let server = Server::start(ServerOptions {
-            address,
-            credentials: Credentials::new(secret.clone(), options.security.clone()),
-            scheduler,
-            build: Some(Build::current()),
-            worker_timeout: options.worker_timeout,
-            client_grace: options.client_grace,
-            journal: None,
-        })?;
-        let address = server.address().clone();
+        let credentials = Credentials::new(secret.clone(), options.security.clone());
+        let mut server = ServerOptions::new(address, credentials)?;
+        server.worker_timeout = options.worker_timeout;
+        server.client_grace = options.client_grace;
+        server.http.clone_from(&options.http);
+        let server = Arc::new(Mutex::new(Server::start(server)?));
+        let (address, http) = {
+            let server = server.lock();
+            (server.address().clone(), server.http_address())
+        };
         let cluster = LocalCluster {
             options,
             secret,
-            server: Mutex::new(server),
+            server,
+            http,
             nannies: Mutex::default(),
             agents: Mutex::default(),
             leaving: Mutex::default(),
@@ -165,6 +171,12 @@ impl LocalCluster {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Where the scheduler's pages for monitors are.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
     }
 
     /// What members know.
@@ -245,7 +257,15 @@ impl LocalCluster {
             if self.options.in_process {
                 agents.push((config.name.clone(), Agent::start(config.into_options()?)?));
             } else {
-                nannies.push(Nanny::start(self.options.command.clone(), config)?);
+                let server = Arc::downgrade(&self.server);
+                let on_death = move |name: &str, cause: Loss| {
+                    if let Some(server) = server.upgrade()
+                        && let Some(server) = server.try_lock_for(BUSY)
+                    {
+                        server.worker_died(name, cause);
+                    }
+                };
+                nannies.push(Nanny::start(self.options.command.clone(), config, Some(Box::new(on_death)))?);
             }
         }
         drop((nannies, agents));
@@ -297,35 +317,16 @@ impl LocalCluster {
         } else {
             Address::Unix(self.folder_path.join(format!("worker-{number}")))
         };
-        let text = |text: &OsStr| {
-            text.to_str()
-                .map(str::to_owned)
-                .ok_or_else(|| Error::value(format!("'{}' of a child's command is not UTF-8", text.to_string_lossy())))
-        };
-        let texts = |all: &[OsString]| all.iter().map(|one| text(one)).collect::<Result<Vec<_>>>();
-        let child = self.options.child.as_ref().map(|child| {
-            let env = child.env.iter().map(|(name, value)| Ok((text(name)?, text(value)?))).collect::<Result<_>>()?;
-            Ok::<_, Error>((text(&child.program)?, texts(&child.args)?, env))
-        });
-        let fraction = |name: &str, default: f64| Ok::<_, Error>(config::get_f64(name)?.unwrap_or(default));
-        Ok(AgentConfig {
-            name: number.to_string(),
-            scheduler: self.address.to_string(),
-            secret: self.secret.to_hex(),
-            security: self.options.security.clone(),
-            listen: listen.to_string(),
-            n_threads: self.options.threads_per_worker,
-            memory_limit: self.options.memory_limit,
-            target: fraction("distributed.worker.memory.target", 0.6)?,
-            pause: fraction("distributed.worker.memory.pause", 0.8)?,
-            spill_dir: self.folder_path.clone(),
-            child: child.transpose()?,
-            resources: self.options.resources.clone(),
-            death_timeout: self.options.worker_timeout.as_secs_f64(),
-            connect_timeout: config::get_duration("distributed.comm.timeouts.connect")?
-                .map_or(30.0, |timeout| timeout.as_secs_f64()),
-            folder: self.folder_path.clone(),
-        })
+        let name = number.to_string();
+        let mut config = AgentConfig::new(name, self.address.to_string(), &self.secret, listen.to_string())?;
+        config.security = self.options.security.clone();
+        config.n_threads = self.options.threads_per_worker;
+        config.memory_limit = self.options.memory_limit;
+        config.spill_dir.clone_from(&self.folder_path);
+        config.child = self.options.child.as_ref().map(AgentConfig::child_fields).transpose()?;
+        config.resources.clone_from(&self.options.resources);
+        config.folder = Some(self.folder_path.clone());
+        Ok(config)
     }
 }
 

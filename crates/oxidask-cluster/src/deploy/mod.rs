@@ -2,6 +2,10 @@
 
 pub mod local;
 mod nanny;
+mod scheduler;
+mod workers;
 
 pub use local::{LocalCluster, LocalClusterOptions};
 pub use nanny::ProcessCommand;
+pub use scheduler::{SchedulerFile, SchedulerOptions, SchedulerProcess};
+pub use workers::{Workers, WorkersOptions};

@@ -1,8 +1,9 @@
-//! Keeps one worker process alive: starts it, waits for it, and starts it again
-//! if it dies unasked.
+//! Keeps one worker process alive: starts it, waits for it, starts it again if it
+//! dies unasked, and ends it if it takes too much memory.
 
-use crate::agent::AgentConfig;
+use crate::agent::{AgentConfig, BEGIN_ANEW};
 use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_sched::Loss;
 use parking_lot::{Condvar, Mutex};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -25,6 +26,10 @@ pub struct ProcessCommand {
 
 /// A worker that dies sooner than this after its start died of its start.
 const QUICK: Duration = Duration::from_secs(5);
+/// How often the memory of a worker is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
+/// Bytes that a worker's program takes without any results.
+const OWN_MEMORY: f64 = (256_u64 << 20) as f64;
 /// Quick deaths in a row after which it is not started again.
 const QUICK_DEATHS_MAX: u32 = 3;
 
@@ -32,14 +37,22 @@ const QUICK_DEATHS_MAX: u32 = 3;
 #[derive(Debug)]
 pub struct Nanny {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
+/// Told of a worker that died, and why.
+pub type OnDeath = Box<dyn Fn(&str, Loss) + Send>;
+
 struct Shared {
     name: String,
     state: Mutex<State>,
     changed: Condvar,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Nanny({})", self.name)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +62,8 @@ struct State {
     stdin: Option<ChildStdin>,
     is_stopping: bool,
     is_over: bool,
+    /// The process was ended for its memory.
+    took_too_much: bool,
     /// Why it was given up.
     given_up: Option<Error>,
 }
@@ -58,15 +73,22 @@ impl Nanny {
     ///
     /// # Errors
     /// If the program cannot be started.
-    pub fn start(command: ProcessCommand, config: AgentConfig) -> Result<Self> {
+    pub fn start(command: ProcessCommand, config: AgentConfig, on_death: Option<OnDeath>) -> Result<Self> {
         let shared = Arc::new(Shared { name: config.name.clone(), state: Mutex::default(), changed: Condvar::new() });
         let child = spawn(&command, &config, &shared)?;
+        let failed = |cause: std::io::Error| Error::io("starting a worker", &cause);
+        let mut threads = Vec::new();
+        let most = config.memory_limit as f64 * config.terminate + OWN_MEMORY;
+        if config.terminate > 0.0 && most < u64::MAX as f64 {
+            let weighed = shared.clone();
+            let weigher = std::thread::Builder::new().name("oxidask-memory".to_owned());
+            threads.push(weigher.spawn(move || weighed.weigh(most as u64)).map_err(failed)?);
+        }
         let watched = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("oxidask-nanny".to_owned())
-            .spawn(move || watched.watch(child, &command, &config))
-            .map_err(|cause| Error::io("starting a worker", &cause))?;
-        Ok(Nanny { shared, thread: Some(thread) })
+        let watcher = std::thread::Builder::new().name("oxidask-nanny".to_owned());
+        threads
+            .push(watcher.spawn(move || watched.watch(child, &command, &config, on_death.as_ref())).map_err(failed)?);
+        Ok(Nanny { shared, threads })
     }
 
     /// The worker's name.
@@ -87,6 +109,13 @@ impl Nanny {
     /// From now on a death of the worker is its end.
     pub fn let_go(&self) {
         self.shared.state.lock().is_stopping = true;
+    }
+
+    /// Tells the worker to end, by the end of its standard input.
+    pub fn end(&self) {
+        let mut state = self.shared.state.lock();
+        state.is_stopping = true;
+        state.stdin = None;
     }
 
     /// Whether the worker is to end, or has ended, for good.
@@ -115,7 +144,7 @@ impl Nanny {
             kill(state.pid);
         }
         drop(state);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic was reported when it happened.
             let _ = thread.join();
         }
@@ -124,7 +153,7 @@ impl Nanny {
 
 impl Drop for Nanny {
     fn drop(&mut self) {
-        if self.thread.is_some() {
+        if !self.threads.is_empty() {
             self.stop(Instant::now());
         }
     }
@@ -167,21 +196,43 @@ fn spawn(command: &ProcessCommand, config: &AgentConfig, shared: &Shared) -> Res
 }
 
 impl Shared {
+    /// Ends the process whenever it uses more than `most` bytes.
+    fn weigh(&self, most: u64) {
+        let mut state = self.state.lock();
+        while !state.is_over {
+            if let Some(pid) = state.pid
+                && crate::agent::memory_of(&pid.to_string()) > most
+            {
+                state.took_too_much = true;
+                kill(state.pid);
+            }
+            self.changed.wait_for(&mut state, MEMORY_INTERVAL);
+        }
+    }
+
     /// Waits for the process and starts it again, until it is to stop.
-    fn watch(&self, mut child: Child, command: &ProcessCommand, config: &AgentConfig) {
+    fn watch(&self, mut child: Child, command: &ProcessCommand, config: &AgentConfig, on_death: Option<&OnDeath>) {
         let mut quick_deaths = 0;
         loop {
             let started = Instant::now();
             let status = child.wait();
-            {
+            let code = status.as_ref().ok().and_then(ExitStatus::code);
+            let cause = {
                 let mut state = self.state.lock();
                 state.pid = None;
                 state.stdin = None;
-                if state.is_stopping {
+                // A worker that ends by itself and in order was sent away.
+                if state.is_stopping || code == Some(0) {
                     break;
                 }
+                if std::mem::take(&mut state.took_too_much) { Loss::OutOfMemory } else { Loss::Crashed }
+            };
+            let begins_anew = code == Some(BEGIN_ANEW);
+            if let Some(on_death) = on_death {
+                on_death(&self.name, if begins_anew { Loss::Planned } else { cause });
             }
-            quick_deaths = if started.elapsed() < QUICK { quick_deaths + 1 } else { 0 };
+            let is_quick = started.elapsed() < QUICK && !begins_anew && cause != Loss::OutOfMemory;
+            quick_deaths = if is_quick { quick_deaths + 1 } else { 0 };
             let next = if quick_deaths >= QUICK_DEATHS_MAX {
                 Err(Error::new(
                     ErrorKind::Lost,

@@ -61,6 +61,8 @@ pub enum ToWorker {
     Left(u32),
     /// Stop and exit.
     Close,
+    /// Stop, drop everything, and begin anew.
+    Restart,
 }
 
 /// The order to run a task, with what it runs.
@@ -174,6 +176,8 @@ pub enum FromWorker {
     HasPut(u32, u64),
     /// It lives; bytes of memory of its process.
     Heartbeat(u64),
+    /// Its time is over: it asks to be retired.
+    Leaving,
 }
 
 /// See [`Failure`].
@@ -228,7 +232,7 @@ impl FromWorker {
             FromWorker::Copied(task, bytes) => Report::Copied { task: TaskId(task), bytes },
             FromWorker::Dropped(task) => Report::Dropped { task: TaskId(task) },
             FromWorker::Memory(resident, spilled, paused) => Report::Memory { resident, spilled, paused },
-            FromWorker::HasPut(..) | FromWorker::Heartbeat(_) => return None,
+            FromWorker::HasPut(..) | FromWorker::Heartbeat(_) | FromWorker::Leaving => return None,
         })
     }
 }

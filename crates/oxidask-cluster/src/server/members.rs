@@ -278,6 +278,22 @@ impl State {
         self.carry_out();
     }
 
+    /// A worker wants to leave.
+    pub(super) fn leave(&mut self, worker: WorkerId) {
+        let Some(session) = self.workers.get_mut(&worker) else { return };
+        session.is_leaving = true;
+        let now = self.now();
+        self.coordinator.handle(now, SchedulerEvent::Retire(worker));
+    }
+
+    /// The process of the worker of this name has died.
+    pub fn died(&mut self, name: &str, cause: Loss) {
+        let known = self.workers.iter().find(|(_, session)| session.intro.name == name).map(|(&id, _)| id);
+        if let Some(worker) = known {
+            self.worker_gone(worker, cause);
+        }
+    }
+
     /// Gives up members that were silent or away for too long and tells the core
     /// the time; whether a worker was given up.
     pub fn tick(&mut self) -> bool {
@@ -300,6 +316,7 @@ impl State {
         self.note_taken();
         // Without tasks time changes nothing, and the journal need not grow.
         if self.coordinator.n_tasks() > 0 {
+            self.last_busy = Instant::now();
             self.begin(|| Record::Tick, None);
             self.time_passed();
         }

@@ -4,6 +4,7 @@
 //! answers; `state` is what it does with each packet. It decodes neither ops
 //! nor values.
 
+mod http;
 mod journal;
 mod members;
 mod questions;
@@ -16,13 +17,15 @@ use crate::protocol::{Build, ClusterInfo, Role, SessionHello};
 use crate::security::Credentials;
 use crate::wire::Inlet;
 use oxidask_core::{Error, ErrorKind, Result};
-use oxidask_sched::SchedulerConfig;
+use oxidask_sched::{Loss, SchedulerConfig};
 use parking_lot::{Condvar, Mutex};
 use state::{Member, State};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 /// How a server is set up.
@@ -42,6 +45,8 @@ pub struct ServerOptions {
     pub client_grace: Duration,
     /// Folder of the journal, with which the scheduler survives its process.
     pub journal: Option<PathBuf>,
+    /// Host and port of the pages for monitors ([`http`]).
+    pub http: Option<String>,
 }
 
 /// How often silent workers are looked for and the core is told the time.
@@ -54,6 +59,7 @@ const PROBE: Duration = Duration::from_secs(1);
 pub struct Server {
     shared: Arc<Shared>,
     address: Address,
+    http: Option<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -75,6 +81,10 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let listener = runtime.block_on(Listener::bind(&options.address, &options.credentials))?;
         let address = listener.address().clone();
+        let pages = options.http.as_deref().map(|http| {
+            runtime.block_on(http::listen(http)).map_err(|cause| Error::io(format_args!("listening at {http}"), &cause))
+        });
+        let (pages, http) = pages.transpose()?.unzip();
         let mut state = State::new(options.scheduler, options.build, address.to_string());
         state.worker_timeout = options.worker_timeout;
         state.client_grace = options.client_grace;
@@ -85,15 +95,46 @@ impl Server {
         let serving = shared.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-scheduler".to_owned())
-            .spawn(move || runtime.block_on(serve(serving, listener, options.credentials)))
+            .spawn(move || runtime.block_on(serve(serving, listener, pages, options.credentials)))
             .map_err(failed)?;
-        Ok(Server { shared, address, thread: Some(thread) })
+        Ok(Server { shared, address, http, thread: Some(thread) })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Where its pages for monitors are.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// How long there has been no task.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        self.shared.state.lock().idle_for()
+    }
+
+    /// Waits until a client asks the cluster to end; whether one did in time.
+    #[must_use]
+    pub fn wait_for_shutdown(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.shared.state.lock();
+        while !state.is_shut_down() {
+            if self.shared.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        state.is_shut_down()
+    }
+
+    /// A worker's process is known to have died, and why.
+    pub fn worker_died(&self, name: &str, cause: Loss) {
+        self.shared.state.lock().died(name, cause);
+        self.shared.changed.notify_all();
     }
 
     /// Who is there, and how they are.
@@ -149,7 +190,7 @@ impl Drop for Server {
     }
 }
 
-async fn serve(shared: Arc<Shared>, listener: Listener, credentials: Credentials) {
+async fn serve(shared: Arc<Shared>, listener: Listener, pages: Option<TcpListener>, credentials: Credentials) {
     let sessions = shared.clone();
     let accepting = listener.serve(credentials, move |introduced| session(sessions.clone(), introduced));
     let ticking = async {
@@ -160,6 +201,12 @@ async fn serve(shared: Arc<Shared>, listener: Listener, credentials: Credentials
             if shared.state.lock().tick() {
                 shared.changed.notify_all();
             }
+        }
+    };
+    let showing = async {
+        match pages {
+            Some(pages) => http::serve(shared.clone(), pages).await,
+            None => std::future::pending().await,
         }
     };
     let probing = async {
@@ -175,6 +222,7 @@ async fn serve(shared: Arc<Shared>, listener: Listener, credentials: Credentials
         () = accepting => {}
         () = ticking => {}
         () = probing => {}
+        () = showing => {}
         () = shared.closing.notified() => {}
     }
 }

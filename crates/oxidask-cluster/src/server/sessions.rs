@@ -242,6 +242,7 @@ impl WorkerSession {
                 self.metrics = Metrics { resident, spilled, is_paused, ..self.metrics };
                 None
             }
+            FromWorker::Leaving => None,
             FromWorker::Heartbeat(process) => {
                 self.metrics.process = process;
                 None

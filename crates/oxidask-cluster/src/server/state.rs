@@ -9,6 +9,7 @@
 //! that is written down), not on chance, not on the order of a hash map where a
 //! session's packets would show it. Otherwise a restart would make another state.
 
+use super::http::Snapshot;
 use super::journal::{Journal, Record};
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
@@ -68,6 +69,8 @@ pub struct State {
     /// Where the next scattered value goes.
     pub(super) next_target: usize,
     is_shut_down: bool,
+    /// When there was a task for the last time.
+    pub(super) last_busy: Instant,
 }
 
 impl fmt::Debug for State {
@@ -102,6 +105,7 @@ impl State {
             next_worker: 0,
             next_target: 0,
             is_shut_down: false,
+            last_busy: Instant::now(),
         }
     }
 
@@ -141,6 +145,16 @@ impl State {
     /// Refuses a member whose build differs from the cluster's.
     pub fn check_build(&mut self, build: &Build, who: &str) -> Result<()> {
         self.build.get_or_insert_with(|| build.clone()).check(build, who)
+    }
+
+    /// How long there has been no task.
+    pub fn idle_for(&self) -> Duration {
+        if self.coordinator.n_tasks() > 0 { Duration::ZERO } else { self.last_busy.elapsed() }
+    }
+
+    /// What monitors are shown.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot { info: self.info(), counts: self.coordinator.core().counts(), n_clients: self.clients.len() }
     }
 
     pub fn info(&self) -> ClusterInfo {
@@ -349,8 +363,10 @@ impl State {
             if let Some(given) = ended {
                 self.observe(worker, &given, &message, now);
             }
-            if let FromWorker::HasPut(task, bytes) = message {
-                self.placed(now, worker, TaskId(task), bytes);
+            match message {
+                FromWorker::HasPut(task, bytes) => self.placed(now, worker, TaskId(task), bytes),
+                FromWorker::Leaving => self.leave(worker),
+                _ => {}
             }
             if let Some(report) = message.as_report() {
                 self.coordinator.report(now, worker, report, error);
