@@ -29,8 +29,10 @@ pub struct Assignment {
     pub order: Order,
     /// What it runs, for [`Order::Compute`].
     pub job: Option<NodeJob>,
-    /// For [`Order::Copy`], the key of what is copied.
-    pub copy_key: Option<Key>,
+    /// Keys of what the order fetches: of the pieces in
+    /// [`oxidask_sched::Compute::fetch`], in order, or of what [`Order::Copy`]
+    /// copies. A peer checks them, because task numbers are used again.
+    pub keys: Vec<Key>,
 }
 
 /// What a task runs, as its worker knows it.
@@ -46,9 +48,6 @@ pub struct NodeJob {
     pub graph: u64,
     /// The name its user chose.
     pub name: Option<Arc<str>>,
-    /// Keys of the pieces in [`oxidask_sched::Compute::fetch`], in order. A
-    /// peer checks them, because task numbers are used again.
-    pub fetch_keys: Vec<Key>,
 }
 
 impl NodeJob {
@@ -222,19 +221,16 @@ impl Node {
     /// Takes an order of the scheduler. After the last of those that came together
     /// [`Node::settle`] must follow.
     pub fn order(&mut self, now: Nanos, assignment: Assignment) {
-        let Assignment { order, job, copy_key } = assignment;
+        let Assignment { order, job, keys } = assignment;
         match &order {
             Order::Compute(compute) => {
-                if let Some(job) = &job {
-                    let pieces = compute.fetch.iter().map(|from| from.piece);
-                    self.fetch_keys.extend(pieces.zip(job.fetch_keys.iter().copied()));
-                }
+                self.fetch_keys.extend(compute.fetch.iter().map(|from| from.piece).zip(keys));
                 let assigned = Assigned { attempt: compute.attempt, job };
                 let old = self.assigned.insert(compute.task, assigned);
                 self.discard(old);
             }
             Order::Copy { task, .. } => {
-                self.fetch_keys.extend(copy_key.map(|key| (Piece::whole(*task), key)));
+                self.fetch_keys.extend(keys.into_iter().map(|key| (Piece::whole(*task), key)));
             }
             Order::Abandon { task, attempt } => {
                 let handed_out = |assigned: &Assigned| assigned.attempt == *attempt && assigned.job.is_none();

@@ -6,7 +6,7 @@
 
 use crate::event::TaskId;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 /// A queued task; smaller comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,9 +127,72 @@ impl ReadyQueue {
     }
 }
 
+/// Numbers by priority, smallest first. What comes in order, as most does, waits
+/// in a line; only what comes out of turn goes through a heap.
+#[derive(Default)]
+pub(crate) struct TurnQueue {
+    line: VecDeque<(u64, u32)>,
+    heap: BinaryHeap<Reverse<(u64, u32)>>,
+}
+
+impl TurnQueue {
+    /// Adds an entry.
+    pub fn push(&mut self, entry: (u64, u32)) {
+        if self.line.back().is_none_or(|&last| last <= entry) {
+            self.line.push_back(entry);
+        } else {
+            self.heap.push(Reverse(entry));
+        }
+    }
+
+    /// The smallest entry.
+    pub fn peek(&self) -> Option<(u64, u32)> {
+        match (self.line.front(), self.heap.peek()) {
+            (Some(&first), Some(&Reverse(other))) => Some(first.min(other)),
+            (first, other) => first.copied().or(other.map(|&Reverse(other)| other)),
+        }
+    }
+
+    /// Takes the smallest entry.
+    pub fn pop(&mut self) -> Option<(u64, u32)> {
+        let is_in_line = match (self.line.front(), self.heap.peek()) {
+            (Some(first), Some(Reverse(other))) => first <= other,
+            (first, _) => first.is_some(),
+        };
+        if is_in_line { self.line.pop_front() } else { self.heap.pop().map(|Reverse(entry)| entry) }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.line.is_empty() && self.heap.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_are_kept_whatever_the_order_of_coming() {
+        let mut queue = TurnQueue::default();
+        let mut model = BinaryHeap::new();
+        let mut number = 7_u64;
+        for step in 0..5_000_u32 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if number >> 62 == 0 {
+                assert_eq!(queue.peek(), model.peek().map(|&Reverse(entry)| entry));
+                assert_eq!(queue.pop(), model.pop().map(|Reverse(entry)| entry));
+            } else {
+                let priority = if number >> 63 == 0 { u64::from(step) } else { number >> 50 };
+                queue.push((priority, step));
+                model.push(Reverse((priority, step)));
+            }
+        }
+        while let Some(Reverse(entry)) = model.pop() {
+            assert_eq!(queue.pop(), Some(entry));
+        }
+        assert!(queue.is_empty() && queue.pop().is_none() && queue.peek().is_none());
+    }
 
     #[test]
     fn runs_and_heap_answer_in_one_order() {

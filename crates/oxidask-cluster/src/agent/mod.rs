@@ -311,7 +311,7 @@ impl Member {
                     continue;
                 }
             };
-            assignments.push(Assignment { order, job: None, copy_key });
+            assignments.push(Assignment { order, job: None, keys: copy_key.into_iter().collect() });
         }
         self.deliver(&mut assignments, &mut wanted);
         Ok(None)
@@ -363,8 +363,8 @@ impl Member {
             Error::new(ErrorKind::Version, "the scheduler ordered a task of a stage that it never sent")
         })?;
         let (key, block, graph, name) = (compute.key, compute.block, compute.graph, compute.name.clone());
-        let (order, fetch_keys) = compute.into_order();
-        let job = oxidask_exec::node::NodeJob { key, work, block, graph, name, fetch_keys };
-        Ok(Assignment { order, job: Some(job), copy_key: None })
+        let (order, keys) = compute.into_order();
+        let job = oxidask_exec::node::NodeJob { key, work, block, graph, name };
+        Ok(Assignment { order, job: Some(job), keys })
     }
 }

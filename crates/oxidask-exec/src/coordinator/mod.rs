@@ -193,6 +193,9 @@ impl<H: Clone> Coordinator<H> {
     pub fn submit(&mut self, now: Nanos, client: ClientId, submission: &Submission<H>) -> Result<Accepted> {
         submission.validate()?;
         self.settle(now);
+        if self.dead.len() > self.n_live + MAX_DEAD {
+            self.bury();
+        }
         let mut ids = self.needed(submission)?;
         let graph = self.n_graphs;
         self.n_graphs = self.n_graphs.wrapping_add(1);
@@ -515,27 +518,41 @@ impl<H: Clone> Coordinator<H> {
     fn translate(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
-            match action {
-                SchedulerAction::To { worker, order } => {
-                    let (job, keys) = match &order {
-                        Order::Compute(compute) => {
-                            let keys = compute.fetch.iter().map(|from| self.key_of(from.piece.task)).collect();
-                            (Some(self.job(compute.task)), keys)
-                        }
-                        Order::Copy { task, .. } => (None, vec![self.key_of(*task)]),
-                        _ => (None, Vec::new()),
-                    };
-                    self.effects.push(Effect::Order { worker, order, job, keys });
-                }
-                SchedulerAction::Outcome { client, task, outcome } => {
-                    let end = self.end(outcome);
-                    self.effects.push(Effect::Ended { client, task, end });
-                }
-                SchedulerAction::Forget(task) => self.forget(task),
-                SchedulerAction::Retired(worker) => self.effects.push(Effect::Retired(worker)),
-            }
+            let effect = self.effect(action);
+            self.effects.extend(effect);
         }
         self.actions = actions;
+    }
+
+    /// Acts on the events that were taken, and leaves it to the caller to turn
+    /// what the core wants into effects one by one, which saves writing each down.
+    /// Nothing else may be asked of the coordinator before that.
+    pub(crate) fn act(&mut self, now: Nanos, actions: &mut Vec<SchedulerAction>) {
+        self.core.settle(now, &mut self.actions);
+        std::mem::swap(&mut self.actions, actions);
+    }
+
+    /// What the driver has to do about an action, if anything.
+    #[inline]
+    pub(crate) fn effect(&mut self, action: SchedulerAction) -> Option<Effect<H>> {
+        match action {
+            SchedulerAction::To { worker, order } => {
+                let (job, keys) = match &order {
+                    Order::Compute(compute) => {
+                        let keys = compute.fetch.iter().map(|from| self.key_of(from.piece.task)).collect();
+                        (Some(self.job(compute.task)), keys)
+                    }
+                    Order::Copy { task, .. } => (None, vec![self.key_of(*task)]),
+                    _ => (None, Vec::new()),
+                };
+                Some(Effect::Order { worker, order, job, keys })
+            }
+            SchedulerAction::Outcome { client, task, outcome } => {
+                Some(Effect::Ended { client, task, end: self.end(outcome) })
+            }
+            SchedulerAction::Forget(task) => self.forget(task),
+            SchedulerAction::Retired(worker) => Some(Effect::Retired(worker)),
+        }
     }
 
     fn job(&self, task: TaskId) -> Job<H> {
@@ -579,7 +596,7 @@ impl<H: Clone> Coordinator<H> {
         Error::new(ErrorKind::Lost, message).in_task(name)
     }
 
-    fn forget(&mut self, task: TaskId) {
+    fn forget(&mut self, task: TaskId) -> Option<Effect<H>> {
         let row = &mut self.rows[task.0 as usize];
         row.is_live = false;
         let stage = row.stage;
@@ -591,20 +608,20 @@ impl<H: Clone> Coordinator<H> {
         }
         self.n_live -= 1;
         self.dead.push(task.0);
-        if self.n_live == 0 || self.dead.len() > self.n_live + MAX_DEAD {
+        if self.n_live == 0 {
             self.bury();
         }
         if stage == NO_STAGE {
-            return;
+            return None;
         }
         let row = self.stages[stage as usize].as_mut().expect("a stage lives as long as its tasks");
         row.n_tasks -= 1;
-        if row.n_tasks == 0
-            && let Some(row) = self.stages[stage as usize].take()
-        {
-            self.free_stages.push(stage);
-            self.effects.push(Effect::StageDropped { stage, handle: row.handle });
+        if row.n_tasks > 0 {
+            return None;
         }
+        self.free_stages.push(stage);
+        let row = self.stages[stage as usize].take()?;
+        Some(Effect::StageDropped { stage, handle: row.handle })
     }
 
     /// Takes the dead out of the table, so that their numbers are free.
@@ -673,7 +690,7 @@ impl Part {
 /// Rows whose memory is kept for the next graph when no task is left.
 const ROWS_KEPT: usize = 1 << 18;
 
-/// Dead tasks, beyond as many as are alive, that wait for their burial.
+/// Dead tasks, beyond as many as are alive, whose room new ones take over.
 const MAX_DEAD: usize = 4096;
 
 impl Row {

@@ -8,7 +8,7 @@ use crate::observe::Observers;
 use crate::work::Work;
 use hashbrown::HashMap;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
-use oxidask_sched::{ClientId, Nanos, Piece, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
+use oxidask_sched::{ClientId, Nanos, Piece, SchedulerAction, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
 use parking_lot::{Condvar, Mutex};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) struct Link {
     coordinator: Coordinator<Arc<Work>>,
     effects: Vec<Effect<Arc<Work>>>,
     claims: HashMap<ClientId, ClaimRow>,
+    actions: Vec<SchedulerAction>,
     reports: Vec<NodeReport>,
     /// Results on their way to those who wait for all of a graph.
     arrivals: Vec<Arrival>,
@@ -69,6 +70,7 @@ impl Link {
             coordinator,
             effects: Vec::new(),
             claims: HashMap::new(),
+            actions: Vec::new(),
             reports: Vec::new(),
             arrivals: Vec::new(),
             releases: Vec::new(),
@@ -229,7 +231,6 @@ impl Uplink for Link {
             }
             self.reports = reports;
             self.release_all(now);
-            self.coordinator.settle(now);
         }
     }
 }
@@ -240,29 +241,41 @@ impl Link {
         let mut effects = std::mem::take(&mut self.effects);
         self.coordinator.take_effects(&mut effects);
         for effect in effects.drain(..) {
-            match effect {
-                Effect::Order { order, job, .. } => {
-                    let job = job.map(|job| NodeJob {
-                        key: job.key,
-                        work: job.handle,
-                        block: job.block,
-                        graph: job.graph,
-                        name: job.name,
-                        fetch_keys: Vec::new(),
-                    });
-                    node.order(now, Assignment { order, job, copy_key: None });
-                }
-                Effect::Ended { client, task, end } => self.ended(now, node, client, task, end),
-                Effect::StageDropped { handle, .. } => node.aside.works.push(handle),
-                Effect::Retired(_) => {}
-            }
+            self.carry_out_one(now, node, effect);
         }
         self.effects = effects;
+        let mut actions = std::mem::take(&mut self.actions);
+        self.coordinator.act(now, &mut actions);
+        for action in actions.drain(..) {
+            if let Some(effect) = self.coordinator.effect(action) {
+                self.carry_out_one(now, node, effect);
+            }
+        }
+        self.actions = actions;
         node.settle(now);
         self.deliver(node);
         let dropped = self.coordinator.take_dropped();
         if !dropped.is_empty() {
             node.aside.calls.push(Box::new(move || drop(dropped)));
+        }
+    }
+
+    #[inline]
+    fn carry_out_one(&mut self, now: Nanos, node: &mut Node, effect: Effect<Arc<Work>>) {
+        match effect {
+            Effect::Order { order, job, .. } => {
+                let job = job.map(|job| NodeJob {
+                    key: job.key,
+                    work: job.handle,
+                    block: job.block,
+                    graph: job.graph,
+                    name: job.name,
+                });
+                node.order(now, Assignment { order, job, keys: Vec::new() });
+            }
+            Effect::Ended { client, task, end } => self.ended(now, node, client, task, end),
+            Effect::StageDropped { handle, .. } => node.aside.works.push(handle),
+            Effect::Retired(_) => {}
         }
     }
 

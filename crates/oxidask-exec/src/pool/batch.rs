@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// against the cost of the lock, short against what anybody notices.
 const BATCH_NS: u64 = 200_000;
 /// Most tasks that a thread takes at once.
-const BATCH_TASKS: usize = 256;
+const BATCH_TASKS: usize = 512;
 /// A task is never thought to be shorter than this.
 const TASK_NS_MIN: u64 = 100;
 /// How much longer a batch may be whose tasks run one after another anyway, or in

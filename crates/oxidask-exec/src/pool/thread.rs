@@ -179,9 +179,18 @@ impl<U: Uplink> Thread<U> {
             Next::Again
         };
         self.inner.settle(guard);
-        drop(finished);
+        self.recycle(finished);
         self.inner.observers.throttle();
         next
+    }
+
+    /// Drops what was handed in, and keeps the list's memory for the next batch.
+    fn recycle(&self, mut finished: Vec<Completion>) {
+        finished.clear();
+        let mut done = self.done.borrow_mut();
+        if done.capacity() == 0 {
+            *done = finished;
+        }
     }
 
     /// Tells observers what is done; before it is handed in, so that they hear of

@@ -4,7 +4,6 @@ use super::Worker;
 use super::names::NONE;
 use super::record::{Ending, PieceRecord, PieceState};
 use crate::event::{Piece, Report, TaskId, WorkerAction, WorkerId};
-use std::cmp::Reverse;
 
 /// The ledger is reported when it changed by this share of the limit.
 const REPORT_SHARE: u64 = 20;
@@ -109,7 +108,7 @@ impl Worker {
         if !self.has_changed_since(self.scan_blocked_at) {
             return None;
         }
-        let next = self.ready.peek().map_or(0, |Reverse((priority, _))| *priority);
+        let next = self.ready.peek().map_or(0, |(priority, _)| priority);
         let is_later = |record: &PieceRecord| {
             record.state == PieceState::Memory && record.pins == 0 && record.needs > 0 && record.next_use > next
         };

@@ -43,6 +43,7 @@ mod serve;
 mod tests;
 
 use crate::event::{Nanos, Order, Piece, Report, TaskId, WorkerAction, WorkerConfig, WorkerEvent};
+use crate::queue::TurnQueue;
 pub use check::WorkerWhy;
 use names::{IdMap, NONE, Names};
 use record::{OrderRecord, PieceRecord, PieceState, Slab};
@@ -58,7 +59,7 @@ pub struct Worker {
     /// Readers that wait for a piece or have it, and which piece that is.
     readers: IdMap<(Piece, u32), u32>,
     /// Ready orders by priority; may name some that are not ready any more.
-    ready: BinaryHeap<Reverse<(u64, u32)>>,
+    ready: TurnQueue,
     /// Pieces to fetch, by the priority of an order that needs them.
     to_fetch: BinaryHeap<Reverse<(u64, u32)>>,
     /// Pieces in memory that no order here needs, by the logarithm of their
@@ -110,7 +111,7 @@ impl Worker {
             pieces: Slab::default(),
             names: Names::default(),
             readers: IdMap::default(),
-            ready: BinaryHeap::new(),
+            ready: TurnQueue::default(),
             to_fetch: BinaryHeap::new(),
             spillable: vec![Vec::new(); 65],
             n_spillable: 0,

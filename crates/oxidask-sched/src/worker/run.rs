@@ -5,7 +5,6 @@ use super::record::{Ending, OrderRecord, OrderState, PieceRecord, PieceState};
 use crate::event::{
     Attempt, Compute, Ended, Nanos, Order, Piece, Report, TaskId, UNKNOWN_BYTES, WorkerAction, WorkerId,
 };
-use std::cmp::Reverse;
 
 /// Orders whose inputs are being loaded at once.
 const LOADING_MAX: u32 = 4;
@@ -84,7 +83,7 @@ impl Worker {
     fn make_ready(&mut self, order: u32) {
         let record = &mut self.orders[order];
         record.state = OrderState::Ready;
-        self.ready.push(Reverse((record.priority, order)));
+        self.ready.push((record.priority, order));
         self.n_ready += 1;
     }
 
@@ -116,7 +115,7 @@ impl Worker {
                 self.load_inputs(order);
             } else {
                 let record = &self.orders[order];
-                self.ready.push(Reverse((record.priority, order)));
+                self.ready.push((record.priority, order));
                 return;
             }
         }
@@ -146,7 +145,7 @@ impl Worker {
         }
         for order in passed {
             let record = &self.orders[order];
-            self.ready.push(Reverse((record.priority, order)));
+            self.ready.push((record.priority, order));
         }
         chosen
     }
@@ -154,7 +153,7 @@ impl Worker {
     /// The best entry that still stands for a ready order.
     fn pop_ready(&mut self) -> Option<u32> {
         loop {
-            let Reverse((priority, order)) = self.ready.pop()?;
+            let (priority, order) = self.ready.pop()?;
             let found = self.orders.get(order);
             if found.is_some_and(|record| record.state == OrderState::Ready && record.priority == priority) {
                 return Some(order);
