@@ -17,11 +17,18 @@ const MAX_REWRITES: usize = 1_000;
 /// Rewrites the plans below `roots` until no rule applies.
 ///
 /// # Errors
-/// If a rule builds a node that does not fit.
+/// If a rule builds a node that does not fit, or a node needs another one with
+/// its own key, as users can make by naming two different values alike.
 pub fn optimize(roots: &[ExprRef]) -> Result<Vec<ExprRef>> {
     let mut uses = count_uses(roots);
     let mut done: HashMap<Key, ExprRef> = HashMap::new();
     roots.iter().map(|root| optimize_one(root, &mut uses, &mut done)).collect()
+}
+
+/// The mistake of two different nodes with one key, one of which needs the other.
+fn needs_itself(node: &ExprRef) -> Error {
+    Error::value(format!("'{}' needs itself: two different values have the key {}", node.describe(), node.key()))
+        .with_hint("give each value a name of its own, or leave naming to the library")
 }
 
 fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef>) -> Result<ExprRef> {
@@ -35,6 +42,8 @@ fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef
         },
     }
     let mut stack = vec![Visit::Enter(root.clone())];
+    // Entered and not left: a node of such a key is met only on a cycle.
+    let mut open: HashSet<Key> = HashSet::new();
     while let Some(visit) = stack.pop() {
         match visit {
             Visit::Enter(node) => {
@@ -42,6 +51,9 @@ fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef
                     continue;
                 }
                 let original = node.key();
+                if !open.insert(original) {
+                    return Err(needs_itself(&node));
+                }
                 let inputs = node.inputs().to_vec();
                 stack.push(Visit::Leave { node, original, rewrites: 0 });
                 stack.extend(inputs.into_iter().rev().map(Visit::Enter));
@@ -55,6 +67,7 @@ fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef
                     None => {
                         // Who shared the original shares what became of it.
                         uses.carry(original, node.key());
+                        open.remove(&original);
                         done.insert(node.key(), node.clone());
                         done.insert(original, node);
                     }
@@ -74,9 +87,9 @@ fn optimize_one(root: &ExprRef, uses: &mut Uses, done: &mut HashMap<Key, ExprRef
 }
 
 fn with_done_inputs(node: ExprRef, done: &HashMap<Key, ExprRef>) -> Result<ExprRef> {
-    let changed = node.inputs().iter().any(|input| {
-        done.get(&input.key()).is_some_and(|better| !Arc::ptr_eq(better, input) && better.key() != input.key())
-    });
+    // A node that was rewritten may have kept its key.
+    let changed =
+        node.inputs().iter().any(|input| done.get(&input.key()).is_some_and(|better| !Arc::ptr_eq(better, input)));
     if !changed {
         return Ok(node);
     }
@@ -126,14 +139,16 @@ pub fn distinct(roots: &[ExprRef]) -> Vec<&ExprRef> {
 /// all roots, in order; the answer's second half says which are whose.
 ///
 /// # Errors
-/// If a node cannot run.
+/// If a node cannot run, or needs another one with its own key.
 pub fn lower(roots: &[ExprRef]) -> Result<(Graph, Vec<Blocks>)> {
     let mut graph = Graph::new();
     let mut lowered: HashMap<Key, Blocks> = HashMap::new();
     let mut inputs: Vec<Blocks> = Vec::new();
     for node in distinct(roots) {
         inputs.clear();
-        inputs.extend(node.inputs().iter().map(|input| lowered[&input.key()].clone()));
+        for input in node.inputs() {
+            inputs.push(lowered.get(&input.key()).ok_or_else(|| needs_itself(input))?.clone());
+        }
         let blocks = node.lower(&inputs, &mut graph).map_err(|error| error.within(node.describe()))?;
         lowered.insert(node.key(), blocks);
     }
@@ -255,6 +270,59 @@ mod tests {
         }
         let plans = optimize(&[node]).unwrap();
         assert_eq!(lower(&plans).unwrap().0.len(), 201);
+    }
+
+    /// A sum with a key that its user chose.
+    fn named(key: Key, terms: &[u64], inputs: &[ExprRef]) -> ExprRef {
+        Arc::new(Sum { key, terms: terms.to_vec(), inputs: inputs.to_vec().into() })
+    }
+
+    #[test]
+    fn a_value_that_needs_its_namesake_is_an_error() {
+        let key = Key::named("twice");
+        let inner = named(key, &[1], &[]);
+        let outer = named(key, &[2], &[sum(&[3], &[inner.clone(), inner])]);
+        for result in [optimize(&[outer.clone()]).map(drop), lower(&[outer]).map(drop)] {
+            let error = result.unwrap_err();
+            assert!(error.message().contains(&key.to_string()), "{error}");
+        }
+    }
+
+    /// A node that keeps its key whatever becomes of its inputs.
+    struct Keeps(Inputs);
+
+    impl Expr for Keeps {
+        fn key(&self) -> Key {
+            Key::named("keeps")
+        }
+
+        fn label(&self) -> Cow<'_, str> {
+            "keeps".into()
+        }
+
+        fn inputs(&self) -> &[ExprRef] {
+            &self.0
+        }
+
+        fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
+            Ok(Arc::new(Keeps(inputs.into())))
+        }
+
+        fn lower(&self, inputs: &[Blocks], _: &mut Graph) -> Result<Blocks> {
+            Ok(inputs[0].clone())
+        }
+
+        fn meta(&self) -> &(dyn Any + Send + Sync) {
+            &()
+        }
+    }
+
+    #[test]
+    fn what_a_node_with_a_key_of_its_own_reads_is_rewritten_too() {
+        let keeps: ExprRef = Arc::new(Keeps(vec![sum(&[2], &[sum(&[1], &[])])].into()));
+        let roots = [sum(&[3], &[keeps.clone(), keeps.clone()]), sum(&[4], &[keeps])];
+        let plans = optimize(&roots).unwrap();
+        assert!(plan_text(&plans[0]).contains("keeps\n    sum[1, 2]\n"), "{}", plan_text(&plans[0]));
     }
 
     #[test]

@@ -381,6 +381,7 @@ impl State {
     pub(super) fn carry_out(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
         self.coordinator.take_effects(&mut effects);
+        drop(self.coordinator.take_dropped());
         for effect in effects.drain(..) {
             match effect {
                 Effect::Order { worker, order, job, keys } => {

@@ -8,7 +8,7 @@
 //! cluster still moves.
 
 use super::place::wait;
-use super::task::{Tasks, queue};
+use super::task::{NONE, Tasks, queue};
 use super::worker::Worker;
 use super::{Scheduler, TaskState};
 use crate::event::{
@@ -20,6 +20,11 @@ use crate::queue::Entry;
 const VICTIMS_MAX: usize = 8;
 /// A wait at a loaded worker that is worth taking a task back.
 const STEAL_WAIT_MIN: Nanos = 2_000_000;
+
+/// Inputs that a task has at most for all of them to be made on one worker.
+const SIBLINGS_MAX: usize = 8;
+/// Tasks that are left for each worker when siblings are kept together.
+const SPARE_TASKS: usize = 4;
 
 /// Where a candidate is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +225,38 @@ impl Scheduler {
         };
         debug_assert_eq!(taken, Some(entry));
         self.send(worker, entry.task);
+        if source == Source::Global {
+            self.keep_siblings(worker, entry.task);
+        }
+    }
+
+    /// Queues tasks that any worker may take beside the one just given to a
+    /// worker, if the same task reads their results: then nothing has to travel.
+    /// Not when that would leave others with little to do.
+    fn keep_siblings(&mut self, worker: WorkerId, task: TaskId) {
+        let edge = self.tasks[task].dependents;
+        if edge == NONE || self.tasks[task].n_inputs > 0 {
+            return;
+        }
+        let consumer = self.edges[edge].consumer;
+        let n_siblings = self.tasks[consumer].n_inputs as usize;
+        if !(2..=SIBLINGS_MAX).contains(&n_siblings) || self.global.live < n_siblings + SPARE_TASKS * self.alive.len() {
+            return;
+        }
+        for edge in self.inputs(consumer) {
+            let sibling = self.edges[edge].input;
+            let record = &self.tasks[sibling];
+            if record.state != TaskState::Ready || record.place != queue::GLOBAL {
+                continue;
+            }
+            let entry = self.entry(sibling);
+            self.leave_queue(sibling);
+            self.tasks[sibling].place = worker.0;
+            let estimate = u64::from(self.tasks[sibling].estimate);
+            let record = self.worker_mut(worker);
+            record.local.push(entry);
+            record.local_ns += estimate;
+        }
     }
 
     /// Orders a worker to run a task that is in no queue any more.

@@ -543,3 +543,20 @@ fn failures_reach_all_dependents() {
     cluster.expect(&["c0 19999 Fatal of 0"]);
     assert_eq!(cluster.scheduler.counts().bad, 20_000);
 }
+
+#[test]
+fn what_one_task_reads_is_made_on_one_worker() {
+    let mut cluster = Cluster::new(&[1, 1]);
+    for root in 0..32 {
+        cluster = cluster.task(root, &[]);
+    }
+    for pair in 0..16 {
+        cluster = cluster.task(32 + pair, &[2 * pair, 2 * pair + 1]);
+    }
+    let mut cluster = cluster.want(&(32..48).collect::<Vec<u32>>());
+    // Each has one to run and one to wait.
+    cluster.expect(&["w0 run 0#1", "w0 run 1#1", "w1 run 2#1", "w1 run 3#1"]);
+    cluster.done(0, 0, 1, 8);
+    cluster.done(0, 1, 1, 8);
+    cluster.expect(&["w0 run 4#1", "w0 run 5#1"]);
+}
