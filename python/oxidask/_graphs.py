@@ -59,7 +59,7 @@ def run_node(node: Any, keys: tuple[Any, ...], *values: Any) -> Any:
 
 def run_expr(expr: Any) -> Any:
     """Computes another collection's expression on the calling thread."""
-    from oxidask.base import sync_executor
+    from oxidask._schedulers import sync_executor
 
     return compute((expr,), sync_executor(), False, True)[0]
 
@@ -121,8 +121,20 @@ def delayed_of_graph(dsk: Mapping[Any, Any], key: Any) -> Delayed:
 
 def rebuild_delayed(dsk: Mapping[Any, Any], key: Any, *, rename: Mapping[str, str] | None = None) -> Delayed:
     """A Delayed over a graph in which its value was computed."""
-    key = (rename or {}).get(key, key)
-    return Delayed(key, dsk)
+    return Delayed(renamed(key, rename), dsk)
+
+
+def renamed(key: Any, rename: Mapping[str, str] | None) -> Any:
+    """A key with the name in it replaced.
+
+    >>> renamed(("x", 0), {"x": "y"}), renamed("x", None)
+    (('y', 0), 'x')
+    """
+    if not rename:
+        return key
+    if isinstance(key, tuple) and key:
+        return (renamed(key[0], rename), *key[1:])
+    return rename.get(key, key)
 
 
 def delayed_of_collection(collection: Any) -> Delayed | None:

@@ -93,6 +93,15 @@ def _as_executor(pool: Any, num_workers: int | None) -> tuple[Any, Callable[[], 
     return made, lambda: made.shutdown(wait=True, cancel_futures=True)
 
 
+def _is_work(task: Any) -> bool:
+    """Whether something is called for a task's value."""
+    if type(task) in (list, tuple, set):
+        return istask(task) or any(map(_is_work, task))
+    if type(task) is dict:
+        return any(map(_is_work, task.values()))
+    return is_node(task)
+
+
 class _Run:
     """One run of a graph."""
 
@@ -107,7 +116,7 @@ class _Run:
         self.readers = {key: len(readers) for key, readers in self.dependents.items()}
         for key in wanted:
             self.readers[key] = self.readers.get(key, 0) + 1
-        ready = deque(key for key in self.order if not self.dependencies[key])
+        ready = deque(key for key in self.order if not self.dependencies[key] and _is_work(dsk[key]))
         self.state: dict[str, Any] = {
             "dependencies": self.dependencies,
             "dependents": self.dependents,
@@ -119,6 +128,10 @@ class _Run:
             "released": set(),
             "cache": self.cache,
         }
+        # Plain data are there from the beginning; nothing runs for them.
+        for key in self.order:
+            if not self.dependencies[key] and not _is_work(dsk[key]):
+                self.finished(key, evaluate(dsk[key], {}))
 
     def _sort(self, wanted: list[Any]) -> None:
         """Tasks below the wanted ones, inputs first."""

@@ -2,7 +2,8 @@
 
 Which scheduler runs them is said, in this order, by the argument ``scheduler``
 (or ``pool``), by the setting of that name, and by an active
-:class:`oxidask.distributed.Client`; otherwise it is a pool of threads.
+:class:`oxidask.distributed.Client`; otherwise it is child processes for bags and
+a pool of threads for all else.
 
 >>> from oxidask import compute, config, delayed
 >>> numbers = [delayed(abs)(i) for i in (-1, 2)]
@@ -15,21 +16,28 @@ Which scheduler runs them is said, in this order, by the argument ``scheduler``
 
 from __future__ import annotations
 
-import atexit
 import functools
-import os
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oxidask import _oxidask
+from oxidask._annotations import annotate, get_annotations
+from oxidask._collection import DaskMethodsMixin, LazyCollection
 from oxidask._oxidask import Delayed, Executor
+from oxidask._schedulers import (
+    bars_active,
+    callbacks_active,
+    chosen_scheduler,
+    compute_as_if_collection,
+    get_scheduler,
+    local_executor,
+    named_schedulers,
+    with_bars,
+)
 
 __all__ = [
     "DaskMethodsMixin",
+    "LazyCollection",
     "annotate",
     "compute",
     "compute_as_if_collection",
@@ -44,173 +52,6 @@ __all__ = [
     "unpack_collections",
     "visualize",
 ]
-
-#: The names of schedulers, and the kind of executor that each stands for.
-NAMES = {
-    "threads": "threads",
-    "threading": "threads",
-    "threaded": "threads",
-    "sync": "sync",
-    "synchronous": "sync",
-    "single-threaded": "sync",
-    "processes": "processes",
-    "multiprocessing": "processes",
-    "distributed": "distributed",
-    "dask.distributed": "distributed",
-}
-
-_executors: dict[tuple[str, int | None, Any], Executor] = {}
-_executors_lock = threading.Lock()
-_abandoned: list[Any] = []
-
-
-def _after_fork() -> None:
-    # The threads of a parent's executors do not exist in its forked child, and
-    # closing an executor would wait for them.
-    _abandoned.append(dict(_executors))
-    _executors.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def local_executor(kind: str, num_workers: int | None = None) -> Executor:
-    """The executor of a kind, started when first asked for and then kept."""
-    if num_workers is None:
-        from oxidask import config
-
-        num_workers = config.get("num-workers", None) or config.get("num_workers", None)
-    if num_workers is not None:
-        num_workers = int(num_workers)
-        if num_workers < 1:
-            raise ValueError(f"num_workers must be at least 1, got {num_workers}")
-    key = (kind, None if kind == "sync" else num_workers, _start_of_children() if kind == "processes" else None)
-    with _executors_lock:
-        executor = _executors.get(key)
-        if executor is None:
-            executor = _executors[key] = _oxidask.local_executor(key[0], key[1])
-        return executor
-
-
-def _start_of_children() -> Any:
-    """What children do first; those that did something else are no use."""
-    from oxidask import config
-
-    return config.get("multiprocessing.initializer", None)
-
-
-def sync_executor() -> Executor:
-    """The executor of the calling thread."""
-    return local_executor("sync")
-
-
-def close_executors() -> None:
-    """Ends the threads and child processes of all local executors.
-
-    Python calls it at exit. The next computation starts new ones.
-    """
-    with _executors_lock:
-        executors = list(_executors.values())
-        _executors.clear()
-    for executor in executors:
-        executor.close()
-
-
-atexit.register(close_executors)
-
-
-def _client_executor(*, required: bool) -> Executor | None:
-    """The executor of the active client, if there is one."""
-    module = sys.modules.get("oxidask.distributed")
-    executor = None if module is None else module.current_executor()
-    if executor is None and required:
-        raise ValueError("scheduler 'distributed' needs a client\nhint: create one first: oxidask.distributed.Client()")
-    return executor
-
-
-def _unknown_scheduler(scheduler: Any) -> ValueError:
-    names = ", ".join(repr(name) for name in NAMES)
-    return ValueError(
-        f"{scheduler!r} is no scheduler\nhint: use one of {names}, "
-        "a function get(dsk, keys), a concurrent.futures.Executor or a Client"
-    )
-
-
-def _pool_get(pool: Any) -> Callable[..., Any]:
-    from oxidask import _pools
-
-    return functools.partial(_pools.get, pool=pool)
-
-
-def choose_scheduler(
-    scheduler: Any = None, *, get: Callable[..., Any] | None = None, pool: Any = None, num_workers: int | None = None
-) -> Executor | Callable[..., Any]:
-    """What will run a graph: an executor of ours, or a function on dict graphs."""
-    if get is not None and scheduler is None:
-        scheduler = get
-    if scheduler is None and pool is None:
-        from oxidask import config
-
-        scheduler = config.get("scheduler", None)
-        if scheduler is None:
-            pool = config.get("pool", None)
-        if scheduler is None and pool is None:
-            client = _client_executor(required=False)
-            if client is not None:
-                return client
-            scheduler = "threads"
-    if scheduler is None or (pool is not None and isinstance(scheduler, str)):
-        return _pool_get(pool)
-    if isinstance(scheduler, str):
-        kind = NAMES.get(scheduler.lower())
-        if kind is None:
-            raise _unknown_scheduler(scheduler)
-        if kind == "distributed":
-            client = _client_executor(required=True)
-            assert client is not None
-            return client
-        return local_executor(kind, num_workers)
-    return _scheduler_object(scheduler)
-
-
-def _scheduler_object(scheduler: Any) -> Executor | Callable[..., Any]:
-    if isinstance(scheduler, Executor):
-        return scheduler
-    executor = getattr(type(scheduler), "__oxidask_executor__", None)
-    if executor is not None:
-        return executor(scheduler)  # type: ignore[no-any-return]
-    function = getattr(scheduler, "get", None)
-    if callable(scheduler):
-        name = getattr(scheduler, "__module__", "")
-        own = {"oxidask.threaded": "threads", "oxidask.local": "sync", "oxidask.multiprocessing": "processes"}
-        if name in own and isinstance(scheduler, type(_unknown_scheduler)):
-            return local_executor(own[name])
-        return scheduler  # type: ignore[no-any-return]
-    if hasattr(scheduler, "submit") or hasattr(scheduler, "apply_async"):
-        return _pool_get(scheduler)
-    if callable(function):
-        return function  # type: ignore[no-any-return]
-    raise _unknown_scheduler(scheduler)
-
-
-def _callbacks_active() -> bool:
-    module = sys.modules.get("oxidask.callbacks")
-    return module is not None and bool(module.active_task_callbacks())
-
-
-def _bars_active() -> bool:
-    module = sys.modules.get("oxidask.diagnostics.progress")
-    return module is not None and bool(module.active_bars())
-
-
-def _with_bars(executor: Executor, run: Callable[[], Any]) -> Any:
-    """Calls ``run`` while the active progress bars show what ``executor`` does."""
-    module = sys.modules.get("oxidask.diagnostics.progress")
-    for bar in module.active_bars() if module is not None else ():
-        run = functools.partial(bar.run, executor, run)
-    return run()
-
 
 def compute(
     *args: Any,
@@ -253,7 +94,8 @@ def compute(
     Raises
     ------
     ValueError
-        If there is no such scheduler.
+        If there is no such scheduler, or none was chosen and the collections
+        have different defaults.
     Exception
         Whatever a task raises, as itself.
 
@@ -264,13 +106,19 @@ def compute(
     >>> compute(a, [a + 1, (a + 2,)], 7)
     (1, [2, (3,)], 7)
     """
-    target = choose_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
+    target = chosen_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
+    if target is None:
+        if not bars_active() and not callbacks_active():
+            # Which executor it is depends on what is found in the arguments.
+            default = functools.partial(local_executor, num_workers=num_workers)
+            return _oxidask.compute(args, default, traverse, optimize_graph)
+        target = local_executor(_oxidask.default_scheduler(args, traverse), num_workers)
     if isinstance(target, Executor):
-        if not _bars_active() and not _callbacks_active():
+        if not bars_active() and not callbacks_active():
             return _oxidask.compute(args, target, traverse, optimize_graph)
-        if not _callbacks_active():
+        if not callbacks_active():
             run = functools.partial(_oxidask.compute, args, target, traverse, optimize_graph)
-            return _with_bars(target, run)
+            return with_bars(target, run)
         # Callbacks see keys, tasks and results, which only a run in Python has.
         from oxidask import _pools
 
@@ -314,7 +162,10 @@ def persist(
     >>> (held + 1).compute()
     2
     """
-    target = choose_scheduler(scheduler, pool=pool, num_workers=num_workers)
+    target = chosen_scheduler(scheduler, pool=pool, num_workers=num_workers)
+    if target is None:
+        target = functools.partial(local_executor, num_workers=num_workers)
+        return _oxidask.persist(args, target, traverse, optimize_graph)
     if isinstance(target, Executor):
         return _oxidask.persist(args, target, traverse, optimize_graph)
     from oxidask._graphs import run_with
@@ -409,148 +260,6 @@ def is_dask_collection(x: Any) -> bool:
     return x.__dask_graph__() is not None
 
 
-_annotations: ContextVar[dict[str, Any] | None] = ContextVar("annotations", default=None)
-
-
-def get_annotations() -> dict[str, Any]:
-    """The annotations of the ``annotate`` contexts around the caller.
-
-    Examples
-    --------
-    >>> with annotate(priority=1):
-    ...     get_annotations()
-    {'priority': 1}
-    """
-    return dict(_annotations.get() or {})
-
-
-@contextmanager
-def annotate(**annotations: Any) -> Iterator[None]:
-    """Attaches wishes to the tasks that are made inside the context.
-
-    Parameters
-    ----------
-    priority : number
-        Larger runs earlier.
-    retries : int
-        How often to run a task again after its function failed.
-    workers : str or list of str
-        The workers that may run a task.
-    allow_other_workers : bool
-        Whether others may if none of those is there.
-    resources : dict of str to number
-        Abstract resources that a task occupies.
-    **annotations
-        Other names are kept for other tools.
-
-    Raises
-    ------
-    TypeError
-        If a value has the wrong type.
-
-    Examples
-    --------
-    >>> from oxidask import delayed
-    >>> with annotate(priority=10, retries=2):
-    ...     a = delayed(abs)(-1)
-    >>> a.compute()
-    1
-    """
-    _check_annotations(annotations)
-    token = _annotations.set({**(_annotations.get() or {}), **annotations})
-    _oxidask.annotations_active(1)
-    try:
-        yield
-    finally:
-        _oxidask.annotations_active(-1)
-        _annotations.reset(token)
-
-
-def _check_annotations(annotations: Mapping[str, Any]) -> None:
-    for name, kinds, text in (
-        ("retries", int, "an integer"),
-        ("priority", (int, float), "a number"),
-        ("workers", (str, list, tuple, set), "a name or a list of names"),
-        ("allow_other_workers", bool, "a bool"),
-        ("resources", dict, "a dict"),
-    ):
-        value = annotations.get(name)
-        if value is not None and not callable(value) and not isinstance(value, kinds):  # type: ignore[arg-type]
-            raise TypeError(f"'{name}' must be {text}, got {value!r}")
-
-
-def run_graph(dsk: Mapping[Any, Any], keys: Any, *, scheduler: str, **kwargs: Any) -> Any:
-    """Runs a dict graph on a local scheduler, as the ``get`` functions do."""
-    from oxidask import _graphs, _pools
-
-    pool = kwargs.pop("pool", None)
-    num_workers = kwargs.pop("num_workers", None)
-    if pool is None and scheduler == "threads":
-        from oxidask import config
-
-        pool = config.get("pool", None)
-    if pool is not None:
-        return _pools.get(dsk, keys, pool=pool)
-    if kwargs.get("callbacks") or _callbacks_active():
-        workers = 1 if scheduler == "sync" else num_workers
-        return _pools.get(dsk, keys, pool=None, num_workers=workers, callbacks=kwargs.get("callbacks"))
-    executor = local_executor(scheduler, num_workers)
-    return _with_bars(executor, functools.partial(_graphs.get, dsk, keys, executor))
-
-
-def get_scheduler(
-    get: Callable[..., Any] | None = None,
-    scheduler: Any = None,
-    collections: Any = None,
-    cls: Any = None,
-) -> Callable[..., Any]:
-    """The function ``get(dsk, keys)`` of a scheduler.
-
-    Examples
-    --------
-    >>> get_scheduler(scheduler="sync")({"x": (abs, -1)}, "x")
-    1
-    """
-    del collections, cls
-    target = choose_scheduler(scheduler, get=get)
-    if isinstance(target, Executor):
-        from oxidask import _graphs
-
-        return functools.partial(_graphs.get, executor=target)
-    return target
-
-
-class _NamedSchedulers(dict[str, Callable[..., Any]]):
-    """The ``get`` functions by name, imported when asked for."""
-
-    def __missing__(self, name: str) -> Callable[..., Any]:
-        if NAMES.get(name) is None:
-            raise KeyError(name)
-        return get_scheduler(scheduler=name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in NAMES
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(NAMES)
-
-
-named_schedulers: Mapping[str, Callable[..., Any]] = _NamedSchedulers()
-
-
-def compute_as_if_collection(
-    cls: Any, dsk: Mapping[Any, Any], keys: Any, scheduler: Any = None, get: Any = None, **kwargs: Any
-) -> Any:
-    """Runs a dict graph with the scheduler that collections would use.
-
-    Examples
-    --------
-    >>> compute_as_if_collection(None, {"x": (abs, -1)}, "x")
-    1
-    """
-    return get_scheduler(get=get, scheduler=scheduler, cls=cls)(dict(dsk), keys, **kwargs)
-
-
 def unpack_collections(*args: Any, traverse: bool = True) -> tuple[list[Any], Callable[[Any], tuple[Any, ...]]]:
     """Finds the collections in ``args``; the inverse puts others in their place.
 
@@ -604,29 +313,6 @@ def _replace(item: Any, replaced: Iterator[Any], traverse: bool) -> Any:
     if type(item) is dict:
         return {_replace(key, replaced, traverse): _replace(value, replaced, traverse) for key, value in item.items()}
     return item
-
-
-class DaskMethodsMixin:
-    """The methods that every collection has.
-
-    A collection of your own inherits it and answers Dask's protocol:
-    ``__dask_graph__``, ``__dask_keys__``, ``__dask_postcompute__`` and
-    ``__dask_postpersist__``.
-    """
-
-    __slots__ = ("__weakref__",)
-
-    def compute(self, **kwargs: Any) -> Any:
-        """The result; takes the arguments of :func:`oxidask.compute`."""
-        return compute(self, traverse=False, **kwargs)[0]
-
-    def persist(self, **kwargs: Any) -> Any:
-        """A collection of held results; see :func:`oxidask.persist`."""
-        return persist(self, traverse=False, **kwargs)[0]
-
-    def visualize(self, filename: str | None = "mydask", format: str | None = None, **kwargs: Any) -> Any:
-        """Draws the graph; see :func:`oxidask.visualize`."""
-        return visualize(self, filename=filename, format=format, **kwargs)
 
 
 def __getattr__(name: str) -> Any:

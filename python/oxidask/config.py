@@ -83,6 +83,17 @@ _DEFAULTS: dict[str, Any] = {
     "memory-limit": None,
     "delayed-pure": False,
     "visualization": {"engine": None},
+    "admin": {
+        # Modules whose lines say nothing about a user's mistake.
+        "traceback": {
+            "shorten": [
+                r"concurrent[\\\/]futures[\\\/]",
+                r"oxidask[\\\/](_\w+|base|callbacks|core|local|multiprocessing|threaded|utils)\.py",
+                r"oxidask[\\\/](array|bag|dataframe|distributed)[\\\/]",
+                r"pandas[\\\/]core[\\\/]",
+            ]
+        }
+    },
     "tokenize": {"ensure-deterministic": False},
     "array": {
         "backend": "numpy",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oxidask.base import run_graph
+from oxidask._schedulers import run_graph
 
 __all__ = ["get_sync"]
 

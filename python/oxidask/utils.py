@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from oxidask import _oxidask
@@ -25,6 +28,7 @@ __all__ = [
     "methodcaller",
     "parse_bytes",
     "parse_timedelta",
+    "shorten_traceback",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -331,3 +335,53 @@ def cpu_count() -> int:
     import os
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def shorten_traceback() -> Iterator[None]:
+    """Leaves lines of libraries out of the traceback of what the block raises.
+
+    The setting ``admin.traceback.shorten`` lists regular expressions of file
+    names; the first and the last line of a traceback always stay.
+
+    Examples
+    --------
+    >>> try:
+    ...     with shorten_traceback():
+    ...         raise KeyError("x")
+    ... except KeyError as error:
+    ...     print(error)
+    'x'
+    """
+    try:
+        yield
+    except BaseException as error:
+        shorter = _shortened(error.__traceback__)
+        if shorter is error.__traceback__:
+            raise
+        raise error.with_traceback(shorter) from error.__cause__
+
+
+def _shortened(traceback: TracebackType | None) -> TracebackType | None:
+    from oxidask import config
+
+    patterns = config.get("admin.traceback.shorten", None)
+    if not patterns or traceback is None:
+        return traceback
+    pattern = re.compile("|".join(patterns))
+    frames: list[TracebackType] = []
+    current: TracebackType | None = traceback
+    while current is not None:
+        frames.append(current)
+        current = current.tb_next
+    kept = [
+        frame
+        for index, frame in enumerate(frames)
+        if index in (0, len(frames) - 1) or not pattern.search(frame.tb_frame.f_code.co_filename)
+    ]
+    if len(kept) == len(frames):
+        return traceback
+    shorter: TracebackType | None = None
+    for frame in reversed(kept):
+        shorter = TracebackType(shorter, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return shorter

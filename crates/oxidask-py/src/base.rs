@@ -28,6 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compute_with, module)?)?;
     module.add_function(wrap_pyfunction!(persist_with, module)?)?;
     module.add_function(wrap_pyfunction!(optimize, module)?)?;
+    module.add_function(wrap_pyfunction!(default_scheduler, module)?)?;
     module.add_function(wrap_pyfunction!(is_lazy, module)?)?;
     module.add_function(wrap_pyfunction!(find_lazy, module)?)
 }
@@ -54,7 +55,25 @@ pub trait Collection: Send + Sync {
     /// # Errors
     /// Whatever its constructor raises.
     fn wrap(&self, py: Python<'_>, expr: ExprRef) -> PyResult<Py<PyAny>>;
+
+    /// A block of `expr` that somebody else computed, as the engine holds it:
+    /// NumPy's array as a chunk, pandas' frame as a partition.
+    ///
+    /// # Errors
+    /// If the object can be no block of this collection.
+    fn block(&self, expr: &ExprRef, object: Bound<'_, PyAny>) -> PyResult<Value> {
+        let _ = expr;
+        Ok(foreign::unwrapped(object))
+    }
+
+    /// The executor for this kind of collection if its user chooses none.
+    fn scheduler(&self) -> &'static str {
+        THREADS
+    }
 }
+
+/// The executor of most collections, and of delayed calls.
+const THREADS: &str = "threads";
 
 /// A lazy thing that was found among arguments.
 #[derive(Clone)]
@@ -109,16 +128,39 @@ impl PyExpr {
         self.0.expr.key().to_string()
     }
 
+    /// The name in graphs: what it does, and a hash of how. A persisted
+    /// collection keeps its name.
+    #[getter]
+    fn name(&self) -> String {
+        name_of(&self.0.expr)
+    }
+
     /// What users read: `sum`, `read_csv`.
     #[getter]
     fn label(&self) -> String {
         self.0.expr.label().into_owned()
     }
 
-    /// The plan as a dict of tasks for any scheduler, and the keys of its blocks.
-    #[pyo3(signature = (optimize = true))]
-    fn dict_graph<'py>(&self, py: Python<'py>, optimize: bool) -> PyResult<foreign::DictGraph<'py>> {
-        foreign::dict_graph(py, &self.0, optimize)
+    /// The plan as a dict of tasks for any scheduler, and the keys of its
+    /// blocks: `keys` if given, one for each block.
+    #[pyo3(signature = (optimize = true, keys = None))]
+    fn dict_graph<'py>(
+        &self,
+        py: Python<'py>,
+        optimize: bool,
+        keys: Option<Vec<Bound<'py, PyAny>>>,
+    ) -> PyResult<foreign::DictGraph<'py>> {
+        foreign::dict_graph(py, &self.0, optimize, keys)
+    }
+
+    /// The collection whose blocks are `values`, computed elsewhere.
+    fn with_blocks<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+        let lazy = &self.0;
+        let Some(collection) = &lazy.collection else {
+            return Err(pyo3::exceptions::PyTypeError::new_err("a delayed value has no blocks"));
+        };
+        let values = values.into_iter().map(|value| collection.block(&lazy.expr, value)).collect::<PyResult<_>>()?;
+        collection.wrap(py, Arc::new(ValuesExpr::new(lazy.expr.clone(), values)))
     }
 
     /// The result, from the values of the keys of `dict_graph`.
@@ -135,6 +177,12 @@ impl PyExpr {
         }
         Ok(oxidask_core::optimize::plan_text(&self.0.expr))
     }
+}
+
+/// The name of a collection in graphs.
+fn name_of(expr: &ExprRef) -> String {
+    let original = PersistedExpr::original_of(expr).or_else(|| ValuesExpr::original_of(expr)).unwrap_or(expr);
+    format!("{}-{}", original.label(), original.key())
 }
 
 /// The lazy thing that an object is, if it is one.
@@ -213,6 +261,32 @@ impl Taken {
         Ok(Taken { template: Template { args: args.into(), literals, ..Template::default() }, lazy })
     }
 
+    /// The executor for what was found, if the user chose none.
+    ///
+    /// # Errors
+    /// `ValueError` if collections of different defaults are among them.
+    fn scheduler(&self) -> PyResult<&'static str> {
+        let mut kinds = self.lazy.iter().map(|lazy| lazy.collection.as_ref().map_or(THREADS, |kind| kind.scheduler()));
+        let first = kinds.next().unwrap_or(THREADS);
+        match kinds.find(|kind| *kind != first) {
+            None => Ok(first),
+            Some(other) => Err(pyo3::exceptions::PyValueError::new_err(format!(
+                "collections with different default schedulers, '{first}' and '{other}', are computed together\n\
+                 hint: say which one to use, for example scheduler='threads'"
+            ))),
+        }
+    }
+
+    /// The chosen executor, or the default one of what was found.
+    fn executor<'py>(&self, chosen: &Chosen<'py>) -> PyResult<Bound<'py, Executor>> {
+        match chosen {
+            Chosen::Executor(executor) => Ok(executor.clone()),
+            Chosen::Default(local_executor) => {
+                Ok(local_executor.call1((self.scheduler()?,))?.cast_into::<Executor>()?)
+            }
+        }
+    }
+
     fn filled<'py>(&self, py: Python<'py>, results: &[Bound<'py, PyAny>]) -> PyResult<Bound<'py, PyTuple>> {
         let filling = Filling { literals: &self.template.literals, inputs: results };
         let filled: Vec<_> = self.template.args.iter().map(|arg| filling.fill(py, arg)).collect::<PyResult<_>>()?;
@@ -220,17 +294,29 @@ impl Taken {
     }
 }
 
+/// What runs a computation: an executor, or a function that makes the one of a
+/// given name, for the default of the collections.
+#[derive(FromPyObject)]
+enum Chosen<'py> {
+    Executor(Bound<'py, Executor>),
+    Default(Bound<'py, PyAny>),
+}
+
 /// Computes all lazy things within `args`; answers the arguments with results in
 /// their place.
 #[pyfunction]
 fn compute<'py>(
     args: &Bound<'py, PyTuple>,
-    executor: &Bound<'py, Executor>,
+    executor: Chosen<'py>,
     traverse: bool,
     optimize_graph: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let py = args.py();
     let taken = Taken::apart(args, traverse)?;
+    if taken.lazy.is_empty() {
+        return taken.filled(py, &[]);
+    }
+    let executor = taken.executor(&executor)?;
     let results = compute_all(py, &taken.lazy, executor.get(), optimize_graph)?;
     taken.filled(py, &results)
 }
@@ -240,12 +326,13 @@ fn compute<'py>(
 #[pyfunction]
 fn persist<'py>(
     args: &Bound<'py, PyTuple>,
-    executor: &Bound<'py, Executor>,
+    executor: Chosen<'py>,
     traverse: bool,
     optimize_graph: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let py = args.py();
     let taken = Taken::apart(args, traverse)?;
+    let executor = taken.executor(&executor)?;
     let executor = executor.get().inner();
     call::new_round();
     let context = Context::current(py)?;
@@ -311,7 +398,8 @@ fn persist_with<'py>(
                 return Ok(Delayed::held(py, &lazy.expr, expr)?.into_any());
             };
             let blocks: Vec<Bound<'py, PyAny>> = result.extract()?;
-            let values = blocks.into_iter().map(foreign::unwrapped).collect();
+            let values =
+                blocks.into_iter().map(|block| collection.block(&lazy.expr, block)).collect::<PyResult<_>>()?;
             let expr: ExprRef = Arc::new(ValuesExpr::new(lazy.expr.clone(), values));
             Ok(collection.wrap(py, expr)?.into_bound(py))
         })
@@ -342,6 +430,13 @@ fn optimize<'py>(args: &Bound<'py, PyTuple>, traverse: bool) -> PyResult<Bound<'
 #[pyfunction]
 fn is_lazy(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(lazy_of(object)?.is_some())
+}
+
+/// The name of the executor for all lazy things within `args`, if their user
+/// chooses none.
+#[pyfunction]
+fn default_scheduler(args: &Bound<'_, PyTuple>, traverse: bool) -> PyResult<&'static str> {
+    Taken::apart(args, traverse)?.scheduler()
 }
 
 /// All lazy things within `args`, each as an `Expr`.

@@ -143,17 +143,37 @@ fn part<'py>(value: Bound<'py, PyAny>, index: u32) -> PyResult<Bound<'py, PyAny>
 /// A dict graph of a plan, and the keys of its blocks.
 pub type DictGraph<'py> = (Bound<'py, PyDict>, Bound<'py, PyList>);
 
-/// Lowers a plan to a dict of tasks.
+/// Lowers a plan to a dict of tasks; `own_keys`, one for each block, become the
+/// keys of the blocks.
 ///
 /// # Errors
-/// If the plan cannot be made.
-pub fn dict_graph<'py>(py: Python<'py>, lazy: &Lazy, optimize_graph: bool) -> PyResult<DictGraph<'py>> {
+/// If the plan cannot be made, or the keys are not as many as the blocks.
+pub fn dict_graph<'py>(
+    py: Python<'py>,
+    lazy: &Lazy,
+    optimize_graph: bool,
+    own_keys: Option<Vec<Bound<'py, PyAny>>>,
+) -> PyResult<DictGraph<'py>> {
     let (graph, _) = py.detach(|| graph_of(std::slice::from_ref(lazy), optimize_graph)).or_raise()?;
     let part_of = py.import("oxidask._oxidask")?.getattr("part")?;
     let literal = py.import("oxidask._graphs")?.getattr("Literal")?;
-    let names: Vec<Bound<'py, PyAny>> = (0..graph.len())
+    let mut names: Vec<Bound<'py, PyAny>> = (0..graph.len())
         .map(|task| Ok(graph.name_of(task as u32).into_pyobject(py)?.into_any()))
         .collect::<PyResult<_>>()?;
+    if let Some(keys) = &own_keys {
+        if keys.len() != graph.outputs.len() {
+            return Err(pyo3::exceptions::PyValueError::new_err(format!(
+                "{} keys were given for {} blocks",
+                keys.len(),
+                graph.outputs.len()
+            )));
+        }
+        for (key, output) in keys.iter().zip(&graph.outputs) {
+            if output.part_idx().is_none() {
+                names[output.task as usize] = key.clone();
+            }
+        }
+    }
     let read = |input: &Input| -> PyResult<Bound<'py, PyAny>> {
         let name = names[input.task as usize].clone();
         match input.part_idx() {
@@ -180,16 +200,20 @@ pub fn dict_graph<'py>(py: Python<'py>, lazy: &Lazy, optimize_graph: bool) -> Py
         dict.set_item(&names[index], PyTuple::new(py, form)?)?;
     }
     let mut keys = Vec::new();
-    for output in &graph.outputs {
-        let key = read(output)?;
-        // A part is a task of its own, so that it has a key.
-        if output.part_idx().is_some() {
-            let name = format!("part-{}-{}", names[output.task as usize], output.part_idx().unwrap_or(0));
-            dict.set_item(&name, key)?;
-            keys.push(name.into_pyobject(py)?.into_any());
-        } else {
-            keys.push(key);
+    for (index, output) in graph.outputs.iter().enumerate() {
+        let value = read(output)?;
+        let own = own_keys.as_ref().map(|keys| keys[index].clone());
+        let key = match (own, output.part_idx()) {
+            (Some(own), _) => own,
+            (None, None) => value.clone(),
+            (None, Some(part)) => format!("part-{}-{part}", names[output.task as usize]).into_pyobject(py)?.into_any(),
+        };
+        // A part, or a block that is another one's too, is a task of its own, so
+        // that it has a key.
+        if !key.eq(&names[output.task as usize])? || output.part_idx().is_some() {
+            dict.set_item(&key, value)?;
         }
+        keys.push(key);
     }
     Ok((dict, PyList::new(py, keys)?))
 }

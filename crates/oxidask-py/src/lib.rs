@@ -23,6 +23,7 @@ mod foreign;
 mod frame;
 mod future;
 mod kind;
+mod manipulate;
 mod persist;
 mod pickle;
 mod progress;
@@ -45,6 +46,7 @@ fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     progress::register(module)?;
     delayed::register(module)?;
     draw::register(module)?;
+    manipulate::register(module)?;
     array::register(module)?;
     frame::register(module)?;
     bag::register(module)?;

@@ -50,6 +50,11 @@ impl PersistedExpr {
 }
 
 impl PersistedExpr {
+    /// What was persisted, if `expr` is such.
+    pub fn original_of(expr: &ExprRef) -> Option<&ExprRef> {
+        expr.get::<PersistedExpr>().map(|held| &held.original)
+    }
+
     /// Waits for the value of one block.
     ///
     /// # Errors
@@ -121,6 +126,11 @@ impl ValuesExpr {
     pub fn new(original: ExprRef, values: Vec<Value>) -> Self {
         let key = KeyHasher::new("values").key(original.key()).finish();
         ValuesExpr { original, key, values }
+    }
+
+    /// What was computed, if `expr` is such.
+    pub fn original_of(expr: &ExprRef) -> Option<&ExprRef> {
+        expr.get::<ValuesExpr>().map(|here| &here.original)
     }
 }
 

@@ -3,10 +3,13 @@
 //! Each step prints its code, its result and how long it took.
 
 use oxidask::array::random::Generator;
+use oxidask::core::events::{Observer, TaskFinished};
 use oxidask::delayed::compute_all_on;
 use oxidask::draw::{DrawOptions, Drawing};
-use oxidask::frame::{AggFunc, CsvOptions, read_csv};
+use oxidask::frame::{AggFunc, CsvOptions, JoinHow, Keep, Merge, SortKey, expression::Text, read_csv};
 use oxidask::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
@@ -14,12 +17,17 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
 /// Prints a block of code, runs it, and prints its result and time.
 macro_rules! step {
     ($title:literal, $($code:tt)*) => {{
-        println!("\n{}\n", $title);
-        println!("    {}\n", stringify!($($code)*).replace('\n', "\n    "));
+        println!("\n{}\n\n{}", $title, code_from(line!()));
         let start = Instant::now();
         let result = (|| -> Result<_> { $($code)* })()?;
         println!("    {result:?}\n\n    took {:.2?}", start.elapsed());
     }};
+}
+
+/// The code of the step that begins on this line, as it is written here.
+fn code_from(line: u32) -> String {
+    let lines = include_str!("tour.rs").lines().skip(line as usize + 1);
+    lines.take_while(|line| *line != "    );").map(|line| line[4..].to_owned() + "\n").collect()
 }
 
 #[derive(Clone, serde::Deserialize)]
@@ -53,6 +61,24 @@ fn slow_square(x: i64) -> i64 {
     x * x
 }
 
+/// Kills a worker when so many tasks are done.
+struct Kill {
+    victim: u32,
+    after: AtomicU64,
+}
+
+impl Observer for Kill {
+    fn tasks_finished(&self, tasks: &[TaskFinished]) {
+        let left = self.after.load(Ordering::Relaxed);
+        let left_now = left.saturating_sub(tasks.len() as u64);
+        self.after.store(left_now, Ordering::Relaxed);
+        if left > 0 && left_now == 0 {
+            // If it cannot be killed, the computation ends all the same.
+            let _ = std::process::Command::new("kill").args(["-9", &self.victim.to_string()]).status();
+        }
+    }
+}
+
 fn main() -> Result<()> {
     // The workers of the last step are this program again.
     oxidask::init();
@@ -65,14 +91,27 @@ fn main() -> Result<()> {
     );
 
     step!(
-        "2. Births by sex: 350,000 rows in 27 CSV files",
+        "2. Names per decade: 350,000 rows in 27 CSV files, the top name of each decade and its share",
         let options = CsvOptions {
             header: false,
             names: Some(vec!["name".into(), "sex".into(), "births".into()]),
+            path_column: Some("path".into()),
             ..CsvOptions::default()
         };
         let names = read_csv([format!("{DATA}/babynames/yob*.txt")], options)?;
-        Ok(names.groupby(["sex"])?.agg([("births", AggFunc::Sum)])?.compute(&threads)?.frame)
+        let year = col("path").text(Text::Slice(Some(-8), Some(-5)));
+        let names = names.with("decade", &year.add("0s"))?;
+        let total = names.groupby(["decade", "sex"])?.agg_as([("all".into(), "births", AggFunc::Sum)])?;
+        let each = names.groupby(["decade", "sex", "name"])?.agg([("births", AggFunc::Sum)])?;
+        let first = SortKey { by: col("births"), descending: true, nulls_last: true };
+        let top = each.reset_index(false)?.sort_values(vec![first])?;
+        let of_each = ["decade".to_owned(), "sex".to_owned()];
+        let top = top.drop_duplicates(Some(&of_each), Keep::First)?;
+        let same = Merge { how: JoinHow::Left, left_on: &of_each, right_on: &of_each, suffixes: ("", "_all") };
+        let shares = top.merge(&total.reset_index(false)?, &same)?;
+        let shares = shares.with("share", &col("births").div(col("all")))?.drop(["all"])?;
+        let by_decade = SortKey { by: col("decade"), descending: false, nulls_last: true };
+        Ok(shares.sort_values(vec![by_decade])?.compute(&threads)?.frame)
     );
 
     step!(
@@ -101,13 +140,8 @@ fn main() -> Result<()> {
         let client = cluster.client()?;
         let squares: Vec<Delayed<i64>> = (0..200).map(slow_square::delay).collect();
         let victim = cluster.worker_pids()[0].1;
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300));
-            std::process::Command::new("kill").args(["-9", &victim.to_string()]).status()
-        });
-        let results = compute_all_on(&squares, &client)?;
-        let _ = killer.join();
-        Ok(results.iter().sum::<i64>())
+        let _watch = client.watch(Arc::new(Kill { victim, after: AtomicU64::new(50) }));
+        Ok(compute_all_on(&squares, &client)?.iter().sum::<i64>())
     );
 
     println!("\nThe graph of step 4 is drawn in {}.", drawing.display());

@@ -172,13 +172,7 @@ def to_textfiles(
     wishes = [(encoding, _compression_of(name, compression), last_endline) for name in paths]
     names = Bag._over(_oxidask.bag_source([[pair] for pair in zip(paths, wishes, strict=True)], "to_textfiles"))
     written = b._pipe("to_textfiles", _write, b, names, listed=True)
-    delayed = written.to_delayed()
-    if not compute:
-        return delayed
-    from oxidask.bag._collection import with_scheduler
-    from oxidask.base import compute as compute_all
-
-    return list(compute_all(*delayed, **with_scheduler(kwargs)))
+    return written.compute(**kwargs) if compute else written.to_delayed()
 
 
 def _write(partition: Any, targets: list[tuple[str, Any]]) -> str:

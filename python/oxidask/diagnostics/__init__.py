@@ -1,4 +1,4 @@
-"""Watching a run: a progress bar, callbacks.
+"""Watching a run: a progress bar, profiles, callbacks.
 
 >>> import io
 >>> from oxidask import delayed
@@ -14,6 +14,8 @@ True
 from __future__ import annotations
 
 from oxidask.callbacks import Callback
+from oxidask.diagnostics.profile import CacheProfiler, Profiler, ResourceProfiler
+from oxidask.diagnostics.profile_visualize import visualize
 from oxidask.diagnostics.progress import ProgressBar
 
-__all__ = ["Callback", "ProgressBar"]
+__all__ = ["CacheProfiler", "Callback", "Profiler", "ProgressBar", "ResourceProfiler", "visualize"]

@@ -46,6 +46,13 @@ impl Collection for Arrays {
         let core = ArrayCore(Array::from_expr(expr).or_raise()?);
         Ok(WRAP.import(py, "oxidask.array.core", "_wrap")?.call1((core,))?.unbind())
     }
+
+    fn block(&self, _expr: &ExprRef, object: Bound<'_, PyAny>) -> PyResult<oxidask_core::Value> {
+        if object.is_instance_of::<crate::foreign::PyValue>() {
+            return Ok(crate::foreign::unwrapped(object));
+        }
+        Ok(oxidask_core::Value::new(from_numpy(&object)?))
+    }
 }
 
 /// A lazy array of the engine.

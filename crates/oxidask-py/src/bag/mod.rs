@@ -80,7 +80,14 @@ impl Collection for BagCollection {
         let bag = BAG.import(py, "oxidask.bag.core", "Bag")?.call_method1(intern!(py, "_over"), (bag_of(expr),))?;
         Ok(bag.unbind())
     }
+
+    fn scheduler(&self) -> &'static str {
+        PROCESSES
+    }
 }
+
+/// Functions of bags are their user's and hold Python's lock.
+const PROCESSES: &str = "processes";
 
 /// Single values of bags: the result is the value.
 struct ItemCollection;
@@ -101,6 +108,10 @@ impl Collection for ItemCollection {
         static ITEM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let item = ITEM.import(py, "oxidask.bag.core", "Item")?.call_method1(intern!(py, "_over"), (item_of(expr),))?;
         Ok(item.unbind())
+    }
+
+    fn scheduler(&self) -> &'static str {
+        PROCESSES
     }
 }
 

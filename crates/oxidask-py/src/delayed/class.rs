@@ -2,12 +2,12 @@
 
 use super::graph;
 use super::key;
-use super::node::{DelayedNode, Work};
+use super::node::{DelayedNode, Name, Work};
 use super::{LazyCall, label_of, own_function};
 use crate::base::Lazy;
 use crate::call::Function;
 use crate::template::index_of;
-use oxidask_core::{ExprRef, Inputs, Key, KeyHasher};
+use oxidask_core::{ExprRef, Inputs, KeyHasher};
 use pyo3::exceptions::{PyAttributeError, PyIndexError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -106,14 +106,14 @@ impl DelayedLeaf {
     /// A leaf for an object in which there is nothing lazy.
     pub fn make(
         object: Bound<'_, PyAny>,
-        name: Option<Arc<str>>,
+        name: Option<Arc<Name>>,
         pure: Option<bool>,
         n_out: Option<usize>,
     ) -> PyResult<Bound<'_, PyAny>> {
         let py = object.py();
         let function = Function::of(&object);
         let key = match &name {
-            Some(name) => Key::named(name),
+            Some(name) => name.key(),
             None if key::is_pure(pure) => key::object_key(&object, n_out)?,
             None => key::random_key(),
         };
@@ -194,19 +194,19 @@ impl Delayed {
         let _ = layer;
         let made = py.import("oxidask._graphs")?.call_method1("delayed_of_graph", (dsk, key))?;
         let made = made.cast_into::<Delayed>()?;
-        let name = Some(super::name_text(key)?);
+        let name = Some(Arc::new(Name::of(key)?));
         let node = DelayedNode { name, n_out: length, ..made.get().expr.copy(py) };
         Ok(Delayed { expr: Arc::new(node) })
     }
 
     /// The name of the value in graphs.
     #[getter]
-    fn key(&self) -> String {
-        self.expr.key_text()
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.expr.key_object(py)
     }
 
-    fn __repr__(&self) -> String {
-        format!("Delayed('{}')", self.expr.key_text())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Delayed({})", self.expr.key_object(py).repr()?))
     }
 
     fn __hash__(&self) -> u64 {
@@ -476,8 +476,8 @@ impl Delayed {
         graph::to_dict(slf.py(), &slf.get().expr)
     }
 
-    fn __dask_keys__(&self) -> Vec<String> {
-        vec![self.expr.key_text()]
+    fn __dask_keys__<'py>(&self, py: Python<'py>) -> [Bound<'py, PyAny>; 1] {
+        [self.expr.key_object(py)]
     }
 
     /// Nothing is left to optimise for Dask's schedulers.
@@ -486,12 +486,12 @@ impl Delayed {
         py.None()
     }
 
-    fn __dask_layers__(&self) -> (String,) {
-        (self.expr.key_text(),)
+    fn __dask_layers__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>,) {
+        (self.expr.key_object(py),)
     }
 
-    fn __dask_tokenize__(&self) -> String {
-        self.expr.key_text()
+    fn __dask_tokenize__<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.expr.key_object(py)
     }
 
     fn __dask_postcompute__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -499,9 +499,10 @@ impl Delayed {
         Ok((py.import("oxidask._graphs")?.getattr("only")?, PyTuple::empty(py)))
     }
 
-    fn __dask_postpersist__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
-        let rebuild = slf.py().import("oxidask._graphs")?.getattr("rebuild_delayed")?;
-        Ok((rebuild, (slf.get().expr.key_text(),)))
+    fn __dask_postpersist__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+        let py = slf.py();
+        let rebuild = py.import("oxidask._graphs")?.getattr("rebuild_delayed")?;
+        Ok((rebuild, (slf.get().expr.key_object(py),)))
     }
 
     /// The scheduler that Dask uses for this collection if nothing else is set.

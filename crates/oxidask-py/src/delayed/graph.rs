@@ -1,7 +1,7 @@
 //! Delayed values as dict graphs, and as pickles.
 
 use super::class::Delayed;
-use super::node::{DelayedNode, Work};
+use super::node::{DelayedNode, Name, Work};
 use crate::base::{Lazy, PyExpr, graph_of};
 use crate::error::OrRaise;
 use crate::persist::PersistedExpr;
@@ -10,7 +10,7 @@ use crate::travel;
 use crate::value::from_value;
 use oxidask_core::{Expr, ExprRef, Key};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use std::sync::Arc;
 
 /// The graph below a node as a dict of tasks: a task is a tuple of a callable
@@ -23,7 +23,7 @@ pub fn to_dict<'py>(py: Python<'py>, root: &Arc<DelayedNode>) -> PyResult<Bound<
     let root: ExprRef = root.clone();
     let mut pending = vec![root];
     while let Some(expr) = pending.pop() {
-        let key = key_text(&expr);
+        let key = key_object(py, &expr);
         if dict.contains(&key)? {
             continue;
         }
@@ -41,16 +41,15 @@ pub fn to_dict<'py>(py: Python<'py>, root: &Arc<DelayedNode>) -> PyResult<Bound<
     Ok(dict)
 }
 
-fn key_text(expr: &ExprRef) -> String {
+fn key_object<'py>(py: Python<'py>, expr: &ExprRef) -> Bound<'py, PyAny> {
     match expr.get::<DelayedNode>() {
-        Some(node) => node.key_text(),
-        None => format!("{}-{}", expr.label(), expr.key()),
+        Some(node) => node.key_object(py),
+        None => PyString::new(py, &format!("{}-{}", expr.label(), expr.key())).into_any(),
     }
 }
 
 fn task_of<'py>(py: Python<'py>, node: &DelayedNode) -> PyResult<Bound<'py, PyAny>> {
-    let inputs: Vec<Bound<'py, PyAny>> =
-        node.inputs.iter().map(|input| Ok(key_text(input).into_pyobject(py)?.into_any())).collect::<PyResult<_>>()?;
+    let inputs: Vec<Bound<'py, PyAny>> = node.inputs.iter().map(|input| key_object(py, input)).collect();
     match &node.work {
         Work::Literal(object) => quoted(object.bind(py).clone()),
         Work::Block(block) => {
@@ -154,7 +153,7 @@ pub fn reduce<'py>(py: Python<'py>, node: &Arc<DelayedNode>) -> PyResult<Bound<'
     let lazy = Lazy { expr: node.clone(), collection: None };
     let (graph, _) = graph_of(&[lazy], false).or_raise()?;
     let form = PyBytes::new(py, &travel::encode(&graph).or_raise()?);
-    let state = (form, node.key.to_string(), &*node.label, node.name.as_deref(), node.n_out);
+    let state = (form, node.key.to_string(), &*node.label, node.name.as_ref().map(|name| name.object(py)), node.n_out);
     (py.import("oxidask._oxidask")?.getattr("delayed_of_pickle")?, state).into_pyobject(py)
 }
 
@@ -165,7 +164,7 @@ pub fn delayed_of_pickle<'py>(
     form: &[u8],
     key: &str,
     label: &str,
-    name: Option<&str>,
+    name: Option<&Bound<'_, PyAny>>,
     n_out: Option<usize>,
 ) -> PyResult<Bound<'py, Delayed>> {
     let key = u128::from_str_radix(key, 16)
@@ -175,7 +174,7 @@ pub fn delayed_of_pickle<'py>(
     let node = DelayedNode {
         key,
         label: Arc::from(label),
-        name: name.map(Arc::from),
+        name: name.map(|name| Name::of(name).map(Arc::new)).transpose()?,
         n_out,
         work: Work::Block(0),
         inputs: vec![graph].into(),

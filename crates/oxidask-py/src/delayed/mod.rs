@@ -20,8 +20,8 @@ use crate::call::{Function, PyCall, name_of};
 use crate::error::OrRaise;
 use crate::template::{Arg, Builder, Template};
 use class::DelayedLeaf;
-use node::{DelayedNode, Work, are_plain};
-use oxidask_core::{Annotations, ExprRef, Key};
+use node::{DelayedNode, Name, Work, are_plain};
+use oxidask_core::{Annotations, ExprRef};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -63,7 +63,7 @@ fn delayed<'py>(
         return Ok(obj);
     }
     let n_out = nout.map(checked_n_out).transpose()?;
-    let name = name.map(name_text).transpose()?;
+    let name = name.map(name_of_task).transpose()?;
     let mut inputs = Vec::new();
     let mut builder = Builder::new(&mut inputs, traverse);
     let arg = builder.arg(&obj)?;
@@ -72,7 +72,7 @@ fn delayed<'py>(
         return DelayedLeaf::make(obj, name, pure, n_out);
     }
     let key = match (&name, key::is_pure(pure)) {
-        (Some(name), _) => Key::named(name),
+        (Some(name), _) => name.key(),
         (None, true) => key::object_key(&obj, n_out)?,
         (None, false) => key::random_key(),
     };
@@ -133,15 +133,8 @@ fn checked_n_out(nout: &Bound<'_, PyAny>) -> PyResult<usize> {
     })
 }
 
-/// A name for a task: text, or the text of a tuple.
-fn name_text(name: &Bound<'_, PyAny>) -> PyResult<Arc<str>> {
-    if let Ok(text) = name.cast::<PyString>() {
-        return Ok(Arc::from(&*text.to_cow()?));
-    }
-    if name.is_instance_of::<PyTuple>() || name.is_instance_of::<pyo3::types::PyInt>() {
-        return Ok(Arc::from(&*name.repr()?.to_cow()?));
-    }
-    Err(PyTypeError::new_err(format!("the name of a task must be a string, got {}", name.repr()?)))
+fn name_of_task(name: &Bound<'_, PyAny>) -> PyResult<Arc<Name>> {
+    Name::of(name).map(Arc::new)
 }
 
 fn exprs_of(lazy: Vec<Lazy>) -> PyResult<Vec<ExprRef>> {
@@ -185,7 +178,7 @@ impl<'py> LazyCall<'_, 'py> {
             for (keyword, value) in given.iter() {
                 let keyword = keyword.cast_into::<PyString>()?;
                 if keyword == "dask_key_name" {
-                    name = Some(value).filter(|value| !value.is_none()).as_ref().map(name_text).transpose()?;
+                    name = Some(value).filter(|value| !value.is_none()).as_ref().map(name_of_task).transpose()?;
                     own.del_item(keyword)?;
                 } else if keyword == "pure" {
                     pure = value.extract()?;
@@ -199,7 +192,7 @@ impl<'py> LazyCall<'_, 'py> {
         }
         template.literals = std::mem::take(&mut builder.literals);
         let key = match &name {
-            Some(name) => Key::named(name),
+            Some(name) => name.key(),
             None if key::is_pure(pure) => {
                 let mut all = self.first.to_vec();
                 all.extend(key::args_of(self.args));

@@ -4,7 +4,9 @@ use crate::call::PyCall;
 use crate::context::in_callers_context;
 use crate::value::to_value;
 use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, Result, Stage, TaskIdx};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyString, PyTuple};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::borrow::Cow;
@@ -20,6 +22,47 @@ pub enum Work {
     Block(u32),
 }
 
+/// The name that a user gave a value: text, or the tuple or number that keys of
+/// Dask's graphs may be.
+pub struct Name {
+    /// What the engine and its messages call it.
+    pub text: Arc<str>,
+    object: Option<Py<PyAny>>,
+}
+
+impl Name {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// `TypeError` if an object of this type is no name.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = object.cast::<PyString>() {
+            return Ok(Name { text: Arc::from(&*text.to_cow()?), object: None });
+        }
+        if object.is_instance_of::<PyTuple>() || object.is_instance_of::<PyInt>() {
+            let text = Arc::from(&*object.repr()?.to_cow()?);
+            return Ok(Name { text, object: Some(object.clone().unbind()) });
+        }
+        Err(PyTypeError::new_err(format!(
+            "the name of a task must be a text, a tuple or an integer, got {}",
+            object.repr()?
+        )))
+    }
+
+    /// The name as its user gave it.
+    pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match &self.object {
+            Some(object) => object.bind(py).clone(),
+            None => PyString::new(py, &self.text).into_any(),
+        }
+    }
+
+    /// The engine's key for the value of this name.
+    pub fn key(&self) -> Key {
+        Key::named(&self.text)
+    }
+}
+
 /// One delayed value: always a single block that holds a Python object.
 pub struct DelayedNode {
     /// The name of the value.
@@ -27,7 +70,7 @@ pub struct DelayedNode {
     /// What users read.
     pub label: Arc<str>,
     /// The name that the user chose.
-    pub name: Option<Arc<str>>,
+    pub name: Option<Arc<Name>>,
     /// How many elements the value has, if the user said so.
     pub n_out: Option<usize>,
     /// Where the value comes from.
@@ -71,11 +114,19 @@ impl DelayedNode {
         self.with_work(work, self.inputs.to_vec())
     }
 
-    /// The name that users read, and that identifies the value in a graph.
+    /// The name that users read.
     pub fn key_text(&self) -> String {
         match &self.name {
-            Some(name) => name.to_string(),
+            Some(name) => name.text.to_string(),
             None => format!("{}-{}", self.label, self.key),
+        }
+    }
+
+    /// What identifies the value in a graph of Dask's.
+    pub fn key_object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match &self.name {
+            Some(name) => name.object(py),
+            None => PyString::new(py, &self.key_text()).into_any(),
         }
     }
 }
@@ -131,7 +182,7 @@ impl DelayedNode {
             Work::Block(_) => unreachable!("a block is its input's task"),
         };
         if let Some(name) = &self.name {
-            graph.name(task, name.clone());
+            graph.name(task, name.text.clone());
         }
         task
     }

@@ -74,6 +74,13 @@ impl Collection for Shape {
         let wrap = module.getattr("wrap")?;
         Ok(wrap.call1((handles::PyFrame(frame), self.name()))?.unbind())
     }
+
+    fn block(&self, _expr: &ExprRef, object: Bound<'_, PyAny>) -> PyResult<Value> {
+        if object.is_instance_of::<crate::foreign::PyValue>() {
+            return Ok(crate::foreign::unwrapped(object));
+        }
+        Ok(Value::new(partition::from_pandas(&object).or_raise()?))
+    }
 }
 
 /// The expression of a frame as its Python object hands it over.

@@ -22,6 +22,29 @@
 //! assert_eq!(inc(1), 2, "the function itself is still there");
 //! # Ok::<(), oxidask::Error>(())
 //! ```
+//!
+//! What cannot run anywhere is refused by the compiler: a generic function,
+//!
+//! ```compile_fail
+//! #[oxidask::task]
+//! fn first<T>(items: Vec<T>) -> usize { items.len() }
+//! ```
+//!
+//! an argument that would be changed in place,
+//!
+//! ```compile_fail
+//! #[oxidask::task]
+//! fn push(items: &mut Vec<i64>) -> usize { items.len() }
+//! ```
+//!
+//! a method, an async function, and a call with an argument of another type:
+//!
+//! ```compile_fail
+//! #[oxidask::task]
+//! fn inc(x: i64) -> i64 { x + 1 }
+//!
+//! inc::delay("one");
+//! ```
 
 mod args;
 mod task;
