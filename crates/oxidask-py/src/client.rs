@@ -6,7 +6,7 @@ use crate::base::{Lazy, graph_of};
 use crate::call::{self, Function};
 use crate::calls::{CALLS_PER_OP, Calls, Kwargs, pickled_args};
 use crate::delayed::key::{random_key, token};
-use crate::delayed::{LazyCall, current_annotations};
+use crate::delayed::{LazyCall, Name, current_annotations};
 use crate::error::OrRaise;
 use crate::executor::{self, check_signals};
 use crate::future::{FutureHandle, deadline_of};
@@ -121,7 +121,7 @@ impl<'py> Call<'_, 'py> {
         };
         let mut node = node.node(py)?.copy(py);
         node.key = self.key()?;
-        node.name = self.name.map(Arc::from);
+        node.name = self.name.map(|text| Arc::new(Name::text(text)));
         let expr: ExprRef = Arc::new(node);
         Ok(Lazy { expr, collection: None })
     }

@@ -49,6 +49,11 @@ impl Name {
         )))
     }
 
+    /// A name that is text.
+    pub fn text(text: &str) -> Self {
+        Name { text: Arc::from(text), object: None }
+    }
+
     /// The name as its user gave it.
     pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match &self.object {
