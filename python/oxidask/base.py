@@ -255,7 +255,11 @@ def is_dask_collection(x: Any) -> bool:
     """
     if isinstance(x, Delayed):
         return True
-    if isinstance(x, type) or not hasattr(type(x), "__dask_graph__"):
+    if isinstance(x, type):
+        return False
+    if hasattr(type(x), "__oxidask_expr__"):
+        return True
+    if not hasattr(type(x), "__dask_graph__"):
         return False
     return x.__dask_graph__() is not None
 

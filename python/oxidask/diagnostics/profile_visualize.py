@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from oxidask.diagnostics.profile import CacheProfiler, Profiler, ResourceProfiler
 from oxidask.utils import format_time, funcname
 
 __all__ = ["visualize"]
@@ -60,6 +61,9 @@ def visualize(
     del mode, kwargs
     if not isinstance(profilers, (list, tuple)):
         profilers = [profilers]
+    for one in profilers:
+        if not isinstance(one, (Profiler, ResourceProfiler, CacheProfiler)):
+            raise TypeError(f"{one!r} is no profiler\nhint: use Profiler, ResourceProfiler or CacheProfiler")
     begin = min((_start(one) for one in profilers), default=0.0)
     end = max((_end(one) for one in profilers), default=1.0)
     plots = [_plot(one, begin, max(end - begin, 1e-9)) for one in profilers]
@@ -83,8 +87,7 @@ def _in_notebook() -> bool:
 
 
 def _start(profiler: Any) -> float:
-    first = profiler.results[0][2] if profiler.results and hasattr(profiler.results[0], "start_time") else None
-    return getattr(profiler, "start_time", first or 0.0)  # type: ignore[no-any-return]
+    return getattr(profiler, "start_time", 0.0)  # type: ignore[no-any-return]
 
 
 def _end(profiler: Any) -> float:
@@ -92,8 +95,6 @@ def _end(profiler: Any) -> float:
 
 
 def _plot(profiler: Any, begin: float, span: float) -> str:
-    from oxidask.diagnostics.profile import CacheProfiler, Profiler, ResourceProfiler
-
     def x(time: float) -> float:
         return LEFT + (time - begin) / span * (WIDTH - LEFT - 10)
 
@@ -101,10 +102,8 @@ def _plot(profiler: Any, begin: float, span: float) -> str:
         title, body = "Tasks", _tasks(profiler, x)
     elif isinstance(profiler, ResourceProfiler):
         title, body = "Memory (MB, blue) and processor (%, orange)", _resources(profiler, x)
-    elif isinstance(profiler, CacheProfiler):
-        title, body = f"Kept results ({html.escape(str(profiler._metric_name))})", _cache(profiler, x)
     else:
-        raise TypeError(f"{profiler!r} is no profiler\nhint: use Profiler, ResourceProfiler or CacheProfiler")
+        title, body = f"Kept results ({html.escape(str(profiler._metric_name))})", _cache(profiler, x)
     ticks = "".join(
         f"<text x='{LEFT + part / 5 * (WIDTH - LEFT - 10):.0f}' y='{HEIGHT - 8}'>{html.escape(format_time(span * part / 5))}</text>"
         for part in range(6)
