@@ -84,7 +84,8 @@ def compute(
     num_workers : int, optional
         Threads or processes to run on; all cores by default.
     **kwargs
-        Passed to a scheduler function.
+        ``initializer``: a function that child processes call first. All else is
+        passed to a scheduler function.
 
     Returns
     -------
@@ -106,6 +107,21 @@ def compute(
     >>> compute(a, [a + 1, (a + 2,)], 7)
     (1, [2, (3,)], 7)
     """
+    if "initializer" in kwargs:
+        from oxidask import config
+
+        # Child processes are kept, by what they did first.
+        with config.set({"multiprocessing.initializer": kwargs.pop("initializer")}):
+            return compute(
+                *args,
+                traverse=traverse,
+                optimize_graph=optimize_graph,
+                scheduler=scheduler,
+                get=get,
+                pool=pool,
+                num_workers=num_workers,
+                **kwargs,
+            )
     target = chosen_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
     if target is None:
         if not bars_active() and not callbacks_active():

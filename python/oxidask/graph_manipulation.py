@@ -35,7 +35,9 @@ def _width(split_every: SplitEvery) -> int:
         return SPLIT_EVERY
     if split_every is False:
         return 2**62
-    if not isinstance(split_every, (int, float)) or split_every < 2:
+    if not isinstance(split_every, (int, float)):
+        raise TypeError(f"split_every must be a number, False or None, got {split_every!r}")
+    if split_every < 2:
         raise ValueError(f"split_every must be False, None or at least 2, got {split_every!r}")
     return int(split_every)
 
@@ -58,6 +60,8 @@ def checkpoint(*collections: Any, split_every: SplitEvery = None) -> Delayed:
     ------
     ValueError
         If ``split_every`` is less than 2.
+    TypeError
+        If it is no number.
 
     Examples
     --------

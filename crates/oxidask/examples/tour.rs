@@ -100,7 +100,7 @@ fn main() -> Result<()> {
         };
         let names = read_csv([format!("{DATA}/babynames/yob*.txt")], options)?;
         let year = col("path").text(Text::Slice(Some(-8), Some(-5)));
-        let names = names.with("decade", &year.add("0s"))?;
+        let names = names.with("decade", &(year + "0s"))?;
         let total = names.groupby(["decade", "sex"])?.agg_as([("all".into(), "births", AggFunc::Sum)])?;
         let each = names.groupby(["decade", "sex", "name"])?.agg([("births", AggFunc::Sum)])?;
         let first = SortKey { by: col("births"), descending: true, nulls_last: true };
@@ -109,9 +109,9 @@ fn main() -> Result<()> {
         let top = top.drop_duplicates(Some(&of_each), Keep::First)?;
         let same = Merge { how: JoinHow::Left, left_on: &of_each, right_on: &of_each, suffixes: ("", "_all") };
         let shares = top.merge(&total.reset_index(false)?, &same)?;
-        let shares = shares.with("share", &col("births").div(col("all")))?.drop(["all"])?;
+        let shares = shares.with("share", &(col("births") / col("all")))?.drop(["all"])?;
         let by_decade = SortKey { by: col("decade"), descending: false, nulls_last: true };
-        Ok(shares.sort_values(vec![by_decade])?.compute(&threads)?.frame)
+        Ok(shares.sort_values(vec![by_decade])?.reset_index(true)?.compute(&threads)?.frame)
     );
 
     step!(

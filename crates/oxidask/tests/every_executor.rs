@@ -12,6 +12,11 @@ fn triple(x: i64) -> i64 {
 }
 
 #[oxidask::task]
+fn triple_all(items: &[i64]) -> Vec<i64> {
+    items.iter().map(|x| 3 * x).collect()
+}
+
+#[oxidask::task]
 fn total(numbers: &[i64]) -> i64 {
     numbers.iter().sum()
 }
@@ -44,10 +49,11 @@ fn collections(executor: &dyn Executor) -> Result<()> {
 
     let rows = df!("kind" => ["a", "b", "a", "b"], "n" => [1_i64, 2, 3, 4]).expect("columns of equal length");
     let sums = Frame::from_frame(rows, 2)?.groupby(["kind"])?.agg([("n", AggFunc::Sum)])?.compute(executor)?;
-    let sums: Vec<i64> = sums.frame.column("n").expect("it is there").i64().expect("whole numbers").into_no_null_iter().collect();
+    let sums: Vec<i64> =
+        sums.frame.column("n").expect("it is there").i64().expect("whole numbers").into_no_null_iter().collect();
     assert_eq!(sums, [4, 6]);
 
-    let bag = Bag::from_vec((0..10_i64).collect(), 3)?.map_task::<triple, i64>();
+    let bag = Bag::from_vec((0..10_i64).collect(), 3)?.map_task::<triple_all, i64>();
     assert_eq!(bag.collect_on(executor)?, (0..10).map(|x| 3 * x).collect::<Vec<i64>>());
     Ok(())
 }

@@ -336,6 +336,11 @@ impl<T: Clone + Send + Sync + 'static> Bag<T> {
     /// # Errors
     /// The first error of a step.
     pub fn collect_on(&self, executor: &dyn Executor) -> Result<Vec<T>> {
+        if self.is_source {
+            // No closure is left to run, so that any executor will do.
+            let partitions = run(&self.source, executor)?.into_iter().map(|value| (self.items)(value));
+            return Ok(partitions.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
         let items = self.items.clone();
         let label = self.label;
         let root: ExprRef = Arc::new(PerPartition::closure(label, self.source.clone(), move |value| {
