@@ -32,7 +32,11 @@ pub const SETTINGS: &[SettingRow] = &[
         "",
         "Bytes of results the local executors hold in memory before they spill; 60 % of the machine's memory if unset.",
     ),
-    row("temporary-directory", "", "Folder for spilled results; the system's folder for temporary files if unset."),
+    row(
+        "temporary-directory",
+        "",
+        "Folder for spilled results, or several with ':' between, which take turns; the system's folder for temporary files if unset.",
+    ),
     row(
         "distributed.worker.memory.target",
         "0.60",
@@ -42,6 +46,11 @@ pub const SETTINGS: &[SettingRow] = &[
         "distributed.worker.memory.spill",
         "0.70",
         "Fraction of the limit of process memory beyond which results are spilled.",
+    ),
+    row(
+        "distributed.worker.memory.max-spill",
+        "",
+        "Most bytes of spilled results at once; no limit if unset or false.",
     ),
     row("distributed.worker.memory.pause", "0.80", "Fraction of the limit beyond which no new task starts."),
     row("distributed.worker.memory.terminate", "0.95", "Fraction of the limit beyond which a worker is restarted."),
@@ -119,6 +128,18 @@ pub fn get_f64(name: &str) -> Result<Option<f64>> {
 /// If it is set to something else.
 pub fn get_bytes(name: &str) -> Result<Option<u64>> {
     get(name)?.map(|text| parse_bytes(&text).map_err(|error| error.within(format!("setting '{name}'")))).transpose()
+}
+
+/// A setting that is a fraction of something; infinite if it is set to `false` or
+/// unset, because what never is reached never happens.
+///
+/// # Errors
+/// If it is set to something else.
+pub fn get_fraction(name: &str) -> Result<f64> {
+    match get(name)? {
+        Some(text) if !text.eq_ignore_ascii_case("false") => Ok(get_f64(name)?.unwrap_or(f64::INFINITY)),
+        _ => Ok(f64::INFINITY),
+    }
 }
 
 /// A setting that is a length of time, such as `500ms`.

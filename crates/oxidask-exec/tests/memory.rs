@@ -166,6 +166,68 @@ fn results_stay_right_if_nothing_can_be_spilled() {
     assert!(error.message().contains("spilling a result"), "{error}");
 }
 
+/// A file system of one megabyte, gone with the handle. None where this process
+/// may not make one.
+struct TinyDisk(tempfile::TempDir);
+
+impl TinyDisk {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(folder.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(TinyDisk(folder)),
+            Ok(output) => {
+                println!("skipped, no file system can be made: {}", String::from_utf8_lossy(&output.stderr));
+                None
+            }
+            Err(cause) => {
+                println!("skipped, no file system can be made: {cause}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for TinyDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_hangs() {
+    let _counting = COUNTING.lock();
+    let Some(disk) = TinyDisk::new() else { return };
+    let roomy = tempfile::tempdir().unwrap();
+    for roomy in [None, Some(roomy.path())] {
+        let folders = [Some(disk.0.path()), roomy].into_iter().flatten();
+        let executor = Local::new(LocalOptions {
+            memory_limit: Some(LIMIT),
+            spill_dir: Some(std::env::join_paths(folders).unwrap().into()),
+            ..options(LocalKind::Threads)
+        })
+        .unwrap();
+        let (graph, expected) = all_alive(false, true);
+        let values = compute(&executor, graph).unwrap();
+        assert_eq!(values.iter().map(number).collect::<Vec<_>>(), expected);
+        match roomy {
+            None => {
+                let error = executor.spill_error().unwrap();
+                assert!(error.message().contains("No space left"), "{error}");
+                assert!(error.message().contains(disk.0.path().to_str().unwrap()), "{error}");
+            }
+            // The other folder takes what the full one cannot.
+            Some(_) => assert!(executor.spill_error().is_none()),
+        }
+        eventually("everything is freed", || executor.counts() == (0, 0));
+        executor.close();
+        assert_eq!(std::fs::read_dir(disk.0.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_used_is_refused_at_once() {
     let file = tempfile::NamedTempFile::new().unwrap();

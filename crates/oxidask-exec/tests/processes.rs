@@ -59,6 +59,7 @@ fn a_death_costs_one_task_and_is_explained() {
         (Deed::Exit(3), "exited with status 3"),
         (Deed::Kill, "was killed by signal 9 (SIGKILL"),
         (Deed::Abort, "was killed by signal 6 (SIGABRT)"),
+        (Deed::Segfault, "was killed by signal 11 (SIGSEGV"),
     ] {
         let key = format!("{deed:?}");
         let mut graph = Graph::new();
@@ -75,6 +76,34 @@ fn a_death_costs_one_task_and_is_explained() {
         assert!(error.message().contains(words), "{error}");
         assert!(error.message().contains("that ran 'test.bad-"), "{error}");
     }
+}
+
+#[test]
+fn a_task_that_eats_memory_is_ended_and_told_so() {
+    let executor = Local::new(LocalOptions { memory_limit: Some(192 << 20), ..options(LocalKind::Processes) }).unwrap();
+    // Far more than the limit, and far less than the machine has.
+    let error = compute(&executor, one(Bad(Deed::Eat(4 << 30)), "eater")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Lost);
+    assert!(error.message().contains("before the memory limit of 192 MiB was reached"), "{error}");
+    assert!(error.message().contains("that ran 'test.bad-"), "{error}");
+    // Others go on.
+    assert_eq!(number(&compute(&executor, one(Add { plus: 3, user_code: true }, "after")).unwrap()[0]), 3);
+}
+
+#[test]
+fn an_interrupt_returns_soon_and_leaves_no_child() {
+    let executor = processes();
+    let child = child_of(&executor, "who");
+    let begin = std::time::Instant::now();
+    let interrupted = || Err(oxidask_core::Error::new(ErrorKind::Interrupted, "the user pressed Ctrl-C"));
+    let error = executor.compute(one(Bad(Deed::Sleep(60_000)), "long"), &interrupted).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(begin.elapsed() < std::time::Duration::from_secs(30), "it waited for the task");
+    // What ran is ended, because nobody wants it any more.
+    eventually("the child is gone", || !is_alive(child));
+    let next = child_of(&executor, "next");
+    executor.close();
+    eventually("no child is left", || !is_alive(next));
 }
 
 #[test]

@@ -512,8 +512,8 @@ pub enum WorkerEvent {
         /// The reader.
         reader: u32,
     },
-    /// Bytes that the process uses beyond the results that the core knows to be
-    /// in memory.
+    /// Bytes that the process and its children use beyond the results that the
+    /// core knows to be in memory, as the system counts them.
     ProcessMemory(u64),
     /// Time passed.
     Tick,
@@ -604,8 +604,11 @@ impl Default for SchedulerConfig {
 pub struct WorkerConfig {
     /// Bytes of results that may be in memory.
     pub memory_limit: u64,
-    /// Fraction of the limit of results beyond which some are spilled.
+    /// Fraction of the limit beyond which results in memory are spilled.
     pub target: f64,
+    /// Fraction of the limit beyond which results are spilled because of all
+    /// that the process uses.
+    pub spill: f64,
     /// Fraction of the limit beyond which no new task begins that does not free
     /// memory.
     pub pause: f64,
@@ -622,6 +625,7 @@ impl Default for WorkerConfig {
         WorkerConfig {
             memory_limit: u64::MAX,
             target: 0.6,
+            spill: 0.7,
             pause: 0.8,
             can_spill: true,
             fetches_max: 50,

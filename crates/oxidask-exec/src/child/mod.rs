@@ -54,6 +54,12 @@ impl Children {
         }
     }
 
+    /// How much memory each child uses, in bytes.
+    pub fn bytes(&self) -> Vec<(Arc<Process>, u64)> {
+        let running = self.running.lock().clone();
+        running.into_iter().filter_map(|process| process.bytes().map(|bytes| (process, bytes))).collect()
+    }
+
     /// Ends all children, for good.
     pub fn close(&self) {
         self.is_closed.store(true, Ordering::SeqCst);

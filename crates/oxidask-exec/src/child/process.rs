@@ -7,6 +7,7 @@ use super::message::{
 use super::progress::{MAX_BATCH, Progress};
 use crate::node::{Completion, Runnable, Unwanted};
 use crate::pool::batch::not_run;
+use crate::pool::memory::private_bytes;
 use crate::work::Work;
 use hashbrown::HashMap;
 use oxidask_core::registry::fingerprint;
@@ -28,13 +29,15 @@ const PRUNE_WORKS: usize = 256;
 const GRACE: Duration = Duration::from_millis(100);
 
 /// A started process, which any thread may kill.
-pub(super) struct Process {
+pub(crate) struct Process {
     process: Mutex<std::process::Child>,
     progress: Progress,
     /// What was sent to it last, in the order of the batch.
     sent: Mutex<Vec<(TaskId, Attempt)>>,
     /// What it was killed for because nobody wanted it any more.
     abandoned: Mutex<Option<(TaskId, Attempt)>>,
+    /// How much memory it used, of how much, when it was ended for that.
+    too_large: Mutex<Option<(u64, u64)>>,
 }
 
 /// A child and what it knows.
@@ -61,6 +64,17 @@ impl Process {
     pub fn kill(&self) {
         // It may be dead already.
         let _ = self.process.lock().kill();
+    }
+
+    /// Bytes that it uses alone; none if it is ending.
+    pub fn bytes(&self) -> Option<u64> {
+        private_bytes(self.process.try_lock()?.id())
+    }
+
+    /// Ends it, because it uses so many bytes of the limit.
+    pub fn end_for_memory(&self, bytes: u64, limit: u64) {
+        *self.too_large.lock() = Some((bytes, limit));
+        self.kill();
     }
 
     /// Nobody wants the result of this attempt: it is not begun, or ended with the
@@ -112,6 +126,7 @@ impl Child {
             progress: Progress::new()?,
             sent: Mutex::new(Vec::new()),
             abandoned: Mutex::new(None),
+            too_large: Mutex::new(None),
         };
         let child = Child { process: Arc::new(process), socket, works: HashMap::new(), blobs: HashMap::new() };
         child.greet().map_err(|error| error.within(doing()))?;
@@ -312,7 +327,15 @@ impl Child {
 
     /// Finds out how the child ended, and what it ran then.
     fn died(&self, numbers: &[usize]) -> Died {
-        let how = self.process.reap().map_or_else(|| "vanished".to_owned(), describe);
+        let mut how = self.process.reap().map_or_else(|| "vanished".to_owned(), describe);
+        if let Some((bytes, limit)) = *self.process.too_large.lock() {
+            let mib = |bytes: u64| bytes >> 20;
+            how = format!(
+                "used {} MiB and was ended, before the memory limit of {} MiB was reached",
+                mib(bytes),
+                mib(limit)
+            );
+        }
         let running = self.process.progress.running().and_then(|task| numbers.get(task)).copied();
         let abandoned = *self.process.abandoned.lock();
         let error = move |which: &str| Error::new(ErrorKind::Lost, format!("the process {which} {how}"));

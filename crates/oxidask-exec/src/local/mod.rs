@@ -124,11 +124,11 @@ impl Local {
             Some(folder) => Some(folder),
             None => config::get("temporary-directory")?.map(PathBuf::from),
         };
-        let fraction = |name: &str, default: f64| -> Result<f64> { Ok(config::get_f64(name)?.unwrap_or(default)) };
         let worker = WorkerConfig {
             memory_limit,
-            target: fraction("distributed.worker.memory.target", 0.6)?,
-            pause: fraction("distributed.worker.memory.pause", 0.8)?,
+            target: config::get_fraction("distributed.worker.memory.target")?,
+            spill: config::get_fraction("distributed.worker.memory.spill")?,
+            pause: config::get_fraction("distributed.worker.memory.pause")?,
             ..WorkerConfig::default()
         };
         let allowed_failures = config::get_f64("distributed.scheduler.allowed-failures")?.unwrap_or(3.0) as u32;

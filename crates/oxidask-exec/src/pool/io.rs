@@ -2,7 +2,7 @@
 
 use super::Inner;
 use crate::node::{IoRequest, Uplink};
-use crate::store::spill::{SpillFile, SpillFolder};
+use crate::store::spill::{SpillFile, SpillFolders};
 use oxidask_core::{ErrorKind, Result, Value};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -46,10 +46,10 @@ impl<U: Uplink> Inner<U> {
     }
 
     fn spill(&self, number: u64, value: &Value) -> Result<SpillFile> {
-        let folder = self.folder.get_or_init(|| SpillFolder::new(&self.spill_dir));
-        let file = folder.as_ref().map_err(Clone::clone).and_then(|folder| folder.write(number, value));
+        let folders = self.folders.get_or_init(|| SpillFolders::new(&self.spill_dirs, self.max_spill));
+        let file = folders.as_ref().map_err(Clone::clone).and_then(|folders| folders.write(number, value));
         if let Err(error) = &file
-            && matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound | ErrorKind::Denied)
+            && matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Memory)
             && self.spill_error.set(error.clone()).is_ok()
         {
             eprintln!("oxidask: {error}; results stay in memory, beyond the limit if need be");

@@ -9,14 +9,16 @@
 
 pub(crate) mod batch;
 mod io;
+pub(crate) mod memory;
 mod thread;
 
 use crate::child::{ChildCommand, Children};
 use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Runnable, Unwanted, Uplink};
 use crate::observe::Observers;
-use crate::store::spill::SpillFolder;
+use crate::store::spill::SpillFolders;
 use crossbeam_deque::Stealer;
-use oxidask_core::{Error, Key, Result, Value};
+use memory::Monitor;
+use oxidask_core::{Error, Key, Result, Value, config};
 use oxidask_sched::{FetchFrom, Nanos, Piece, TaskId, WorkerConfig};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::path::PathBuf;
@@ -31,7 +33,8 @@ pub struct PoolOptions {
     pub n_threads: usize,
     /// Settings of the worker core.
     pub worker: WorkerConfig,
-    /// Folder in which a folder of spill files is made; the system's folder for
+    /// Folder in which a folder of spill files is made, or several with `:`
+    /// between, which take turns; the system's folder for
     /// temporary files if none.
     pub spill_dir: Option<PathBuf>,
     /// How to start the children that run user code; without it user code runs
@@ -63,8 +66,15 @@ pub(crate) struct Inner<U> {
     stealers: RwLock<Vec<(u32, Stealer<Runnable>)>>,
     io: OnceLock<Option<Sender<IoRequest>>>,
     /// Made when it is first needed; an error if that did not work.
-    folder: OnceLock<Result<SpillFolder>>,
-    spill_dir: PathBuf,
+    folders: OnceLock<Result<SpillFolders>>,
+    spill_dirs: Vec<PathBuf>,
+    /// Most bytes of spilled results.
+    max_spill: u64,
+    monitor: Monitor,
+    /// Bytes that the process may use for its tasks and results.
+    memory_limit: u64,
+    /// Fraction of that beyond which the largest child is ended.
+    terminate: f64,
     /// The first failure to spill that was not about one value.
     spill_error: OnceLock<Error>,
     peers: Option<Arc<dyn Peers>>,
@@ -112,12 +122,19 @@ impl<U: Uplink> Pool<U> {
     /// be written.
     pub fn start(options: PoolOptions, uplink: U, peers: Option<Arc<dyn Peers>>) -> Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let folder = OnceLock::new();
-        if let Some(parent) = &options.spill_dir {
+        let folders = OnceLock::new();
+        let max_spill = match config::get("distributed.worker.memory.max-spill")? {
+            Some(text) if !text.eq_ignore_ascii_case("false") => config::parse_bytes(&text)?,
+            _ => u64::MAX,
+        };
+        let mut spill_dirs = vec![std::env::temp_dir()];
+        if let Some(dirs) = &options.spill_dir {
+            spill_dirs = std::env::split_paths(dirs).collect();
             // A folder that somebody chose is tried at once, so that a mistake
             // shows before it costs a computation.
-            let _ = folder.set(Ok(SpillFolder::new(parent)?));
+            let _ = folders.set(Ok(SpillFolders::new(&spill_dirs, max_spill)?));
         }
+        let memory_limit = options.worker.memory_limit;
         let node = Node::new(options.worker);
         let inner = Arc::new(Inner {
             unwanted: node.unwanted.clone(),
@@ -137,8 +154,12 @@ impl<U: Uplink> Pool<U> {
             started: Instant::now(),
             stealers: RwLock::default(),
             io: OnceLock::new(),
-            folder,
-            spill_dir: options.spill_dir.unwrap_or_else(std::env::temp_dir),
+            folders,
+            spill_dirs,
+            max_spill,
+            monitor: Monitor::default(),
+            memory_limit,
+            terminate: config::get_fraction("distributed.worker.memory.terminate")?,
             spill_error: OnceLock::new(),
             peers,
             n_threads: options.n_threads,
@@ -290,14 +311,15 @@ impl<U: Uplink> Inner<U> {
             return;
         }
         state.node.clear();
+        self.monitor.close();
         self.work.notify_all();
         self.children.close();
         let inside = usize::from(thread::is_inside(self.id));
         let deadline = Instant::now() + GRACE;
         while state.live > inside && !self.ended.wait_until(&mut state, deadline).timed_out() {}
         self.settle(state);
-        if let Some(Ok(folder)) = self.folder.get() {
-            folder.delete();
+        if let Some(Ok(folders)) = self.folders.get() {
+            folders.delete();
         }
     }
 }

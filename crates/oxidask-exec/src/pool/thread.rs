@@ -236,6 +236,9 @@ impl<U: Uplink> Thread<U> {
 
     fn take(&self, state: &mut State<U>, now: Nanos) -> bool {
         let n_taken = refill(&mut state.node, now, &self.queue, state.idle, self.inner.child.is_some());
+        if n_taken > 0 {
+            self.inner.monitor.wake(&self.inner);
+        }
         if n_taken > 1 && state.idle > 0 {
             // If the batch turns out long, somebody shall be there to steal.
             self.inner.work.notify_one();

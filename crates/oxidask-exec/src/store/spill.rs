@@ -3,14 +3,19 @@
 //! A file holds one value: a fixed head, a description, then its buffers as they
 //! are. It is deleted when the last handle is dropped; a folder that a killed
 //! process left behind is deleted by the next process that spills beside it.
+//!
+//! Several folders, on disks of their own as a rule, take turns; one that is full
+//! is passed over. All of them together hold no more than the quota.
 
 use crate::encoded::{Encoded, is_encoded};
 use bytes::Bytes;
 use oxidask_core::registry::decode_value;
-use oxidask_core::{Error, Frames, Parts, Result, Value};
+use oxidask_core::{Error, ErrorKind, Frames, Parts, Result, Value};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// First bytes of a spill file.
@@ -22,7 +27,81 @@ const PREFIX: &str = "oxidask-spill-";
 /// File in each folder that its owner holds a lock on for as long as it lives.
 const LOCK_NAME: &str = "lock";
 
-/// The folder of one node's spill files, deleted with it.
+/// The folders of one node's spill files.
+pub(crate) struct SpillFolders {
+    folders: Vec<SpillFolder>,
+    /// Whose turn it is.
+    turn: AtomicUsize,
+    /// Bytes of values on disk, and how many there may be.
+    used: Arc<AtomicU64>,
+    quota: u64,
+}
+
+impl SpillFolders {
+    /// Makes a folder within each of the parents.
+    ///
+    /// # Errors
+    /// If one of them cannot be made.
+    pub fn new(parents: &[PathBuf], quota: u64) -> Result<Self> {
+        let folders = parents.iter().map(|parent| SpillFolder::new(parent)).collect::<Result<_>>()?;
+        Ok(SpillFolders { folders, turn: AtomicUsize::new(0), used: Arc::default(), quota })
+    }
+
+    /// Deletes the folders before their time; writing fails from then on.
+    pub fn delete(&self) {
+        self.folders.iter().for_each(SpillFolder::delete);
+    }
+
+    /// Writes a value into the folder whose turn it is, or else into another one.
+    ///
+    /// # Errors
+    /// If the quota does not allow it, the value cannot be encoded, or no folder
+    /// can take it.
+    pub fn write(&self, number: u64, value: &Value) -> Result<SpillFile> {
+        let reserved = Reserved::new(&self.used, value.nbytes());
+        if self.used.load(Ordering::Relaxed) > self.quota {
+            let message = format!("spilled results would take more than the {} bytes allowed", self.quota);
+            return Err(Error::new(ErrorKind::Memory, message)
+                .with_hint("raise the setting 'distributed.worker.memory.max-spill'"));
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut last = None;
+        for step in 0..self.folders.len() {
+            match self.folders[(turn + step) % self.folders.len()].write(number, value) {
+                Ok(mut file) => {
+                    file._reserved = Some(reserved);
+                    return Ok(file);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound | ErrorKind::Denied) => {
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::value("there is no folder for spilled results")))
+    }
+}
+
+/// A share of the quota, given back when it is dropped.
+struct Reserved {
+    used: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Reserved {
+    fn new(used: &Arc<AtomicU64>, bytes: u64) -> Self {
+        used.fetch_add(bytes, Ordering::Relaxed);
+        Reserved { used: used.clone(), bytes }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// One folder of spill files, deleted with it.
 pub(crate) struct SpillFolder {
     /// Deletes itself.
     dir: TempDir,
@@ -89,7 +168,7 @@ impl SpillFolder {
         head[40..].copy_from_slice(&(description.len() as u64).to_le_bytes());
 
         let path = self.dir.path().join(number.to_string());
-        let file = SpillFile { path, stays_encoded: is_encoded(value) };
+        let file = SpillFile { path, stays_encoded: is_encoded(value), _reserved: None };
         let write = || -> std::io::Result<()> {
             let mut out = File::create_new(&file.path)?;
             out.write_all(&head)?;
@@ -146,6 +225,8 @@ pub(crate) struct SpillFile {
     path: PathBuf,
     /// Whether the value was encoded when it was written, and so stays encoded.
     stays_encoded: bool,
+    /// Its share of the quota.
+    _reserved: Option<Reserved>,
 }
 
 impl SpillFile {
@@ -263,6 +344,26 @@ mod tests {
         assert_eq!(n_files(folder.dir.path()), 1);
         drop(folder);
         assert_eq!(n_files(parent.path()), 0);
+    }
+
+    #[test]
+    fn folders_take_turns_within_the_quota() {
+        let parents = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let paths: Vec<PathBuf> = parents.iter().map(|parent| parent.path().to_owned()).collect();
+        let value = value();
+        let folders = SpillFolders::new(&paths, 3 * value.nbytes()).unwrap();
+        let files: Vec<SpillFile> = (0..3).map(|number| folders.write(number, &value).unwrap()).collect();
+        let counts: Vec<usize> = folders.folders.iter().map(|folder| n_files(folder.dir.path()) - 1).collect();
+        assert_eq!(counts, [2, 1]);
+        let error = folders.write(3, &value).err().unwrap();
+        assert!(error.kind() == ErrorKind::Memory && error.to_string().contains("max-spill"), "{error}");
+        drop(files);
+        assert_eq!(folders.used.load(Ordering::Relaxed), 0);
+        // A folder that is gone is passed over.
+        folders.folders[1].delete();
+        for number in 10..14 {
+            folders.write(number, &value).unwrap().read(None).unwrap();
+        }
     }
 
     #[test]

@@ -158,6 +158,10 @@ pub enum Deed {
     /// Kills its process unless the file exists, which it makes first.
     KillOnce(PathBuf),
     Sleep(u64),
+    /// Writes where nothing is.
+    Segfault,
+    /// Uses so many bytes, a few at a time, and keeps them.
+    Eat(usize),
     /// Answers the number of its process.
     Tell,
 }
@@ -185,6 +189,19 @@ impl Op for Bad {
                 }
             }
             Deed::Tell => return Ok(Value::new(Number(i64::from(std::process::id())))),
+            Deed::Segfault => {
+                let nowhere = std::hint::black_box(std::ptr::null_mut::<u64>());
+                // SAFETY: there is none; the system ends this process for it, which
+                // is what the test is about.
+                unsafe { nowhere.write_volatile(1) };
+            }
+            Deed::Eat(bytes) => {
+                let mut eaten: Vec<Vec<u8>> = Vec::new();
+                while eaten.len() << 24 < *bytes {
+                    eaten.push(std::hint::black_box(vec![1; 1 << 24]));
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
             Deed::Sleep(millis) => std::thread::sleep(Duration::from_millis(*millis)),
         }
         Ok(Value::new(Number(7)))

@@ -69,9 +69,13 @@ impl Worker {
         if !self.is_limited() || !self.config.can_spill {
             return;
         }
-        let target = self.limit_share(self.config.target);
+        let (target, spill) = (self.limit_share(self.config.target), self.limit_share(self.config.spill));
+        let is_too_much = |worker: &Self| {
+            let managed = worker.resident - worker.spilling;
+            managed > target || managed.saturating_add(worker.extra) > spill
+        };
         while self.n_spilling < self.config.spills_max.max(1)
-            && (self.resident - self.spilling).saturating_add(self.extra) > target
+            && is_too_much(self)
             && self.has_changed_since(self.spill_blocked_at)
         {
             let Some(slot) = self.pick_unneeded().or_else(|| self.pick_needed_last()) else {
