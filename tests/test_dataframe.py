@@ -174,7 +174,7 @@ def test_lazy_values_in_expressions(pair):
 
 def test_describe(mixed):
     df = dd.from_pandas(mixed, npartitions=7)
-    same(df[["i", "f", "k"]].describe(), mixed[["i", "f", "k"]].describe())
+    same(df[["i", "f", "k"]].describe().compute(), mixed[["i", "f", "k"]].describe())
     same(df.f.quantile(0.1).compute(), mixed.f.quantile(0.1))
 
 
@@ -338,14 +338,14 @@ def test_a_wrong_column_is_named_at_once(mixed):
         df["ii"]
     with pytest.raises(AttributeError):
         df.ii  # noqa: B018
-    with pytest.raises(TypeError, match="cannot compute 'k' of type str"):
+    with pytest.raises(TypeError):
         df.k + df.i
     with pytest.raises(TypeError, match="a filter needs booleans"):
         df[df.i + 1]
-    with pytest.raises(TypeError, match="the truth of a lazy Series"):
+    with pytest.raises(ValueError, match="the truth of a lazy Series"):
         bool(df.i > 1)
-    with pytest.raises(NotImplementedError, match="a column of other rows"):
-        df[df.i > 0].i + df.i
+    # Rows that one side lacks are missing in the answer.
+    same((df[df.i > 0].i + df.i).compute(), mixed[mixed.i > 0].i + mixed.i)
 
 
 @pytest.mark.parametrize(

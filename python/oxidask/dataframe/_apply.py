@@ -1,92 +1,85 @@
-"""Users' functions on partitions, through pandas."""
+"""Users' functions on partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from oxidask import _oxidask
-from oxidask.dataframe import _pandas
-from oxidask.dataframe._collection import wrap
-from oxidask.dataframe._expr import Collection
+from oxidask.dataframe import _rows
+from oxidask.dataframe._align import aligned
+from oxidask.dataframe._collection import new
+from oxidask.dataframe._meta import make_meta
+from oxidask.dataframe._plan import Plan
+from oxidask.dataframe.core import Collection, _lead, _plan_of, own_meta
+
+__all__ = ["map_partitions"]
+
+#: Tells "not given" from ``None``.
+NOTHING: Any = type("no_default", (), {"__repr__": lambda self: "<no_default>"})()
 
 
-class _Bound:
-    """A function with its other arguments; the frames come at ``places``."""
+def _takes(func: Any, name: str) -> bool:
+    import inspect
 
-    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], places: list[int], kwargs: dict[str, Any]):
-        self.func, self.args, self.places, self.kwargs = func, args, places, kwargs
+    try:
+        return name in inspect.signature(func).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+class _WithInfo:
+    """A function that is told which partition it gets."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
         self.__name__ = getattr(func, "__name__", type(func).__name__)
 
-    def __call__(self, *frames: Any) -> Any:
-        args = list(self.args)
-        for place, frame in zip(self.places, frames, strict=True):
-            args[place] = frame
-        return self.func(*args, **self.kwargs)
+    def __dask_tokenize__(self) -> Any:
+        return (_WithInfo, self.func)
+
+    def __call__(self, info: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.func(*args, partition_info=info, **kwargs)
 
 
-def example(meta: Any) -> Any:
-    """A small pandas object like an empty one, with plausible values."""
-    if isinstance(meta, pd.Series):
-        return example(meta.to_frame("x" if meta.name is None else meta.name)).iloc[:, 0].rename(meta.name)
-    columns = {position: _values(meta.iloc[:, position].dtype) for position in range(meta.shape[1])}
-    frame = pd.DataFrame(columns)
-    frame.columns = meta.columns
-    if not isinstance(meta.index, pd.RangeIndex) and meta.index.nlevels == 1:
-        frame.index = pd.Index(_values(meta.index.dtype), name=meta.index.name)
-    return frame
-
-
-def _values(dtype: Any) -> Any:
-    if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical(["a", "b"])
-    if pd.api.types.is_bool_dtype(dtype):
-        return pd.array([True, False], dtype=dtype)
-    if pd.api.types.is_numeric_dtype(dtype):
-        return pd.array([1, 2], dtype=dtype)
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return pd.to_datetime(["2000-01-01", "2000-01-02"]).astype(dtype)
-    if pd.api.types.is_timedelta64_dtype(dtype):
-        return pd.to_timedelta([1, 2], unit="D").astype(dtype)
-    return pd.array(["a", "b"], dtype=dtype)
-
-
-def _meta_of(meta: Any, call: Callable[..., Any], inputs: list[Collection]) -> Any:
-    """What the function answers: as told, or from a call with two made-up rows."""
-    if meta is None:
-        try:
-            return call(*[example(collection._meta) for collection in inputs])
-        except Exception as error:
-            raise ValueError(
-                f"what {call.__name__!r} answers could not be found out by calling it with made-up rows: "
-                f"{type(error).__name__}: {error}\nhint: pass meta=, an empty pandas object with the columns and types"
-            ) from error
-    if isinstance(meta, dict):
-        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in meta.items()})
-    if isinstance(meta, tuple) and len(meta) == 2:
-        return pd.Series(dtype=meta[1], name=meta[0])
-    return meta
-
-
-def map_partitions(func: Callable[..., Any], *args: Any, meta: Any = None, **kwargs: Any) -> Any:
+def map_partitions(
+    func: Any,
+    *args: Any,
+    meta: Any = NOTHING,
+    enforce_metadata: bool = True,
+    transform_divisions: bool = True,
+    clear_divisions: bool = False,
+    align_dataframes: bool = True,
+    parent_meta: Any = None,
+    required_columns: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Calls a function with the pandas object of every partition.
 
     Parameters
     ----------
     func : callable
-        Gets a ``pandas.DataFrame`` or ``Series`` for every lazy argument and
-        answers one, or a value.
+        Gets a pandas object for every lazy argument and answers one, or a value. If
+        it has a parameter ``partition_info``, that is a dict with ``number`` and
+        ``division`` of the partition.
     *args, **kwargs
-        Frames and columns with as many partitions each, or one; anything else is
-        passed as it is.
-    meta : pandas object, dict of name to type, or (name, type), optional
+        Frames and columns, aligned by their divisions; anything else is passed as it is.
+    meta : pandas object, mapping of name to type, (name, type), or list of them
         What the function answers; else it is called once with two made-up rows.
+    enforce_metadata : bool
+        Whether columns that differ from ``meta`` are an error when computed.
+    transform_divisions : bool
+        Whether the function of an index also makes the new divisions.
+    clear_divisions : bool
+        Whether divisions are unknown afterwards.
+    align_dataframes : bool
+        Whether frames with other divisions are aligned; else they need as many
+        partitions, or one.
 
     Returns
     -------
-    DataFrame or Series
+    DataFrame, Series, Index or Scalar
 
     Raises
     ------
@@ -100,27 +93,58 @@ def map_partitions(func: Callable[..., Any], *args: Any, meta: Any = None, **kwa
     >>> df.map_partitions(lambda rows, by: rows * by, 10).compute().x.tolist()
     [10, 20, 30]
     """
-    places = [place for place, arg in enumerate(args) if isinstance(arg, Collection)]
-    inputs = [args[place] for place in places]
-    if not inputs:
-        raise TypeError("map_partitions needs a frame or a column among its arguments")
-    rest = tuple(None if place in places else arg for place, arg in enumerate(args))
-    call = _Bound(func, rest, places, kwargs)
-    answer = _meta_of(meta, call, inputs)
-    if isinstance(answer, pd.DataFrame):
-        kind = "frame"
+    del parent_meta, required_columns
+    name = kwargs.pop("token", None) or getattr(func, "__name__", type(func).__name__)
+    if not callable(func):
+        raise TypeError("`func` must be callable")
+    if align_dataframes:
+        args, kwargs = aligned(args, kwargs)
     else:
-        kind = "series"
-        answer = answer if isinstance(answer, pd.Series) else pd.Series([answer])
-    rows = _pandas.partition_of(answer.iloc[:0] if len(answer) else answer)
-    names = _pandas.index_names_of(answer.index)
-    frames = [(collection._frame, collection._kind) for collection in inputs]
-    return wrap(_oxidask.apply_frames(call, frames, rows, names), kind)
+        _same_counts(args)
+    if not any(isinstance(arg, Collection) for arg in (*args, *kwargs.values())):
+        raise TypeError("map_partitions needs a frame or a column among its arguments")
+    lead = _lead(args, kwargs)
+    given = meta is not NOTHING and meta is not None
+    if given:
+        meta = make_meta(meta, index=getattr(lead._meta, "index", None))
+    elif _takes(func, "partition_info"):
+        meta = own_meta(func, name, args, {**kwargs, "partition_info": {"number": 0, "division": None}})
+    else:
+        meta = own_meta(func, name, args, kwargs)
+    if isinstance(meta, np.generic) or (pd.api.types.is_scalar(meta) and meta is not None):
+        meta = pd.Series([meta]).iloc[:0]
+        call: Any = func
+    else:
+        call = _rows.Enforced(func, meta) if enforce_metadata else func
+    opened = [_plan_of(arg) for arg in args]
+    if _takes(func, "partition_info"):
+        bounds = lead.divisions
+        info = [{"number": i, "division": bounds[i]} for i in range(lead.npartitions)]
+        opened = [Plan.source(info, "partition_info"), *opened]
+        call = _rows.Enforced(_WithInfo(func), meta) if enforce_metadata else _WithInfo(func)
+    plan = lead._plan.call(name, call, opened, {key: _plan_of(value) for key, value in kwargs.items()})
+    divisions = None if clear_divisions or plan.n != lead.npartitions else lead.divisions
+    if transform_divisions and isinstance(lead._meta, pd.Index) and isinstance(meta, pd.Index):
+        divisions = _moved(func, lead, divisions, args, kwargs)
+    return new(plan, meta, divisions)
 
 
-def apply_rows(frame: pd.DataFrame, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``DataFrame.apply`` along rows, for one partition."""
-    return frame.apply(func, axis=1, args=args, **kwargs)
+def _same_counts(args: Any) -> None:
+    counts = {arg.npartitions for arg in args if isinstance(arg, Collection)} - {1}
+    if len(counts) > 1:
+        raise ValueError(
+            "map_partitions with `align_dataframes=False` needs frames with the same number of partitions, or one; "
+            f"these have {sorted(counts)}"
+        )
 
 
-__all__ = ["apply_rows", "example", "map_partitions"]
+def _moved(func: Any, lead: Any, divisions: Any, args: Any, kwargs: Any) -> Any:
+    """The divisions of a function of an index; unknown if it does not keep their order."""
+    if divisions is None or not lead.known_divisions:
+        return None
+    values = [pd.Index(lead.divisions) if arg is lead else arg for arg in args]
+    try:
+        moved = list(func(*values, **kwargs))
+    except Exception:
+        return None
+    return tuple(moved) if moved == sorted(moved) and len(set(moved[:-1])) == len(moved[:-1]) else None

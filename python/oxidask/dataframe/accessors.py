@@ -1,15 +1,67 @@
-"""``Series.str`` and ``Series.dt``."""
+"""``Series.str`` and ``Series.dt``, and accessors of other libraries."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from oxidask.dataframe.series import Series
+import pandas as pd
+
+from oxidask.dataframe import _rows
+from oxidask.dataframe._meta import emulate
+from oxidask.dataframe._methods import finished, signature_of
+from oxidask.dataframe.core import NOT_NATIVE, elemwise
 
 __all__ = ["DatetimeAccessor", "StringAccessor"]
 
+STRINGS = """capitalize casefold center contains count decode encode endswith extract extractall find findall fullmatch
+    get index isalnum isalpha isascii isdecimal isdigit islower isnumeric isspace istitle isupper join len ljust lower
+    lstrip match normalize pad partition removeprefix removesuffix repeat replace rfind rindex rjust rpartition rsplit
+    rstrip slice slice_replace split startswith strip swapcase title translate upper wrap zfill""".split()
 
-class StringAccessor:
+#: Parts of times, which are attributes.
+TIME_PARTS = """date day day_of_week day_of_year dayofweek dayofyear days days_in_month daysinmonth freq hour
+    is_leap_year is_month_end is_month_start is_quarter_end is_quarter_start is_year_end is_year_start microsecond
+    microseconds minute month nanosecond nanoseconds qyear quarter second seconds time timetz tz unit weekday year
+    """.split()
+TIMES = """ceil day_name floor isocalendar month_name normalize round strftime to_period to_timestamp to_pytimedelta
+    total_seconds tz_convert tz_localize as_unit components""".split()
+
+#: What regular expressions mean differs between the engine and Python.
+NOT_ALIKE = {"contains", "replace"}
+
+
+class _Accessor:
+    _name = ""
+
+    def __init__(self, series: Any) -> None:
+        # Pandas raises if the type has no such accessor.
+        getattr(series._meta, self._name)
+        self._series = series
+
+    def _native(self, name: str, args: Any, kwargs: Any, call: bool = True) -> Any:
+        native = self._series._native
+        if native is None or self._series._kind != "series":
+            return NOT_NATIVE
+        from oxidask.dataframe._collection import wrap_native
+
+        try:
+            accessor = getattr(native, self._name)
+            found = getattr(accessor, name)
+            made = wrap_native(found(*args, **kwargs) if call else found)
+        except (NotImplementedError, TypeError, AttributeError, ValueError):
+            return NOT_NATIVE
+        wanted = emulate(_rows.accessor_call, self._series, self._name, name, *args, **kwargs) if call else emulate(
+            _rows.accessor_get, self._series, self._name, name
+        )
+        return made if made._meta.dtype == wanted.dtype else NOT_NATIVE
+
+
+def _is_plain(text: Any) -> bool:
+    """Whether a pattern means the same as a regular expression as it does as a text."""
+    return isinstance(text, str) and not set(text) & set("\\^$.|?*+()[]{}")
+
+
+class StringAccessor(_Accessor):
     """Functions of strings, each elementwise; missing values stay missing.
 
     Examples
@@ -20,69 +72,59 @@ class StringAccessor:
     [False, True]
     """
 
-    def __init__(self, series: Series) -> None:
-        self._series = series
+    _name = "str"
 
-    def _apply(self, name: str, *args: Any) -> Series:
-        return Series(self._series._column.text(name, *args))
+    def _call(self, name: str, args: Any, kwargs: Any) -> Any:
+        if name not in NOT_ALIKE or (args and all(_is_plain(arg) or not isinstance(arg, str) for arg in args)):
+            answer = self._native(name, args, kwargs)
+            if answer is not NOT_NATIVE:
+                return answer
+        return elemwise(_rows.accessor_call, self._series, "str", name, *args, _label=name, **kwargs)
 
-    def lower(self) -> Series:
-        """In small letters."""
-        return self._apply("lower")
+    def __getitem__(self, key: Any) -> Any:
+        return elemwise(_string_item, self._series, key, _label="get")
 
-    def upper(self) -> Series:
-        """In capital letters."""
-        return self._apply("upper")
+    def split(self, pat: Any = None, n: int = -1, expand: bool = False, regex: Any = None) -> Any:
+        """``str.split`` of pandas; ``expand`` needs ``n``, so that the number of columns is known."""
+        return self._split("split", pat, n, expand, {} if regex is None else {"regex": regex})
 
-    def len(self) -> Series:
-        """Lengths in characters."""
-        return self._apply("len")
+    def rsplit(self, pat: Any = None, n: int = -1, expand: bool = False) -> Any:
+        """``str.rsplit`` of pandas; ``expand`` needs ``n``, so that the number of columns is known."""
+        return self._split("rsplit", pat, n, expand, {})
 
-    def strip(self, to_strip: str | None = None) -> Series:
-        """Without these characters, or white space, at both ends."""
-        return self._apply("strip", to_strip)
+    def _split(self, name: str, pat: Any, n: int, expand: bool, more: dict[str, Any]) -> Any:
+        if not expand:
+            return elemwise(_rows.accessor_call, self._series, "str", name, pat=pat, n=n, _label=name, **more)
+        if n is None or n <= 0:
+            raise NotImplementedError("To use the expand parameter you must specify the number of expected splits with the n= parameter. Usually n splits result in n+1 output columns.")
+        return elemwise(_split_columns, self._series, name, pat, n, more, _label=name)
 
-    def lstrip(self, to_strip: str | None = None) -> Series:
-        """Without them at the beginning."""
-        return self._apply("lstrip", to_strip)
+    def cat(self, others: Any = None, sep: Any = None, na_rep: Any = None) -> Any:
+        """``str.cat`` of pandas with a column, or a list of columns."""
+        from oxidask.dataframe.core import is_lazy
 
-    def rstrip(self, to_strip: str | None = None) -> Series:
-        """Without them at the end."""
-        return self._apply("rstrip", to_strip)
-
-    def startswith(self, pat: str) -> Series:
-        """Whether it begins so."""
-        return self._apply("startswith", pat)
-
-    def endswith(self, pat: str) -> Series:
-        """Whether it ends so."""
-        return self._apply("endswith", pat)
-
-    def contains(self, pat: str, case: bool = True, regex: bool = True) -> Series:
-        """Whether a regular expression (Rust's dialect), or a text, is found in it."""
-        return self._apply("contains", pat, case, regex)
-
-    def replace(self, pat: str, repl: str, regex: bool = False) -> Series:
-        """With every match replaced."""
-        return self._apply("replace", pat, repl, regex)
-
-    def slice(self, start: int | None = None, stop: int | None = None) -> Series:
-        """The characters from ``start`` to before ``stop``."""
-        return self._apply("slice", start, stop)
-
-    def __getitem__(self, key: Any) -> Series:
-        if isinstance(key, slice) and key.step in (None, 1):
-            return self.slice(key.start, key.stop)
-        if isinstance(key, int):
-            return self.slice(key, key + 1 if key != -1 else None)
-        raise NotImplementedError("strings are indexed by a position or a slice without a step")
-
-    def zfill(self, width: int) -> Series:
-        """Filled with zeros from the left."""
-        return self._apply("zfill", width)
+        columns = others if isinstance(others, (list, tuple)) else [others]
+        if others is None:
+            raise NotImplementedError("str.cat joins columns; `others` must be given")
+        if not all(is_lazy(one) or isinstance(one, (pd.Series, pd.Index, str)) for one in columns):
+            raise TypeError("others must be Series/Index")
+        return elemwise(_cat, self._series, list(columns), sep, na_rep, _label="cat")
 
 
-class DatetimeAccessor:
+def _cat(rows: Any, others: list[Any], sep: Any, na_rep: Any) -> Any:
+    return rows.str.cat(others if len(others) > 1 else others[0], sep=sep, na_rep=na_rep)
+
+
+def _string_item(rows: Any, key: Any) -> Any:
+    return rows.str[key]
+
+
+def _split_columns(rows: Any, name: str, pat: Any, n: int, more: dict[str, Any]) -> Any:
+    made = getattr(rows.str, name)(pat=pat, n=n, expand=True, **more)
+    return made.reindex(columns=range(n + 1))
+
+
+class DatetimeAccessor(_Accessor):
     """Parts and functions of times.
 
     Examples
@@ -93,48 +135,114 @@ class DatetimeAccessor:
     [1]
     """
 
-    def __init__(self, series: Series) -> None:
-        self._series = series
+    _name = "dt"
 
-    def _apply(self, name: str, format: str | None = None) -> Series:
-        return Series(self._series._column.time(name, format))
+    def __init__(self, series: Any) -> None:
+        if not hasattr(series._meta, "dt"):
+            raise AttributeError("Can only use .dt accessor with datetimelike values")
+        super().__init__(series)
 
-    def normalize(self) -> Series:
-        """Midnight of each day."""
-        return self._apply("normalize")
+    def _call(self, name: str, args: Any, kwargs: Any) -> Any:
+        answer = self._native(name, args, kwargs)
+        if answer is not NOT_NATIVE:
+            return answer
+        return elemwise(_rows.accessor_call, self._series, "dt", name, *args, _label=name, **kwargs)
 
-    def strftime(self, date_format: str) -> Series:
-        """As text."""
-        return self._apply("strftime", date_format)
+    def _part(self, name: str) -> Any:
+        if name in ("tz", "freq", "unit"):
+            return getattr(self._series._meta.dt, name)
+        answer = self._native(name, (), {}, call=False)
+        return answer if answer is not NOT_NATIVE else elemwise(_rows.accessor_get, self._series, "dt", name, _label=name)
 
-    def total_seconds(self) -> Series:
-        """Lengths of time in seconds."""
-        return self._apply("total_seconds")
+    @property
+    def week(self) -> Any:
+        """The week of the year, as ISO counts them."""
+        return elemwise(_week, self._series)
+
+    @property
+    def weekofyear(self) -> Any:
+        """The same as ``week``."""
+        return self.week
 
 
-def _part(name: str, doc: str, alias: str | None = None) -> property:
-    return property(lambda self: self._apply(alias or name), doc=doc)
+def _week(rows: Any) -> Any:
+    return rows.dt.isocalendar().week
 
 
-for _name, _doc in {
-    "year": "The year.",
-    "month": "The month, January is 1.",
-    "day": "The day of the month.",
-    "hour": "The hour.",
-    "minute": "The minute.",
-    "second": "The second.",
-    "microsecond": "The microsecond within the second.",
-    "quarter": "The quarter, from 1.",
-    "dayofweek": "The day of the week, Monday is 0.",
-    "dayofyear": "The day of the year, from 1.",
-    "days_in_month": "How many days the month has.",
-    "days": "Whole days of lengths of time.",
-}.items():
-    setattr(DatetimeAccessor, _name, _part(_name, _doc))
-for _name, _alias in {
-    "weekday": "dayofweek",
-    "day_of_week": "dayofweek",
-    "day_of_year": "dayofyear",
-    "daysinmonth": "days_in_month",
-}.items():
-    setattr(DatetimeAccessor, _name, _part(_name, f"The same as ``{_alias}``.", _alias))
+def _method(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._call(name, args, kwargs)
+
+    return method
+
+
+def _property(name: str) -> Any:
+    return property(lambda self: self._part(name), doc=f"``dt.{name}`` of pandas, of every value.")
+
+
+for _name in STRINGS:
+    if _name not in vars(StringAccessor):
+        _doc = f"``str.{_name}`` of pandas, of every value.\n"
+        finished(_method(_name), StringAccessor, _name, _doc, signature_of(pd.Series.str, _name))
+for _name in TIME_PARTS:
+    setattr(DatetimeAccessor, _name, _property(_name))
+for _name in TIMES:
+    _doc = f"``dt.{_name}`` of pandas, of every value.\n"
+    finished(_method(_name), DatetimeAccessor, _name, _doc, signature_of(pd.DatetimeIndex, _name))
+
+
+# -- accessors of other libraries ---------------------------------------------------------
+
+
+class CachedAccessor:
+    """An accessor made when first asked for."""
+
+    def __init__(self, name: str, accessor: Any) -> None:
+        self._name, self._accessor = name, accessor
+
+    def __get__(self, obj: Any, cls: Any) -> Any:
+        if obj is None:
+            return self._accessor
+        made = self._accessor(obj)
+        object.__setattr__(obj, self._name, made)
+        return made
+
+
+def _register(name: str, cls: Any) -> Any:
+    import warnings
+
+    def decorator(accessor: Any) -> Any:
+        if hasattr(cls, name):
+            warnings.warn(
+                f"registration of accessor {accessor!r} under name {name!r} for type {cls!r} is overriding a preexisting "
+                "attribute with the same name.",
+                UserWarning,
+                stacklevel=2,
+            )
+        setattr(cls, name, CachedAccessor(name, accessor))
+        return accessor
+
+    return decorator
+
+
+def register_dataframe_accessor(name: str) -> Any:
+    """A decorator that makes a class an accessor of DataFrames, as pandas' of the same name."""
+    from oxidask.dataframe.frame import DataFrame
+
+    return _register(name, DataFrame)
+
+
+def register_series_accessor(name: str) -> Any:
+    """A decorator that makes a class an accessor of Series, as pandas' of the same name."""
+    from oxidask.dataframe.series import Series
+
+    return _register(name, Series)
+
+
+def register_index_accessor(name: str) -> Any:
+    """A decorator that makes a class an accessor of Indexes, as pandas' of the same name."""
+    from oxidask.dataframe.index import Index
+
+    return _register(name, Index)
+
+

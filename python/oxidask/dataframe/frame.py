@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import difflib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from oxidask._oxidask import Frame, concat_frames
-from oxidask.dataframe import _labels, _pandas
-from oxidask.dataframe._apply import apply_rows, map_partitions
-from oxidask.dataframe._expr import Collection, scalar
-from oxidask.dataframe.groupby import DataFrameGroupBy, keys_of
-from oxidask.dataframe.series import Index, Scalar, Series, dtype_name
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new
+from oxidask.dataframe._meta import emulate, make_meta
+from oxidask.dataframe._methods import EACH_FRAME, add_elementwise, add_operators
+from oxidask.dataframe._reductions import add_reductions
+from oxidask.dataframe._statistics import FrameStatistics
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta
+from oxidask.dataframe.rows import Rows
 
-__all__ = ["DataFrame", "concat", "merge"]
-
-
-def _label_list(labels: Any) -> list[Any]:
-    return list(labels) if isinstance(labels, (list, tuple, pd.Index, set)) else [labels]
+__all__ = ["DataFrame"]
 
 
-class _Partitions:
-    """``df.partitions[i]`` and ``df.partitions[i:j]``."""
-
-    def __init__(self, frame: DataFrame) -> None:
-        self._of = frame
-
-    def __len__(self) -> int:
-        return self._of.npartitions
-
-    def __iter__(self) -> Iterator[DataFrame]:
-        return (self[number] for number in range(len(self)))
-
-    def __getitem__(self, key: Any) -> DataFrame:
-        n = self._of.npartitions
-        if isinstance(key, slice):
-            blocks = list(range(n))[key]
-        elif isinstance(key, list):
-            blocks = [number + n if number < 0 else number for number in key]
-        else:
-            blocks = [key + n if key < 0 else key]
-        if not all(0 <= number < n for number in blocks):
-            raise IndexError(f"there is no partition {key}; the frame has {n}")
-        return DataFrame(self._of._frame.partitions(blocks))
+def _assign(rows: pd.DataFrame, label: Any, value: Any) -> pd.DataFrame:
+    rows = rows.copy(deep=False)
+    rows[label] = value
+    return rows
 
 
-class DataFrame(Collection):
+def _set_columns(rows: pd.DataFrame, columns: Any) -> pd.DataFrame:
+    rows = rows.copy(deep=False)
+    rows.columns = columns
+    return rows
+
+
+def _apply_rows(rows: pd.DataFrame, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return rows.apply(func, axis=1, args=args, **kwargs)
+
+
+def _reset_index(rows: Any, kwargs: dict[str, Any]) -> Any:
+    return rows.reset_index(**kwargs)
+
+
+def no_column(label: Any, columns: pd.Index) -> KeyError:
+    """The error for a column that is not there; it names near matches."""
+    near = difflib.get_close_matches(str(label), [str(name) for name in columns], n=3)
+    known = ", ".join(repr(name) for name in list(columns)[:20])
+    hint = f"did you mean {', '.join(map(repr, near))}?" if near else f"the columns are {known}"
+    return KeyError(f"there is no column {label!r}\nhint: {hint}")
+
+
+class DataFrame(FrameStatistics, Rows):
     """A lazy table in partitions, with pandas' names and answers.
 
     Operations build a plan; ``compute()`` runs it and answers a pandas frame.
@@ -64,23 +67,23 @@ class DataFrame(Collection):
 
     _kind = "frame"
 
-    def __init__(self, frame: Frame) -> None:
-        object.__setattr__(self, "_frame", frame)
-
-    # -- what is known -------------------------------------------------------
+    # -- what is known ---------------------------------------------------------------
     @property
     def columns(self) -> pd.Index:
         """The labels of the columns."""
-        return _labels.columns_index(self._frame.columns)
+        return self._meta.columns
 
     @columns.setter
     def columns(self, labels: Any) -> None:
-        old = self._frame.columns
-        labels = list(labels)
-        if len(labels) != len(old):
-            raise ValueError(f"the frame has {len(old)} columns, and {len(labels)} names were given")
-        renamed = self._frame.rename(dict(zip(old, map(_labels.encode, labels), strict=True)))
-        object.__setattr__(self, "_frame", renamed)
+        # The meta of pandas raises if the lengths differ.
+        meta = _set_columns(self._meta, labels)
+        names = list(meta.columns)
+        if self._native is not None and len(set(names)) == len(names) and not isinstance(meta.columns, pd.MultiIndex):
+            mapping = dict(zip(self._meta.columns, names, strict=True))
+            answer = native_form(self, "rename", (mapping,), {})
+            if answer is not NOT_NATIVE:
+                return self._become(answer)
+        self._become(elemwise(_set_columns, self, meta.columns))
 
     @property
     def dtypes(self) -> pd.Series:
@@ -93,87 +96,177 @@ class DataFrame(Collection):
         return 2
 
     @property
-    def shape(self) -> tuple[Scalar, int]:
+    def shape(self) -> tuple[Any, int]:
         """The number of rows, lazily, and of columns."""
-        return (Scalar(self._frame.len()), len(self._frame.columns))
+        return (self._length(), len(self._meta.columns))
 
     @property
-    def size(self) -> Scalar:
-        """Rows times columns, lazily."""
-        return Scalar(self._frame.len()) * len(self._frame.columns)  # type: ignore[no-any-return]
-
-    def __len__(self) -> int:
-        return int(Scalar(self._frame.len()).compute())
+    def axes(self) -> list[Any]:
+        """The index and the columns."""
+        return [self.index, self.columns]
 
     @property
-    def empty(self) -> bool:
-        """Whether there are no rows; computes their number."""
-        return len(self) == 0
+    def iloc(self) -> Any:
+        """Columns by position: ``df.iloc[:, key]``; rows are not selected by position.
 
-    @property
-    def index(self) -> Index:
-        """The labels of the rows."""
-        frame = self._frame.select([]).reset_index(False)
-        name = self._frame.index_names[0]
-        return Index(frame.column(frame.columns[0]).rename(name))
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> list(dd.from_dict({"x": [1], "y": [2]}, npartitions=1).iloc[:, [1]].columns)
+        ['y']
+        """
+        from oxidask.dataframe.indexing import ILoc
 
-    @property
-    def partitions(self) -> _Partitions:
-        """The partitions, by number or slice."""
-        return _Partitions(self)
+        return ILoc(self)
 
-    def get_partition(self, n: int) -> DataFrame:
-        """The partition with this number."""
-        return self.partitions[n]
-
-    def _is_numeric(self, name: str) -> bool:
-        dtype = self._frame.column(name).dtype
-        return dtype.startswith(("int", "uint", "float", "bool"))
-
-    # -- columns -------------------------------------------------------------
+    # -- columns ------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, Series):
-            return DataFrame(self._frame.filter(key._column))
-        if isinstance(key, (list, pd.Index)):
-            return DataFrame(self._frame.select([_labels.encode(label) for label in key]))
-        return Series(self._frame.column(_labels.encode(key)))
+        if isinstance(key, Collection):
+            return self._filtered(key)
+        if isinstance(key, slice):
+            from oxidask.dataframe.indexing import Loc
+
+            if any(isinstance(end, (int, np.integer)) for end in (key.start, key.stop)) and not isinstance(
+                self._meta.index, pd.RangeIndex
+            ):
+                self._meta[key]
+            return Loc(self)[key]
+        if isinstance(key, (pd.Series, pd.DataFrame)) or (isinstance(key, np.ndarray) and key.dtype == bool):
+            raise NotImplementedError("rows are chosen by a lazy Series of booleans\nhint: make it with from_pandas")
+        if isinstance(key, (list, pd.Index, np.ndarray)):
+            key = list(key)
+            for label in key:
+                if label not in self._meta.columns:
+                    raise self._missing(label, key)
+        else:
+            self._check_label(key)
+        names = self._meta.columns
+        if names.is_unique and not isinstance(names, pd.MultiIndex):
+            answer = native_form(self, "__getitem__", (key,), {})
+            if answer is not NOT_NATIVE:
+                return answer
+        return elemwise(_rows.item, self, key, _label="getitem", _meta=self._meta[key])
+
+    def _check_label(self, key: Any) -> None:
+        try:
+            there = key in self._meta.columns
+        except TypeError:
+            raise NotImplementedError(f"{key!r} does not say which rows or columns") from None
+        if not there:
+            raise no_column(key, self._meta.columns)
+
+    def _missing(self, label: Any, key: list[Any]) -> KeyError:
+        del key
+        return KeyError(no_column(label, self._meta.columns).args[0] + f"; {[label]} not in index")
+
+    def _filtered(self, key: Any) -> Any:
+        meta = key._meta
+        if key._kind == "series" and meta.dtype.kind not in "b" and str(meta.dtype) not in ("boolean", "bool[pyarrow]"):
+            if meta.dtype != object:
+                raise TypeError(f"a filter needs booleans, and {key.name!r} is {meta.dtype}\nhint: compare it first")
+        answer = native_form(self, "__getitem__", (key,), {})
+        return answer if answer is not NOT_NATIVE else elemwise(_rows.item, self, key, _label="filter")
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._frame.columns:
+        if name.startswith("_") and name not in self.__dict__.get("_labels", ()):
+            raise AttributeError(name)
+        meta = self._meta
+        if name in meta.columns:
             return self[name]
-        raise AttributeError(f"DataFrame has no attribute or column {name!r}")
+        near = difflib.get_close_matches(name, [str(one) for one in meta.columns], n=3)
+        hint = f"\nhint: did you mean {', '.join(map(repr, near))}?" if near else ""
+        raise AttributeError(f"'DataFrame' object has no attribute {name!r}, nor is there such a column{hint}")
 
     def __dir__(self) -> list[str]:
-        names = [name for name in self._frame.columns if name.isidentifier()]
+        names = [name for name in self._meta.columns if isinstance(name, str) and name.isidentifier()]
         return sorted({*super().__dir__(), *names})
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        object.__setattr__(self, "_frame", self.assign(**{"": value}, _label=key)._frame)
+        if isinstance(key, Collection):
+            return self._become(self.mask(key, value) if key._kind == "frame" else self.where(~key, value))
+        if isinstance(key, (tuple, list)) and not (isinstance(key, tuple) and self._meta.columns.nlevels > 1):
+            if isinstance(value, DataFrame):
+                value = [value[name] for name in value.columns]
+            elif not isinstance(value, (list, tuple)):
+                value = [value] * len(key)
+            made = self
+            for label, one in zip(key, value, strict=True):
+                made = made._with(label, one)
+            return self._become(made)
+        if isinstance(value, DataFrame):
+            if len(value.columns) != 1:
+                raise ValueError(f"Cannot set a DataFrame with multiple columns to the single column {key}")
+            value = value[value.columns[0]]
+        self._become(self._with(key, value))
+
+    def __delitem__(self, key: Any) -> None:
+        self._become(self.drop(columns=[key]))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._frame.columns:
+        if name == "columns" or name in type(self).__dict__ or any(name in cls.__dict__ for cls in type(self).__mro__):
+            object.__setattr__(self, name, value)
+        elif not name.startswith("_") and name in self._meta.columns:
             self[name] = value
         else:
             object.__setattr__(self, name, value)
 
     def __contains__(self, label: Any) -> bool:
-        return _labels.encode(label) in self._frame.columns
+        return label in self._meta.columns
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.columns)
+        return iter(self._meta)
 
-    def assign(self, _label: Any = None, **columns: Any) -> DataFrame:
+    def keys(self) -> pd.Index:
+        """The labels of the columns."""
+        return self.columns
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Labels and columns."""
+        for position, label in enumerate(self.columns):
+            yield label, (self[label] if self.columns.is_unique else self.iloc[:, position])
+
+    def iterrows(self) -> Iterator[Any]:
+        """Labels and rows, a partition at a time."""
+        for part in self.partitions:
+            yield from part.compute().iterrows()
+
+    def itertuples(self, index: bool = True, name: str = "Pandas") -> Iterator[Any]:
+        """Rows as named tuples, a partition at a time."""
+        for part in self.partitions:
+            yield from part.compute().itertuples(index=index, name=name)
+
+    def _with(self, label: Any, value: Any) -> DataFrame:
+        if isinstance(value, (pd.Series, pd.DataFrame)):
+            from oxidask.dataframe.creation import from_pandas
+
+            value = from_pandas(value, npartitions=1, sort=True)
+        if isinstance(value, np.ndarray) or (isinstance(value, (list, pd.Index)) and not isinstance(value, str)):
+            if self.npartitions > 1:
+                raise TypeError(
+                    f"Column assignment doesn't support type {type(value).__module__}.{type(value).__name__}\n"
+                    "hint: make it a lazy Series first"
+                )
+        if _is_lazy_array(value):
+            if value.ndim > 1:
+                raise NotImplementedError("a column is assigned an array of one dimension")
+            from oxidask.dataframe._arrays import from_dask_array
+
+            value = from_dask_array(value, index=self.index, meta=self._meta)
+        if isinstance(label, str):
+            answer = native_form(self, "assign", (), {label: value}) if not callable(value) else NOT_NATIVE
+            if answer is not NOT_NATIVE:
+                return answer  # type: ignore[no-any-return]
+        if isinstance(value, Collection) and value._kind == "frame":
+            raise TypeError("a column is assigned a Series, not a DataFrame")
+        return elemwise(_assign, self, label, value, _label="assign")  # type: ignore[no-any-return]
+
+    def assign(self, **columns: Any) -> DataFrame:
         """With columns added or replaced.
 
         Parameters
         ----------
-        **columns : Series, scalar or callable
+        **columns : Series, array, scalar or callable
             By name; a callable gets the frame so far.
-
-        Raises
-        ------
-        NotImplementedError
-            If a Series has other rows than the frame.
 
         Examples
         --------
@@ -182,139 +275,101 @@ class DataFrame(Collection):
         >>> df.assign(y=df.x + 1, z=lambda d: d.y * 2).compute().z.tolist()
         [4, 6]
         """
-        frame = self._frame
+        made = self
         for label, value in columns.items():
-            name = _labels.encode(label if _label is None else _label)
-            if callable(value):
-                value = value(DataFrame(frame))
-            if isinstance(value, Series):
-                frame = frame.with_column(name, value._column)
-            elif isinstance(value, Scalar):
-                raise NotImplementedError("assign a Series; a lazy value can be added to one")
-            else:
-                frame = frame.with_scalar(name, scalar(value))
-        return DataFrame(frame)
+            if callable(value) and not isinstance(value, Collection):
+                value = value(made)
+            if not (
+                isinstance(value, Collection)
+                or pd.api.types.is_scalar(value)
+                or isinstance(value, (pd.Series, np.ndarray, list, pd.Index))
+                or _is_lazy_array(value)
+            ):
+                raise TypeError(
+                    f"Column assignment doesn't support type {type(value).__module__}.{type(value).__name__}"
+                )
+            made = made._with(label, value)
+        return made if columns else self.copy()
 
-    def rename(self, columns: Mapping[Any, Any] | Callable[[Any], Any]) -> DataFrame:
-        """With columns under other names."""
-        new: dict[str, str] = {}
-        for name in self._frame.columns:
-            label = _labels.decode(name)
-            if callable(columns):
-                new[name] = _labels.encode(columns(label))
-            elif label in columns:
-                new[name] = _labels.encode(columns[label])
-        return DataFrame(self._frame.rename(new))
+    def rename(self, index: Any = None, columns: Any = None) -> DataFrame:
+        """With columns under other names, by mapping or function."""
+        if index is not None:
+            raise ValueError("Cannot rename index.\nhint: use reset_index and set_index")
+        if self._meta.columns.is_unique:
+            answer = native_form(self, "rename", (columns,), {})
+            if answer is not NOT_NATIVE and list(answer.columns) == list(self._meta.rename(columns=columns).columns):
+                return answer  # type: ignore[no-any-return]
+        return self._each("rename", columns=columns)  # type: ignore[no-any-return]
 
-    def drop(self, labels: Any = None, axis: Any = 1, columns: Any = None, errors: str = "raise") -> DataFrame:
+    def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Without some columns."""
-        if columns is None:
-            if axis not in (1, "columns"):
-                raise NotImplementedError("rows are dropped by a filter: df[condition]")
+        if columns is None and axis in (1, "columns"):
             columns = labels
-        names = [_labels.encode(label) for label in _label_list(columns)]
-        if errors == "ignore":
-            names = [name for name in names if name in self._frame.columns]
-        return DataFrame(self._frame.drop(names))
+        elif columns is None:
+            raise NotImplementedError(
+                "Drop currently only works for axis=1 or when columns is not None\n"
+                "hint: rows are dropped by a filter: df[condition]"
+            )
+        answer = native_form(self, "drop", (), {"columns": columns, "errors": errors})
+        if answer is not NOT_NATIVE:
+            return answer  # type: ignore[no-any-return]
+        return self._each("drop", columns=columns, errors=errors)  # type: ignore[no-any-return]
 
-    def _each(self, change: Callable[[Series, Any], Series], names: list[str] | None = None) -> DataFrame:
-        frame = self._frame
-        for name in self._frame.columns if names is None else names:
-            changed = change(Series(self._frame.column(name)), _labels.decode(name))
-            frame = frame.with_column(name, changed._column)
-        return DataFrame(frame)
+    def pop(self, item: Any) -> Any:
+        """A column, which the frame then has no more."""
+        column = self[item]
+        del self[item]
+        return column
 
-    def astype(self, dtype: Any) -> DataFrame:
-        """With all columns, or those of a mapping, converted to other types."""
-        if isinstance(dtype, Mapping):
-            wanted = {_labels.encode(label): dtype_name(own) for label, own in dtype.items()}
-            return self._each(lambda series, _: series.astype(wanted[series._column.name]), list(wanted))
-        return self._each(lambda series, _: series.astype(dtype))
+    def squeeze(self, axis: Any = None) -> Any:
+        """The only column as a Series."""
+        if axis in (0, "index"):
+            raise NotImplementedError("axis=0 would need the number of rows")
+        if axis not in (None, 1, "columns"):
+            raise ValueError(f"No axis {axis} for object type {type(self).__name__}")
+        return self[self.columns[0]] if len(self.columns) == 1 else self
 
-    def fillna(self, value: Any) -> DataFrame:
-        """With missing values replaced by a value, or by one for every column."""
-        if isinstance(value, Mapping):
-            names = [_labels.encode(label) for label in value]
-            return self._each(lambda series, label: series.fillna(value[label]), names)
-        return self._each(lambda series, _: series.fillna(value))
+    def astype(self, dtypes: Any) -> DataFrame:
+        """With all columns, or those of a mapping, converted to other types.
 
-    def isna(self) -> DataFrame:
-        """Whether each value is missing."""
-        return self._each(lambda series, _: series.isna())
-
-    def notna(self) -> DataFrame:
-        """Whether each value is there."""
-        return self._each(lambda series, _: series.notna())
-
-    isnull, notnull = isna, notna
-
-    def round(self, decimals: int = 0) -> DataFrame:
-        """With numbers rounded, halves to even."""
-        names = [name for name in self._frame.columns if self._is_numeric(name)]
-        return self._each(lambda series, _: series.round(decimals), names)
-
-    def dropna(self, how: str = "any", subset: Any = None) -> DataFrame:
-        """Without rows in which any, or all, values are missing."""
-        labels = list(self.columns) if subset is None else _label_list(subset)
-        conditions = [self[label].notna() for label in labels]
-        condition = conditions[0]
-        for other in conditions[1:]:
-            condition = condition & other if how == "any" else condition | other
-        return self[condition]  # type: ignore[no-any-return]
-
-    # -- rows ------------------------------------------------------------------
-    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """The first rows of the first partitions; reads no others.
-
-        Parameters
-        ----------
-        n : int
-        npartitions : int
-            How many partitions to look at; ``-1`` for all.
-        compute : bool
-            Whether to compute at once.
+        Categories that are not given are not known afterwards; see ``cat.as_known``.
         """
-        count = self.npartitions if npartitions == -1 else npartitions
-        result = DataFrame(self._frame.head(n, count))
-        return result.compute() if compute else result
+        from oxidask.dataframe.categorical import converted_meta
 
-    def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows of the last partition; reads no other."""
-        result = DataFrame(self._frame.tail(n))
-        return result.compute() if compute else result
+        wanted = list(dtypes.values()) if isinstance(dtypes, Mapping) else [dtypes]
+        if not any(_is_category(dtype) for dtype in wanted):
+            answer = native_form(self, "astype", (dtypes,), {})
+            if answer is not NOT_NATIVE:
+                return answer  # type: ignore[no-any-return]
+        return elemwise(_rows.call, self, "astype", dtypes, _meta=converted_meta(self._meta, dtypes))  # type: ignore[no-any-return]
 
-    def _sort_names(self, by: Any) -> list[str]:
-        return [_labels.encode(label) for label in _label_list(by)]
-
-    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last") -> DataFrame:
-        """In order of columns, in one partition."""
-        names = self._sort_names(by)
-        directions = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(names)
-        if len(directions) != len(names):
-            raise ValueError(f"ascending has {len(directions)} values for {len(names)} columns")
-        return DataFrame(self._frame.sort_values(names, directions, na_position == "last"))
-
-    def nlargest(self, n: int, columns: Any) -> DataFrame:
-        """The ``n`` rows with the largest values, largest first."""
-        names = self._sort_names(columns)
-        return DataFrame(self._frame.sort_values(names, [False] * len(names), True, n))
-
-    def nsmallest(self, n: int, columns: Any) -> DataFrame:
-        """The ``n`` rows with the smallest values, smallest first."""
-        names = self._sort_names(columns)
-        return DataFrame(self._frame.sort_values(names, [True] * len(names), True, n))
-
-    def drop_duplicates(self, subset: Any = None, keep: str = "first") -> DataFrame:
-        """One row of each kind, in one partition."""
-        names = None if subset is None else self._sort_names(subset)
-        return DataFrame(self._frame.drop_duplicates(names, keep))
-
-    def reset_index(self, drop: bool = False) -> DataFrame:
+    # -- the index -----------------------------------------------------------------------
+    def reset_index(self, drop: bool = False, **kwargs: Any) -> DataFrame:
         """With numbered rows in every partition; the index becomes a column unless ``drop``."""
-        return DataFrame(self._frame.reset_index(drop))
+        if not kwargs and self._meta.index.nlevels == 1:
+            answer = native_form(self, "reset_index", (drop,), {})
+            if answer is not NOT_NATIVE:
+                return answer  # type: ignore[no-any-return]
+        call = {"drop": drop, **kwargs}
+        return new(
+            self._plan.map("reset_index", _reset_index, call), emulate(_reset_index, self, call), None
+        )  # type: ignore[no-any-return]
 
-    def set_index(self, other: Any, drop: bool = True, sorted: bool = False) -> DataFrame:
-        """A column as index.
+    def set_index(
+        self,
+        other: Any,
+        drop: bool = True,
+        sorted: bool = False,
+        npartitions: Any = None,
+        divisions: Any = None,
+        sort: bool = True,
+        shuffle_method: str | None = None,
+        upsample: float = 1.0,
+        partition_size: float = 128e6,
+        append: bool = False,
+        **options: Any,
+    ) -> DataFrame:
+        """A column as index; rows are brought in order of it, with known divisions.
 
         Parameters
         ----------
@@ -322,15 +377,113 @@ class DataFrame(Collection):
         drop : bool
             Whether it is no column any more.
         sorted : bool
-            It is in order already. Otherwise rows are sorted, into one partition.
+            It is in order already; only the ends of partitions are looked at.
+        npartitions : int
+            How many partitions afterwards.
+        divisions : sequence
+            Divisions to use; otherwise a sample of the column is computed at once.
+        sort : bool
+            Whether rows are brought in order; if not, divisions are unknown.
+        append : bool
+            Whether to add a level to the index (with ``sort=False``).
+        shuffle_method, upsample, partition_size
+            Taken for compatibility.
+
+        Raises
+        ------
+        ValueError
+            If ``sorted`` and it is not in order, or divisions are not.
+        KeyError
+            If there is no such column.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> df = dd.from_dict({"k": [3, 1, 2], "x": [30, 10, 20]}, npartitions=2)
+        >>> df.set_index("k").x.compute().to_dict()
+        {1: 10, 2: 20, 3: 30}
         """
-        column = other._column if isinstance(other, Series) else self._frame.column(_labels.encode(other))
-        return DataFrame(self._frame.set_index(column, drop, sorted))
+        from oxidask.dataframe import _align, _shuffle
 
-    def repartition(self, npartitions: int) -> DataFrame:
-        """The same rows in another number of partitions, in the same order."""
-        return DataFrame(self._frame.repartition(npartitions))
+        del shuffle_method, upsample, partition_size, options
+        if isinstance(other, list) and len(other) == 1:
+            other = other[0]
+        if isinstance(other, (list, DataFrame)):
+            raise NotImplementedError(
+                f"Dask dataframe does not yet support multi-indexes.\nYou tried to index with this index: {other}\n"
+                "Indexes must be single columns only."
+            )
+        if isinstance(other, pd.Series):
+            raise TypeError("the index is given as a label or as a lazy Series")
+        if not isinstance(other, Collection):
+            if other == self._meta.index.name and other not in self._meta.columns:
+                return self
+            self._check_label(other)
+        if npartitions is not None and npartitions != "auto" and not isinstance(npartitions, int):
+            raise TypeError(f"npartitions={npartitions!r} is no whole number")
+        if divisions is not None:
+            _align.check_divisions(divisions)
+        if append and (sorted or sort):
+            raise NotImplementedError("set_index(append=True) goes with sort=False only")
+        if sorted:
+            return _shuffle.set_sorted_index(self, other, drop, divisions)  # type: ignore[no-any-return]
+        return _shuffle.set_index(self, other, drop, npartitions, divisions, sort, append)  # type: ignore[no-any-return]
 
+    def sort_values(
+        self,
+        by: Any,
+        npartitions: Any = None,
+        ascending: Any = True,
+        na_position: str = "last",
+        partition_size: float = 128e6,
+        sort_function: Any = None,
+        sort_function_kwargs: Any = None,
+        upsample: float = 1.0,
+        ignore_index: bool = False,
+        shuffle_method: str | None = None,
+        **options: Any,
+    ) -> DataFrame:
+        """In order of columns.
+
+        Parameters
+        ----------
+        by : label or list
+        npartitions : int
+            How many partitions afterwards.
+        ascending : bool or list of bool
+        na_position : {"first", "last"}
+        sort_function : callable
+            Sorts a partition; ``DataFrame.sort_values`` by default.
+        sort_function_kwargs : dict
+        ignore_index : bool
+            Number the rows of every partition anew.
+        partition_size, upsample, shuffle_method
+            Taken for compatibility.
+        """
+        from oxidask.dataframe._shuffle import sort_frame
+
+        del partition_size, upsample, shuffle_method, options
+        if na_position not in ("first", "last"):
+            raise ValueError("na_position must be either 'first' or 'last'")
+        keys = [by] if not isinstance(by, list) else by
+        for label in keys:
+            if not isinstance(label, str) and label not in self._meta.columns:
+                raise NotImplementedError(f"Dataframes only support sorting by named columns, which by={by!r} is not")
+            if label not in self._meta.index.names:
+                self._check_label(label)
+        if isinstance(ascending, list) and len(ascending) != len(keys):
+            raise ValueError(f"Length mismatch: ascending has {len(ascending)} values for {len(keys)} columns")
+        if isinstance(ascending, list) and not all(isinstance(one, (bool, np.bool_)) for one in ascending):
+            raise NotImplementedError(f"Dask currently only supports ascending=True/False for each column, got {ascending}")
+        if npartitions is None and sort_function is None and not ignore_index and self._native is not None:
+            answer = native_form(self, "sort_values", (keys, ascending, na_position), {})
+            if answer is not NOT_NATIVE:
+                return answer  # type: ignore[no-any-return]
+        return sort_frame(  # type: ignore[no-any-return]
+            self, keys, npartitions, ascending, na_position, sort_function, sort_function_kwargs, ignore_index
+        )
+
+    # -- several frames --------------------------------------------------------------------
     def merge(
         self,
         right: Any,
@@ -338,25 +491,15 @@ class DataFrame(Collection):
         on: Any = None,
         left_on: Any = None,
         right_on: Any = None,
+        left_index: bool = False,
+        right_index: bool = False,
         suffixes: tuple[str, str] = ("_x", "_y"),
+        indicator: Any = False,
+        shuffle_method: str | None = None,
+        npartitions: int | None = None,
+        broadcast: Any = None,
     ) -> DataFrame:
-        """Rows of both frames with equal keys, side by side, numbered anew.
-
-        Parameters
-        ----------
-        right : DataFrame or pandas.DataFrame
-        how : {"inner", "left", "right", "outer"}
-        on, left_on, right_on : label or list
-            The key columns; those that both have, if none are given.
-        suffixes : (str, str)
-            What tells other columns of the same name apart.
-
-        Raises
-        ------
-        KeyError
-            If a key is no column.
-        TypeError
-            If keys are of types that do not compare.
+        """Rows of both frames with equal keys, side by side; see ``oxidask.dataframe.merge``.
 
         Examples
         --------
@@ -366,168 +509,219 @@ class DataFrame(Collection):
         >>> a.merge(b, on="k").compute().values.tolist()
         [[2, 4, 6]]
         """
-        if isinstance(right, pd.DataFrame):
-            from oxidask.dataframe.io import from_pandas
+        from oxidask.dataframe.merging import merge
 
-            right = from_pandas(right, npartitions=1)
-        if on is None and left_on is None and right_on is None:
-            on = [label for label in self.columns if label in right]
-        left_names = self._sort_names(on if left_on is None else left_on)
-        right_names = self._sort_names(on if right_on is None else right_on)
-        return DataFrame(self._frame.merge(right._frame, how, left_names, right_names, tuple(suffixes)))
+        return merge(
+            self, right, how, on, left_on, right_on, left_index, right_index, suffixes, indicator, shuffle_method,
+            npartitions, broadcast,
+        )  # type: ignore[no-any-return]  # fmt: skip
 
-    def groupby(self, by: Any, sort: bool | None = None, dropna: bool = True) -> DataFrameGroupBy:
+    def join(
+        self,
+        other: Any,
+        on: Any = None,
+        how: str = "left",
+        lsuffix: str = "",
+        rsuffix: str = "",
+        shuffle_method: str | None = None,
+        npartitions: int | None = None,
+    ) -> DataFrame:
+        """Columns of other frames, by their index.
+
+        Parameters
+        ----------
+        other : DataFrame, Series, or list of them
+        on : label or list
+            Columns of this frame that are matched with the other's index; its index by default.
+        how : {"left", "right", "inner", "outer"}
+        lsuffix, rsuffix : str
+            What tells columns of the same name apart.
+        shuffle_method, npartitions
+            As for ``merge``.
+        """
+        from oxidask.dataframe.merging import join
+
+        return join(self, other, on, how, lsuffix, rsuffix, shuffle_method, npartitions)  # type: ignore[no-any-return]
+
+    def groupby(
+        self, by: Any, group_keys: bool = True, sort: Any = None, observed: Any = None, dropna: Any = None, **kwargs: Any
+    ) -> Any:
         """Groups of rows with equal keys.
 
         Parameters
         ----------
-        by : label, Series of the same rows, or a list of them
+        by : label, function of the index, Series of the same rows, or a list of them
+        group_keys : bool
+            Whether ``apply`` puts keys into the index.
         sort : bool
             Order groups by their keys (the default), else by first appearance.
+        observed : bool
+            Leave out categories that do not occur.
         dropna : bool
             Leave out groups with a missing key.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> df = dd.from_dict({"k": ["a", "b", "a"], "x": [1, 2, 3]}, npartitions=2)
+        >>> df.groupby("k").x.sum().compute().to_dict()
+        {'a': 4, 'b': 2}
         """
-        return DataFrameGroupBy(self._frame, keys_of(self._frame, by), sort is not False, dropna)
+        from oxidask.dataframe.groupby import DataFrameGroupBy
 
-    # -- functions of pandas objects -------------------------------------------
-    def map_partitions(self, func: Callable[..., Any], *args: Any, meta: Any = None, **kwargs: Any) -> Any:
-        """A function of the pandas frame of every partition; see ``oxidask.dataframe.map_partitions``."""
-        return map_partitions(func, self, *args, meta=meta, **kwargs)
+        return DataFrameGroupBy(self, by, group_keys=group_keys, sort=sort, observed=observed, dropna=dropna, **kwargs)
 
-    def apply(
-        self, function: Callable[..., Any], axis: Any = 1, args: tuple[Any, ...] = (), meta: Any = None, **kwargs: Any
-    ) -> Any:
-        """A Python function on every row, partition by partition through pandas."""
-        if axis not in (1, "columns"):
-            raise NotImplementedError("apply works along rows: axis=1\nhint: map_partitions sees whole partitions")
-        return self.map_partitions(apply_rows, function, args, kwargs, meta=meta)
+    # -- functions of pandas objects ---------------------------------------------------------
+    def apply(self, function: Any, axis: Any = 0, args: tuple[Any, ...] = (), meta: Any = None, **kwargs: Any) -> Any:
+        """A Python function on every row, through pandas.
 
-    def pipe(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """``func(self, *args, **kwargs)``."""
-        return func(self, *args, **kwargs)
-
-    # -- reductions --------------------------------------------------------------
-    def _reduce(self, func: str, numeric_only: bool = False, ddof: int = 1) -> Series:
-        return Series(self._frame.reduce(func, numeric_only, ddof))
-
-    def sum(self, numeric_only: bool = False) -> Series:
-        """The sum of every column."""
-        return self._reduce("sum", numeric_only)
-
-    def mean(self, numeric_only: bool = False) -> Series:
-        """The mean of every column."""
-        return self._reduce("mean", numeric_only)
-
-    def min(self, numeric_only: bool = False) -> Series:
-        """The smallest value of every column."""
-        return self._reduce("min", numeric_only)
-
-    def max(self, numeric_only: bool = False) -> Series:
-        """The largest value of every column."""
-        return self._reduce("max", numeric_only)
-
-    def count(self, numeric_only: bool = False) -> Series:
-        """How many values are there in every column."""
-        return self._reduce("count", numeric_only)
-
-    def std(self, ddof: int = 1, numeric_only: bool = False) -> Series:
-        """The standard deviation of every column."""
-        return self._reduce("std", numeric_only, ddof)
-
-    def var(self, ddof: int = 1, numeric_only: bool = False) -> Series:
-        """The variance of every column."""
-        return self._reduce("var", numeric_only, ddof)
-
-    def prod(self, numeric_only: bool = False) -> Series:
-        """The product of every column."""
-        return self._reduce("prod", numeric_only)
-
-    def median(self, numeric_only: bool = False) -> Series:
-        """The exact median of every column."""
-        return self._reduce("median", numeric_only)
-
-    def describe(self, percentiles: Iterable[float] = (0.25, 0.5, 0.75)) -> pd.DataFrame:
-        """Count, mean, spread and quantiles of the columns of numbers, in one run.
-
-        Computes at once and answers a pandas frame; Dask answers a lazy one with
-        approximate quantiles, where these are exact.
+        Parameters
+        ----------
+        function : callable
+        axis : {1, "columns"}
+            Rows; functions of whole columns are not offered.
+        args, **kwargs
+            Further arguments of the function.
+        meta : optional
+            What it answers, if a call with made-up rows does not show it.
 
         Raises
         ------
-        ValueError
-            If there is no column of numbers.
+        NotImplementedError
+            For ``axis=0``.
         """
-        quantiles = sorted({*percentiles, 0.5})
-        names = [name for name in self._frame.columns if self._is_numeric(name) and self[name].dtype != bool]
-        if not names:
-            raise ValueError("describe needs columns of numbers")
-        rows = ["count", "mean", "std", "min", *quantiles, "max"]
-        values = []
-        for name in names:
-            series = Series(self._frame.column(name))
-            values.append([series.quantile(row) if isinstance(row, float) else getattr(series, row)() for row in rows])
-        from oxidask import base
+        if axis not in (1, "columns"):
+            raise NotImplementedError(
+                "Dask DataFrame.apply only supports axis=1\n  Try: df.apply(func, axis=1)\n"
+                "hint: map_partitions sees whole partitions"
+            )
+        if meta is None:
+            meta = own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
+        label = getattr(function, "__name__", "apply")
+        return elemwise(_apply_rows, self, function, args, kwargs, _label=label, _meta=meta)
 
-        labels = [f"{row * 100:g}%" if isinstance(row, float) else row for row in rows]
-        columns = zip(names, base.compute(values)[0], strict=True)
-        described = {name: pd.Series(column, index=labels, dtype="float64") for name, column in columns}
-        frame = pd.DataFrame(described)
-        frame.columns = _labels.columns_index(names)
-        return frame
+    def categorize(self, columns: Any = None, index: Any = None, split_every: Any = None) -> DataFrame:
+        """With text and unknown categories of columns as known ones; computes them at once.
 
-    def nunique(self) -> Series:
-        """How many distinct values every column has."""
-        return self._reduce("nunique")
+        Parameters
+        ----------
+        columns : list
+            Which; all of text or unknown categories by default.
+        index : bool
+            Whether the index too; if its categories are unknown by default.
+        split_every : int
+            How many results a task of the tree takes.
+        """
+        from oxidask.dataframe.categorical import categorize
 
-    # -- out -----------------------------------------------------------------------
-    def to_parquet(self, path: str, compute: bool = True) -> Any:
-        """Writes a file ``part.<n>.parquet`` for every partition into a folder."""
-        from oxidask.dataframe.io import to_parquet
+        return categorize(self, columns, index, split_every)  # type: ignore[no-any-return]
 
-        return to_parquet(self, path, compute)
+    def melt(self, id_vars: Any = None, value_vars: Any = None, var_name: Any = None, value_name: Any = "value", col_level: Any = None) -> DataFrame:
+        """Columns as rows; see ``oxidask.dataframe.melt``."""
+        from oxidask.dataframe.functions import melt
 
-    def to_csv(self, filename: str, index: bool = True, **kwargs: Any) -> list[str]:
-        """Writes a CSV file for every partition; ``*`` in the name becomes its number."""
-        from oxidask.dataframe.io import to_csv
+        return melt(self, id_vars, value_vars, var_name, value_name, col_level)  # type: ignore[no-any-return]
 
-        return to_csv(self, filename, index, kwargs)
+    def pivot_table(self, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
+        """A table of aggregated values; see ``oxidask.dataframe.pivot_table``."""
+        from oxidask.dataframe.functions import pivot_table
+
+        return pivot_table(self, index, columns, values, aggfunc)  # type: ignore[no-any-return]
+
+    def explode(self, column: Any) -> DataFrame:
+        """A row for every element of lists in a column."""
+        return self._each("explode", column)  # type: ignore[no-any-return]
+
+    def analyze(self, filename: Any = None, format: Any = None) -> None:
+        """Prints the plan; see :meth:`explain`."""
+        del filename, format
+        self.explain()
+
+    # -- out -------------------------------------------------------------------------------------
+    def to_parquet(self, path: Any, **kwargs: Any) -> Any:
+        """Writes Parquet files; see ``oxidask.dataframe.to_parquet``."""
+        from oxidask.dataframe.io.parquet import to_parquet
+
+        return to_parquet(self, path, **kwargs)
+
+    def to_orc(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Writes ORC files; see ``oxidask.dataframe.to_orc``."""
+        from oxidask.dataframe.io.orc import to_orc
+
+        return to_orc(self, path, *args, **kwargs)
+
+    def to_records(self, index: bool = False, lengths: Any = None) -> Any:
+        """Rows as records; see ``oxidask.dataframe.to_records``."""
+        from oxidask.dataframe._arrays import to_records
+
+        return to_records(self, index, lengths)
+
+    def to_html(self, max_rows: int = 5) -> str:
+        """The structure as HTML."""
+        del max_rows
+        return self._repr_html_()
+
+    @staticmethod
+    def from_dict(
+        data: Any, npartitions: int = 1, orient: str = "columns", dtype: Any = None, columns: Any = None, **kwargs: Any
+    ) -> Any:
+        """A lazy frame of columns given by name; see ``oxidask.dataframe.from_dict``."""
+        from oxidask.dataframe.creation import from_dict
+
+        return from_dict(data, npartitions=npartitions, orient=orient, dtype=dtype, columns=columns, **kwargs)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        frame = self.compute()
-        return _pandas.partition_of(frame).__arrow_c_stream__(requested_schema)
+        from oxidask.dataframe import _pandas
+
+        return _pandas.partition_of(self.compute()).__arrow_c_stream__(requested_schema)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        del copy
+        return np.asarray(self.compute(), dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs.get("out"):
+            return NotImplemented
+        return elemwise(ufunc, *inputs, **kwargs)
 
     def __repr__(self) -> str:
-        return f"oxidask DataFrame Structure:\n{self._structure().to_string()}\nnpartitions={self.npartitions}"
+        return (
+            f"oxidask DataFrame Structure:\n{self._structure().to_string(max_rows=5)}\n"
+            f"npartitions={self.npartitions}\nDask Name: {self._title()}"
+        )
+
+    def _title(self) -> str:
+        from oxidask.dataframe._formatting import title
+
+        return title(self)
 
     def _repr_html_(self) -> str:
-        table = self._structure().to_html(notebook=True)
+        table = self._structure().to_html(max_rows=5, show_dimensions=False, notebook=True)
         return (
             f"<div><strong>oxidask DataFrame Structure:</strong></div>{table}<div>{self.npartitions} partitions</div>"
         )
 
     def _structure(self) -> pd.DataFrame:
-        """Types in a first row and a row of dots for every further bound, as pandas prints frames."""
-        divisions = ["" if bound is None else str(bound) for bound in self.divisions]
-        if len(divisions) > 9:
-            divisions = [*divisions[:4], "...", *divisions[-4:]]
-        types = [str(dtype) for dtype in self.dtypes]
-        rows = [types, *(["..."] * len(types) for _ in divisions[1:])]
-        return pd.DataFrame(rows, index=divisions, columns=self.columns)
+        from oxidask.dataframe._formatting import structure
+
+        return structure(self)
 
 
-def concat(dfs: list[DataFrame]) -> DataFrame:
-    """The rows of frames with the same columns, one frame after another.
+def _is_lazy_array(value: Any) -> bool:
+    import sys
 
-    Examples
-    --------
-    >>> import oxidask.dataframe as dd
-    >>> a = dd.from_dict({"x": [1, 2]}, npartitions=1)
-    >>> dd.concat([a, a]).compute().x.tolist()
-    [1, 2, 1, 2]
-    """
-    return DataFrame(concat_frames([frame._frame for frame in dfs]))
+    module = sys.modules.get("oxidask.array")
+    return module is not None and isinstance(value, module.Array)
 
 
-def merge(left: DataFrame, right: Any, **kwargs: Any) -> DataFrame:
-    """``left.merge(right, **kwargs)``."""
-    return left.merge(right, **kwargs)
+def _is_category(dtype: Any) -> bool:
+    return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, str) and dtype == "category")
+
+
+
+
+add_elementwise(DataFrame, pd.DataFrame, EACH_FRAME)
+add_operators(DataFrame, "frame")
+add_reductions(DataFrame, "frame")

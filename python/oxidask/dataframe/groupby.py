@@ -1,105 +1,481 @@
-"""Groups of rows."""
+"""Groups of rows.
+
+An aggregation whose parts join runs as a tree; everything else brings the rows of
+a group into one partition by a shuffle, and runs pandas there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from oxidask._oxidask import Column, Frame
-from oxidask.dataframe import _labels
-from oxidask.dataframe.series import Series
+import pandas as pd
 
-if TYPE_CHECKING:
-    from oxidask.dataframe.frame import DataFrame
+from oxidask.dataframe import _rows
+from oxidask.dataframe._aggregate import Aggregation, TreeAggregation, name_of, parts_of
+from oxidask.dataframe._collection import new, wrap_native
+from oxidask.dataframe._meta import emulate, make_meta
+from oxidask.dataframe._methods import finished, signature_of
+from oxidask.dataframe.core import Collection, _NoForm, _native_arg, elemwise, own_meta, split_every_of
 
-__all__ = ["DataFrameGroupBy", "NamedAgg", "SeriesGroupBy"]
+__all__ = ["Aggregation", "DataFrameGroupBy", "NamedAgg", "SeriesGroupBy"]
 
-#: (name of the result, column, function), in the engine's names.
-Aggregations = list[tuple[str, str, str]]
+_KEY = "__group_key_{}__"
 
 
 class NamedAgg(tuple):  # type: ignore[type-arg]
-    """A column and what to compute of it, for ``agg`` with keywords."""
+    """A column and what to compute of it, for ``agg`` with keywords.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> df = dd.from_dict({"k": [1, 1], "x": [2, 3]}, npartitions=1)
+    >>> df.groupby("k").agg(top=dd.NamedAgg("x", "max")).compute().top.tolist()
+    [3]
+    """
 
     def __new__(cls, column: Any, aggfunc: Any) -> NamedAgg:
         """Makes the pair."""
         return super().__new__(cls, (column, aggfunc))
 
+    @property
+    def column(self) -> Any:
+        """The column."""
+        return self[0]
 
-def keys_of(frame: Frame | None, by: Any) -> list[Column]:
-    """The columns that a user's ``by`` names."""
-    keys = by if isinstance(by, (list, tuple)) and not (frame and _is_label(frame, by)) else [by]
-    columns = []
-    for key in keys:
-        if isinstance(key, Series):
-            columns.append(key._column)
-        elif callable(key) or frame is None:
-            raise NotImplementedError("group by columns, or by Series of the same rows")
-        else:
-            columns.append(frame.column(_labels.encode(key)))
-    return columns
+    @property
+    def aggfunc(self) -> Any:
+        """What to compute."""
+        return self[1]
 
 
-def _is_label(frame: Frame, by: Any) -> bool:
-    return isinstance(by, tuple) and _labels.encode(by) in frame.columns
+def _group(rows: Any, by: list[Any], flags: dict[str, Any], slice: Any) -> Any:
+    grouped = rows.groupby(by if len(by) > 1 else by[0], **flags)
+    return grouped if slice is None else grouped[slice]
 
 
-def _function(func: Any) -> str:
-    """The name of an aggregation: text, or a function that goes by one."""
-    name = func if isinstance(func, str) else getattr(func, "__name__", None)
-    name = {"amax": "max", "amin": "min"}.get(name or "", name)
-    if name is None or name.startswith("<"):
-        raise NotImplementedError("aggregate by names such as 'sum'; a function of your own goes through apply")
-    return name
+def _call(rows: Any, by: list[Any], flags: dict[str, Any], slice: Any, name: str, args: Any, kwargs: Any) -> Any:
+    return getattr(_group(rows, by, flags, slice), name)(*args, **kwargs)
+
+
+def _with_keys(rows: Any, by: list[Any]) -> Any:
+    """The rows with keys that are no columns as further columns."""
+    frame = rows.to_frame("__values__") if isinstance(rows, pd.Series) else rows.copy(deep=False)
+    for number, key in enumerate(by):
+        if isinstance(key, (pd.Series, pd.Index)):
+            frame[_KEY.format(number)] = key
+        elif callable(key):
+            frame[_KEY.format(number)] = frame.index.map(key)
+    return frame
+
+
+class _OnGroups:
+    """Runs a function on rows of whole groups, whose further keys come as hidden columns."""
+
+    def __init__(self, by: list[Any], hidden: dict[int, Any], series: Any, call: Any) -> None:
+        self.by, self.hidden, self.series, self.call = by, hidden, series, call
+
+    def __dask_tokenize__(self) -> Any:
+        return (_OnGroups, self.by, self.hidden, self.series, self.call)
+
+    def __call__(self, frame: pd.DataFrame) -> Any:
+        keys = [frame[_KEY.format(n)].rename(self.hidden[n]) if n in self.hidden else key for n, key in enumerate(self.by)]
+        rows: Any = frame.drop(columns=[_KEY.format(n) for n in self.hidden])
+        if self.series is not None:
+            rows = rows["__values__"].rename(self.series[0])
+        return self.call(rows, keys)
+
+
+class _Method:
+    def __init__(self, flags: dict[str, Any], slice: Any, name: str, args: Any, kwargs: Any) -> None:
+        self.flags, self.slice, self.name, self.args, self.kwargs = flags, slice, name, args, kwargs
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Method, tuple(vars(self).items()))
+
+    def __call__(self, rows: Any, by: list[Any]) -> Any:
+        return _call(rows, by, self.flags, self.slice, self.name, self.args, self.kwargs)
+
+
+def _ordered(rows: Any, sort: bool) -> Any:
+    return rows.sort_index(kind="stable") if sort else rows
 
 
 class _GroupBy:
-    def __init__(self, frame: Frame, keys: list[Column], sort: bool, dropna: bool) -> None:
-        self._frame, self._keys, self._sort, self._dropna = frame, keys, sort, dropna
+    """What groups of frames and of columns share."""
 
-    def _agg(self, columns: Aggregations, ddof: int = 1) -> Frame:
-        return self._frame.groupby_agg(self._keys, columns, self._sort, self._dropna, ddof)
+    _is_series = False
 
-    def _values(self) -> list[str]:
-        keys = {key.name for key in self._keys}
-        return [name for name in self._frame.columns if name not in keys]
+    def __init__(
+        self, obj: Any, by: Any, *, slice: Any = None, group_keys: bool = True, sort: Any = None, observed: Any = None,
+        dropna: Any = None,
+    ) -> None:  # fmt: skip
+        self.obj, self._slice = obj, slice
+        self.by = self._keys(by)
+        self.group_keys, self.sort, self.observed, self.dropna = group_keys, sort, observed, dropna
+        # Pandas checks keys and the selection on made-up rows.
+        self._meta = _group(
+            obj._meta, [key._meta if isinstance(key, Collection) else key for key in self.by], self._flags, slice
+        )
 
-    def size(self) -> Series:
+    def _keys(self, by: Any) -> list[Any]:
+        keys = list(by) if isinstance(by, list) else [by]
+        if not keys:
+            raise ValueError("No group keys passed!")
+        columns = self.obj._meta.columns if self.obj._kind == "frame" else []
+        for key in keys:
+            if isinstance(key, Collection):
+                if key._kind == "frame":
+                    raise ValueError("Grouper for a DataFrame is not 1-dimensional; group by a Series")
+                if key.npartitions != self.obj.npartitions and not (key.known_divisions and self.obj.known_divisions):
+                    raise NotImplementedError("The grouped object and index of the groupby must have the same divisions.")
+                continue
+            if isinstance(key, (pd.Series, pd.DataFrame)):
+                raise TypeError("a key is a label, a function or a lazy Series, not a pandas object")
+            hashable = not isinstance(key, (list, dict))
+            if hashable and (key in columns or key in self.obj._meta.index.names) and key is not None:
+                continue
+            if callable(key) or isinstance(key, pd.Grouper):
+                continue
+            from oxidask.dataframe.frame import no_column
+
+            raise no_column(key, columns) if self.obj._kind == "frame" else KeyError(key)
+        return keys
+
+    @property
+    def _flags(self) -> dict[str, Any]:
+        flags = {"group_keys": self.group_keys, "sort": self.sort, "observed": self.observed, "dropna": self.dropna}
+        return {name: value for name, value in flags.items() if value is not None}
+
+    def _of(self, meta: Any) -> list[Any]:
+        return [meta(key) if isinstance(key, Collection) else key for key in self.by]
+
+    # -- native ---------------------------------------------------------------------------
+    def _native(self, name: str, args: Any = (), kwargs: Any = None) -> Any:
+        """The engine's answer, or none."""
+        if self.obj._native is None or self.observed is not None or not self.group_keys or not self._engine_keys():
+            return None
+        try:
+            keys = [_native_arg(key) for key in self.by]
+            grouped = self.obj._native.groupby(keys, sort=self.sort, dropna=self.dropna is not False)
+            if self._slice is not None:
+                grouped = grouped[self._slice]
+            return wrap_native(getattr(grouped, name)(*args, **(kwargs or {})))
+        except (_NoForm, NotImplementedError, TypeError, AttributeError):
+            return None
+
+    def _engine_keys(self) -> bool:
+        """Whether keys and values are of types that the engine aggregates as pandas does."""
+        meta = self.obj._meta
+        kinds = list(meta.dtypes) if isinstance(meta, pd.DataFrame) else [meta.dtype]
+        kinds += [key._meta.dtype for key in self.by if isinstance(key, Collection)]
+        return not any(isinstance(kind, pd.CategoricalDtype) for kind in kinds) and not any(
+            callable(key) and not isinstance(key, Collection) for key in self.by
+        )
+
+    # -- pandas ---------------------------------------------------------------------------
+    def _emulated(self, call: Any) -> Any:
+        return emulate(call, self.obj, self._of(lambda key: key))
+
+    def _tree(self, specs: list[tuple[Any, Any]], meta: Any, kwargs: Any, split_every: Any, split_out: Any) -> Any:
+        from oxidask.dataframe._align import aligned
+
+        flags = {key: value for key, value in self._flags.items() if key != "group_keys"}
+        step = TreeAggregation(specs, flags, kwargs, meta)
+        (obj, by), _ = aligned((self.obj, self.by), {})
+        plan = obj._plan.map(
+            "groupby-chunk", step.chunk, [key._plan if isinstance(key, Collection) else key for key in by]
+        )
+        n = _split_out(split_out)
+        if n > 1:
+            whole = plan.shuffle(_CutGroups(), _gather_groups, n).map("groupby", step.finish)
+            return new(whole, meta, None)
+        every = split_every_of(split_every or None, obj.npartitions) if split_every is not False else 8
+        return new(plan.reduce("groupby", step.combine, step.finish, every), meta, None)
+
+    def _on_groups(self, call: Any, meta: Any, label: str, n: int | None = None) -> Any:
+        """``call(rows, keys)`` for partitions that hold whole groups."""
+        if self.obj.npartitions == 1:
+            return elemwise(call, self.obj, self._of(lambda key: key), _label=label, _meta=meta).clear_divisions()
+        hidden = {
+            number: (key.name if isinstance(key, Collection) else None)
+            for number, key in enumerate(self.by)
+            if isinstance(key, Collection) or callable(key)
+        }
+        series = (self.obj.name,) if self.obj._kind == "series" else None
+        from oxidask.dataframe._shuffle import by_hash
+
+        rows = elemwise(_with_keys, self.obj, self._of(lambda key: key), _label="keys")
+        labels = [_KEY.format(i) if i in hidden else key for i, key in enumerate(self.by)]
+        plan = by_hash(rows, labels, n or self.obj.npartitions)
+        by = [None if number in hidden else key for number, key in enumerate(self.by)]
+        return new(plan.map(label, _OnGroups(by, hidden, series, call)), meta, None)
+
+    def _whole(self, name: str, args: Any = (), kwargs: Any = None, reduces: bool = True, split_out: Any = None) -> Any:
+        """A method of pandas' groups, on whole groups."""
+        call = _Method(self._flags, self._slice, name, args, kwargs or {})
+        meta = self._emulated(call)
+        made = self._on_groups(call, meta, name)
+        if not reduces or made.npartitions == 1 or _split_out(split_out) > 1:
+            return made
+        plan = made._plan.groups("concat", _rows.Joined(_ordered, {"sort": self.sort is not False}), [(0, made.npartitions)])
+        return new(plan, meta, None)
+
+    def _one(self, name: str, kwargs: dict[str, Any], split_every: Any, split_out: Any) -> Any:
+        """An aggregation with a name, of all columns."""
+        call = _Method(self._flags, self._slice, name, (), kwargs)
+        meta = self._emulated(call)
+        plain = {key: value for key, value in kwargs.items() if value not in (None, False)}
+        if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False) and _split_out(split_out) == 1:
+            answer = self._native(name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v})
+            if answer is not None:
+                return answer
+        columns = list(meta.columns) if isinstance(meta, pd.DataFrame) else [self._value_column(meta)]
+        if name not in ("size",) and not self._plain_columns(columns, name):
+            return self._whole(name, (), kwargs, split_out=split_out)
+        specs = [(column, name) for column in columns]
+        if kwargs.get("min_count", 0) and kwargs["min_count"] > 0:
+            # The count is a further need; its column is not part of the answer.
+            made = self._whole(name, (), kwargs, split_out=split_out)
+            return made
+        return self._tree(specs, meta, kwargs, split_every, split_out)
+
+    def _value_column(self, meta: Any) -> Any:
+        if self.obj._kind == "series" or self._slice is None:
+            return None
+        return self._slice
+
+    def _plain_columns(self, columns: list[Any], name: str) -> bool:
+        """Whether parts of these columns can be made."""
+        frame = self.obj._meta
+        if isinstance(frame, pd.DataFrame) and not frame.columns.is_unique:
+            return False
+        if name in ("mean", "var", "std", "sem"):
+            dtypes = [frame.dtype if column is None else frame[column].dtype for column in columns]
+            return all(getattr(dtype, "kind", "O") in "iufb" for dtype in dtypes)
+        return True
+
+    # -- methods -----------------------------------------------------------------------------
+    def size(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any) -> Any:
         """How many rows each group has."""
-        return Series(self._frame.groupby_size(self._keys, self._sort, self._dropna))
+        del shuffle_method
+        if split_every is None and _split_out(split_out) == 1:
+            answer = self._native("size")
+            if answer is not None:
+                return answer
+        meta = self._emulated(_Method(self._flags, self._slice, "size", (), {}))
+        return self._tree([(None, "size")], meta, kwargs, split_every, split_out)
+
+    def agg(self, arg: Any = None, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any) -> Any:
+        """Aggregations of columns: a name, a list, a mapping, or named with keywords.
+
+        Parameters
+        ----------
+        arg : str, callable, Aggregation, list of them, or mapping of column to them
+        split_every : int
+            How many results a task of the tree takes.
+        split_out : int
+            More than one gives so many partitions, by hash of the keys.
+        shuffle_method : ignored
+        **kwargs : (column, function)
+            Columns of the answer by name.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> df = dd.from_dict({"k": ["a", "b", "a"], "x": [1, 2, 3]}, npartitions=2)
+        >>> df.groupby("k").agg({"x": ["min", "sum"]}).compute().loc["a"].tolist()
+        [1, 4]
+        """
+        del shuffle_method
+        if arg is None and not kwargs:
+            raise TypeError("Must provide 'func' or tuples of 'column, aggfunc'.")
+        if split_every in (None, False) and _split_out(split_out) == 1 and not _has_own(arg, kwargs):
+            answer = self._native("agg", () if arg is None else (arg,), kwargs)
+            if answer is not None:
+                return answer
+        shown_arg, shown_kwargs = _shown(arg), {key: _shown(value) for key, value in kwargs.items()}
+        call = _Method(self._flags, self._slice, "agg", () if arg is None else (shown_arg,), shown_kwargs)
+        meta = self._emulated(call)
+        specs = self._specs(arg, kwargs, meta)
+        if specs is None or any(parts_of(func) is None for _, func in specs):
+            if _has_own(arg, kwargs):
+                raise NotImplementedError("an Aggregation goes with aggregations by name, not with other functions")
+            return self._whole("agg", () if arg is None else (arg,), kwargs, split_out=split_out)
+        for column, func in specs:
+            if isinstance(func, str) and func != "size" and not self._plain_columns([column], func):
+                return self._whole("agg", () if arg is None else (arg,), kwargs, split_out=split_out)
+        return self._tree(specs, meta, {}, split_every, split_out)
+
+    aggregate = agg
+
+    def _specs(self, arg: Any, kwargs: dict[str, Any], meta: Any) -> list[tuple[Any, Any]] | None:
+        """(column, function) for every column of the answer, in its order."""
+        if arg is None:
+            if self._is_series:
+                return [(self._value_column(None), name_of(func)) for func in kwargs.values()]
+            return [(column, name_of(func)) for column, func in kwargs.values()]
+        if isinstance(arg, dict):
+            if self._is_series:
+                return None
+            return [(column, name_of(func)) for column, funcs in arg.items() for func in _listed(funcs)]
+        funcs = [name_of(func) for func in _listed(arg)]
+        if self._is_series:
+            return [(self._value_column(None), func) for func in funcs]
+        if not isinstance(meta, pd.DataFrame):
+            return None
+        level = meta.columns.get_level_values(0) if isinstance(arg, list) else meta.columns
+        columns = list(dict.fromkeys(level))
+        return [(column, func) for column in columns for func in funcs]
+
+    def apply(self, func: Any, *args: Any, meta: Any = None, include_groups: bool = False, shuffle_method: Any = None, **kwargs: Any) -> Any:
+        """A Python function of every group, through pandas.
+
+        Parameters
+        ----------
+        func : callable
+        *args, **kwargs
+            Further arguments of it; lazy ones are computed.
+        meta : optional
+            What it answers, if a call with made-up rows does not show it.
+        """
+        del include_groups, shuffle_method
+        return self._user("apply", func, args, meta, kwargs)
+
+    def transform(self, func: Any, meta: Any = None, shuffle_method: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """A function of every group that answers as many rows, through pandas."""
+        del shuffle_method
+        return self._user("transform", func, args, meta, kwargs)
+
+    def _user(self, name: str, func: Any, args: Any, meta: Any, kwargs: dict[str, Any]) -> Any:
+        if any(isinstance(value, Collection) for value in (*args, *kwargs.values())):
+            args = tuple(value.compute() if isinstance(value, Collection) else value for value in args)
+            kwargs = {key: value.compute() if isinstance(value, Collection) else value for key, value in kwargs.items()}
+        call = _Method(self._flags, self._slice, name, (func, *args), kwargs)
+        if meta is None:
+            meta = own_meta(call, f"groupby.{name}({getattr(func, '__name__', func)})", (self.obj, self._of(lambda k: k)), {})
+        else:
+            meta = make_meta(meta, index=self.obj._meta.index)
+        return self._on_groups(call, meta, name)
+
+    def nunique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+        """How many distinct values each group has."""
+        del shuffle_method, split_every
+        answer = self._native("nunique") if _split_out(split_out) == 1 else None
+        return answer if answer is not None else self._whole("nunique", split_out=split_out)
+
+    def get_group(self, key: Any) -> Any:
+        """The rows of one group."""
+        meta = self.obj._meta if self._slice is None else self.obj._meta[self._slice]
+        return elemwise(_get_group, self.obj, self._of(lambda k: k), self._flags, self._slice, key, meta, _meta=meta)
+
+    def head(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
+        """The first rows of every group."""
+        del split_every
+        return self._whole("head", (n,), {}, reduces=False, split_out=split_out)
+
+    def tail(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
+        """The last rows of every group."""
+        del split_every
+        return self._whole("tail", (n,), {}, reduces=False, split_out=split_out)
+
+    def shift(self, periods: int = 1, freq: Any = None, axis: Any = None, fill_value: Any = None, meta: Any = None, shuffle_method: Any = None) -> Any:
+        """Values moved by so many rows within their group."""
+        del axis, shuffle_method, meta
+        kwargs = {"periods": periods, "freq": freq, "fill_value": fill_value}
+        return self._whole("shift", (), {k: v for k, v in kwargs.items() if v is not None}, reduces=False)
+
+    def rolling(self, window: Any, min_periods: Any = None, center: bool = False, win_type: Any = None, axis: Any = 0) -> Any:
+        """Windows over the rows of every group."""
+        from oxidask.dataframe.rolling import GroupRolling
+
+        del axis
+        return GroupRolling(self, window, min_periods=min_periods, center=center, win_type=win_type)
+
+    def compute(self, **kwargs: Any) -> Any:
+        """Not offered: aggregate first.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "DataFrameGroupBy does not allow compute method. Please chain it with an aggregation method (like "
+            "``.mean()``) or get a specific group using ``.get_group()`` before calling ``compute()``"
+        )
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError(
+            "Iteration of DataFrameGroupBy objects requires computing the groups which may be slow. You probably want "
+            "to use 'apply' to execute a function for all the columns. To access individual groups, use 'get_group'. "
+            "To list all the group names, use 'df[<group column>].unique().compute()'."
+        )
 
 
-def _each(name: str, doc: str, ddof: bool = False) -> Any:
-    if ddof:
-
-        def spread(self: Any, ddof: int = 1, numeric_only: bool = False) -> Any:
-            return self._one(name, ddof, numeric_only)
-
-        method: Any = spread
-    else:
-
-        def plain(self: Any, numeric_only: bool = False) -> Any:
-            return self._one(name, 1, numeric_only)
-
-        method = plain
-    method.__name__, method.__doc__ = name, doc
-    return method
+def _get_group(rows: Any, by: list[Any], flags: dict[str, Any], slice: Any, key: Any, meta: Any) -> Any:
+    grouped = _group(rows, by, flags, slice)
+    for wanted in (key, (key,)):
+        try:
+            return grouped.get_group(wanted)
+        except (KeyError, ValueError):
+            continue
+    return meta
 
 
-_ALL = {
-    "sum": "The sum in each group.",
-    "mean": "The mean in each group.",
-    "count": "How many values are there in each group.",
-    "min": "The smallest in each group.",
-    "max": "The largest in each group.",
-    "first": "The first that is there in each group.",
-    "last": "The last that is there in each group.",
-    "nunique": "How many distinct values each group has.",
-    "median": "The exact median in each group.",
-    "prod": "The product in each group.",
-    "any": "Whether any holds in each group.",
-    "all": "Whether all hold in each group.",
-}
+class _CutGroups:
+    """Cuts partial aggregations by their keys."""
+
+    def __dask_tokenize__(self) -> Any:
+        return (_CutGroups,)
+
+    def __call__(self, parts: dict[int, Any], n: int) -> list[Any]:
+        from oxidask.dataframe._shuffle import cut, hashes
+
+        def one(rows: Any) -> list[Any]:
+            if isinstance(rows, tuple):
+                return list(zip(*[one(item) for item in rows], strict=True))
+            return cut(rows, hashes(rows.index.to_frame(index=False)) % n, n)
+
+        pieces = {number: one(rows) for number, rows in parts.items()}
+        return [{number: pieces[number][i] for number in parts} for i in range(n)]
+
+
+def _gather_groups(pieces: list[Any]) -> Any:
+    return pieces
+
+
+def _listed(funcs: Any) -> list[Any]:
+    return list(funcs) if isinstance(funcs, (list, tuple)) else [funcs]
+
+
+def _split_out(split_out: Any) -> int:
+    return int(split_out) if isinstance(split_out, int) and not isinstance(split_out, bool) else 1
+
+
+def _has_own(arg: Any, kwargs: dict[str, Any]) -> bool:
+    values = list(arg.values()) if isinstance(arg, dict) else [arg]
+    flat = [func for value in (*values, *kwargs.values()) for func in _listed(value)]
+    return any(isinstance(func, Aggregation) for func in flat)
+
+
+def _stand_in(values: Any) -> Any:
+    return values.iloc[0] if len(values) else None
+
+
+def _shown(arg: Any) -> Any:
+    """What pandas aggregates made-up rows with in place of aggregations of ours."""
+    if isinstance(arg, Aggregation):
+        made = lambda values: _stand_in(values)  # noqa: E731
+        made.__name__ = arg.__name__
+        return made
+    if isinstance(arg, list):
+        return [_shown(one) for one in arg]
+    if isinstance(arg, tuple) and len(arg) == 2:
+        return tuple(_shown(one) if position else one for position, one in enumerate(arg))
+    if isinstance(arg, dict):
+        return {name: _shown(value) for name, value in arg.items()}
+    return arg
 
 
 class DataFrameGroupBy(_GroupBy):
@@ -116,114 +492,117 @@ class DataFrameGroupBy(_GroupBy):
     """
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, list):
-            names = [_labels.encode(label) for label in key]
-            keys = [key.name for key in self._keys if key.name in self._frame.columns and key.name not in names]
-            frame = self._frame.select([*keys, *names])
-            return DataFrameGroupBy(frame, self._keys, self._sort, self._dropna)
-        name = _labels.encode(key)
-        self._frame.column(name)
-        return SeriesGroupBy(self._frame, self._keys, self._sort, self._dropna, name)
+        if isinstance(key, tuple) and key not in self.obj._meta.columns:
+            key = list(key)
+        kwargs = {"group_keys": self.group_keys, "sort": self.sort, "observed": self.observed, "dropna": self.dropna}
+        cls = DataFrameGroupBy if isinstance(key, (list, pd.Index)) else SeriesGroupBy
+        return cls(self.obj, self.by, slice=list(key) if isinstance(key, pd.Index) else key, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and _labels.encode(name) in self._frame.columns:
-            return self[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute or column {name!r}")
+        if name.startswith("_") or name not in self.obj._meta.columns:
+            raise AttributeError(f"groups have no {name!r}, nor is there such a column")
+        return self[name]
 
-    def _one(self, func: str, ddof: int, numeric_only: bool) -> DataFrame:
-        from oxidask.dataframe.frame import DataFrame
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *[name for name in self.obj._meta.columns if isinstance(name, str)]})
 
-        names = self._values()
-        if numeric_only:
-            names = [name for name in names if DataFrame(self._frame)._is_numeric(name)]
-        return DataFrame(self._agg([(name, name, func) for name in names], ddof))
+    def corr(self, split_every: Any = None, split_out: Any = None, numeric_only: bool = False) -> Any:
+        """Correlations of columns within every group."""
+        del split_every
+        return self._whole("corr", (), {"numeric_only": numeric_only}, split_out=split_out)
 
-    def agg(self, arg: Any = None, **kwargs: Any) -> DataFrame:
-        """Several aggregations at once.
-
-        Parameters
-        ----------
-        arg : str, list, or dict of column to str or list
-            What to compute; a list makes columns of two levels.
-        **kwargs : (column, function)
-            Columns of the result by name.
-
-        Raises
-        ------
-        KeyError
-            If a column is not there.
-        NotImplementedError
-            If there is no such aggregation.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> df = dd.from_dict({"k": ["a", "b", "a"], "x": [1, 2, 3]}, npartitions=2)
-        >>> df.groupby("k").agg({"x": ["sum", "mean"]}).compute().columns.tolist()
-        [('x', 'sum'), ('x', 'mean')]
-        """
-        from oxidask.dataframe.frame import DataFrame
-
-        return DataFrame(self._agg(self._aggregations(arg, kwargs)))
-
-    aggregate = agg
-
-    def _aggregations(self, arg: Any, kwargs: Mapping[str, Any]) -> Aggregations:
-        if arg is None:
-            if not kwargs:
-                raise TypeError("agg needs something to compute")
-            return [
-                (_labels.encode(name), _labels.encode(column), _function(func))
-                for name, (column, func) in kwargs.items()
-            ]
-        if not isinstance(arg, Mapping):
-            arg = {_labels.decode(name): arg for name in self._values()}
-        two_levels = any(isinstance(funcs, (list, tuple)) for funcs in arg.values())
-        columns: Aggregations = []
-        for label, funcs in arg.items():
-            for func in funcs if isinstance(funcs, (list, tuple)) else [funcs]:
-                name = _labels.encode((label, _function(func)) if two_levels else label)
-                columns.append((name, _labels.encode(label), _function(func)))
-        return columns
+    def cov(self, ddof: int = 1, split_every: Any = None, split_out: Any = None, numeric_only: bool = False) -> Any:
+        """Covariances of columns within every group."""
+        del split_every
+        return self._whole("cov", (), {"ddof": ddof, "numeric_only": numeric_only}, split_out=split_out)
 
 
 class SeriesGroupBy(_GroupBy):
-    """A column grouped by keys."""
+    """Values of a column grouped by keys."""
 
-    def __init__(self, frame: Frame, keys: list[Column], sort: bool, dropna: bool, name: str) -> None:
-        super().__init__(frame, keys, sort, dropna)
-        self._name = name
+    _is_series = True
 
-    def _one(self, func: str, ddof: int, numeric_only: bool) -> Series:
-        frame = self._agg([(self._name, self._name, func)], ddof)
-        return Series(_named_column(frame, self._name))
+    @classmethod
+    def of_series(cls, series: Any, by: Any, **kwargs: Any) -> SeriesGroupBy:
+        """Groups of a column that is not part of a grouped frame."""
+        return cls(series, by, **kwargs)
 
-    def agg(self, arg: Any, **kwargs: Any) -> Any:
-        """One aggregation by name, or a frame of several."""
-        from oxidask.dataframe.frame import DataFrame
+    def unique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+        """The distinct values of every group."""
+        del split_every, shuffle_method
+        return self._whole("unique", split_out=split_out)
 
-        if isinstance(arg, (str,)) or callable(arg):
-            return self._one(_function(arg), 1, False)
-        if not isinstance(arg, Iterable) or isinstance(arg, Mapping):
-            raise NotImplementedError("a grouped column is aggregated by a name or a list of names")
-        return DataFrame(self._agg([(_function(func), self._name, _function(func)) for func in arg]))
-
-    aggregate = agg
-
-    def value_counts(self) -> Series:
-        """How often each value occurs in each group."""
-        keys = [*self._keys, self._frame.column(self._name)]
-        return Series(self._frame.groupby_size(keys, self._sort, self._dropna).rename("count"))
+    def value_counts(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+        """How often each value occurs in every group."""
+        del split_every, shuffle_method
+        return self._whole("value_counts", split_out=split_out)
 
 
-def _named_column(frame: Frame, name: str) -> Column:
-    column = frame.column(name)
-    return column.rename(None) if name == "" else column
+_DOCS = {
+    "sum": "The sum in each group.",
+    "prod": "The product in each group.",
+    "mean": "The mean in each group.",
+    "count": "How many values are there in each group.",
+    "min": "The smallest in each group.",
+    "max": "The largest in each group.",
+    "first": "The first that is there in each group.",
+    "last": "The last that is there in each group.",
+    "var": "The variance in each group.",
+    "std": "The standard deviation in each group.",
+    "sem": "The standard error of the mean in each group.",
+    "any": "Whether any holds in each group.",
+    "all": "Whether all hold in each group.",
+    "median": "The exact median in each group.",
+    "idxmin": "The label of the smallest in each group.",
+    "idxmax": "The label of the largest in each group.",
+    "skew": "The skewness in each group.",
+}
+_OWN: dict[str, list[str]] = {"sum": ["min_count"], "prod": ["min_count"], "var": ["ddof"], "std": ["ddof"], "first": ["sort"], "last": ["sort"],
+        "idxmin": ["skipna"], "idxmax": ["skipna"]}  # fmt: skip
 
 
-for _name, _doc in _ALL.items():
-    for _class in (DataFrameGroupBy, SeriesGroupBy):
-        setattr(_class, _name, _each(_name, _doc))
-for _name, _doc in {"std": "The standard deviation in each group.", "var": "The variance in each group."}.items():
-    for _class in (DataFrameGroupBy, SeriesGroupBy):
-        setattr(_class, _name, _each(_name, _doc, ddof=True))
+def _reduction(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(self, *args, **kwargs).arguments
+        given = {k: v for k, v in bound.items() if k not in ("self", "split_every", "split_out", "shuffle_method", "sort", "axis")}
+        given = {key: value for key, value in given.items() if value is not None}
+        if self._is_series and name in ("count", "any", "all"):
+            given.pop("numeric_only", None)
+        if name in ("count", "any", "all", "idxmin", "idxmax"):
+            given.pop("numeric_only", None) if not given.get("numeric_only") or name in ("count", "any", "all") else None
+        if name in ("median", "idxmin", "idxmax", "skew"):
+            answer = self._native(name) if name == "median" and not given else None
+            return answer if answer is not None else self._whole(name, (), given, split_out=bound.get("split_out"))
+        return self._one(name, given, bound.get("split_every"), bound.get("split_out"))
+
+    import inspect
+
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = ["numeric_only", "split_every", "split_out", "shuffle_method", *_OWN.get(name, [])]
+    if name in ("var", "std"):
+        names = ["ddof", *[one for one in names if one != "ddof"]]
+    if name == "count" or name in ("first", "last"):
+        names = [one for one in names]
+    if name in ("idxmin", "idxmax"):
+        names = ["split_every", "split_out", "shuffle_method", "axis", "skipna", "numeric_only"]
+    parameters = [inspect.Parameter("self", kinds), *[inspect.Parameter(one, kinds, default=None) for one in names]]
+    signature = inspect.Signature(parameters)
+    return method, signature
+
+
+for _name, _doc in _DOCS.items():
+    _made, _signature = _reduction(_name)
+    finished(_made, _GroupBy, _name, f"{_doc}\n\nArguments are those of pandas, and those of :meth:`agg`.\n", _signature)
+
+
+def _row_method(name: str) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("shuffle_method",) and value is not None}
+        return self._whole(name, args, kwargs, reduces=False)
+
+    return method
+
+
+for _name in ("cumsum", "cumprod", "cumcount", "ffill", "bfill"):
+    _doc = f"``{_name}`` of pandas within every group; rows come in other partitions.\n"
+    finished(_row_method(_name), _GroupBy, _name, _doc, signature_of(pd.core.groupby.DataFrameGroupBy, _name, ["shuffle_method"]))

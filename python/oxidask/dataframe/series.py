@@ -1,149 +1,37 @@
-"""Lazy columns: ``Series``, ``Index`` and single values."""
+"""Lazy columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from oxidask._oxidask import Column, Frame
-from oxidask.dataframe import _labels
-from oxidask.dataframe._expr import Collection, scalar
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new
+from oxidask.dataframe._meta import emulate, make_meta
+from oxidask.dataframe._methods import EACH_SERIES, add_elementwise, add_operators
+from oxidask.dataframe._reductions import add_reductions
+from oxidask.dataframe._statistics import SeriesStatistics
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta
+from oxidask.dataframe.rows import Rows
 
-if TYPE_CHECKING:
-    from oxidask.dataframe.accessors import DatetimeAccessor, StringAccessor
-    from oxidask.dataframe.frame import DataFrame
-
-__all__ = ["Array", "Index", "Scalar", "Series"]
-
-
-def _operand(other: Any) -> Any:
-    """What the engine combines a column with: a column, ``(column,)`` for a single value, or a scalar."""
-    if isinstance(other, Scalar):
-        return (other._column,)
-    return other._column if isinstance(other, _Columnar) else scalar(other)
+__all__ = ["Series"]
 
 
-def _operator(name: str, symbol: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
-    def apply(self: Any, other: Any) -> Any:
-        if isinstance(self, Scalar) and isinstance(other, Series):
-            return NotImplemented
-        try:
-            operand = _operand(other)
-            return type(self)(self._column.binary(name, operand, reflected))
-        except TypeError as error:
-            if isinstance(other, (_Columnar, str, int, float, bool)):
-                raise
-            raise TypeError(f"cannot compute {symbol} with a {type(other).__name__}") from error
-
-    apply.__doc__ = f"``{symbol}`` with a value or a column of the same rows, elementwise."
-    return apply
+def _reset_index(rows: Any, kwargs: dict[str, Any]) -> Any:
+    return rows.reset_index(**kwargs)
 
 
-class _Columnar(Collection):
-    """What all single columns share."""
-
-    _column: Column
-
-    def __init__(self, column: Column) -> None:
-        self._column = column
-
-    @property
-    def _frame(self) -> Frame:  # type: ignore[override]
-        return self._column.frame()
-
-    @property
-    def name(self) -> Any:
-        """The name, or ``None``."""
-        name = self._column.name
-        return None if name is None or name == "" else _labels.decode(name)
-
-    @property
-    def dtype(self) -> Any:
-        """The type of the values, as pandas has it."""
-        return self._meta.dtype
-
-    __hash__ = None  # type: ignore[assignment]
-
-    __add__ = _operator("add", "+")
-    __radd__ = _operator("add", "+", True)
-    __sub__ = _operator("sub", "-")
-    __rsub__ = _operator("sub", "-", True)
-    __mul__ = _operator("mul", "*")
-    __rmul__ = _operator("mul", "*", True)
-    __truediv__ = _operator("truediv", "/")
-    __rtruediv__ = _operator("truediv", "/", True)
-    __floordiv__ = _operator("floordiv", "//")
-    __rfloordiv__ = _operator("floordiv", "//", True)
-    __mod__ = _operator("mod", "%")
-    __rmod__ = _operator("mod", "%", True)
-    __pow__ = _operator("pow", "**")
-    __rpow__ = _operator("pow", "**", True)
-    __eq__ = _operator("eq", "==")  # type: ignore[assignment]
-    __ne__ = _operator("ne", "!=")  # type: ignore[assignment]
-    __lt__ = _operator("lt", "<")
-    __le__ = _operator("le", "<=")
-    __gt__ = _operator("gt", ">")
-    __ge__ = _operator("ge", ">=")
-    __and__ = _operator("and", "&")
-    __rand__ = _operator("and", "&", True)
-    __or__ = _operator("or", "|")
-    __ror__ = _operator("or", "|", True)
-    __xor__ = _operator("xor", "^")
-    __rxor__ = _operator("xor", "^", True)
-    add, sub, mul, truediv, div = __add__, __sub__, __mul__, __truediv__, __truediv__
-    floordiv, mod, pow = __floordiv__, __mod__, __pow__
-    eq, ne, lt, le, gt, ge = __eq__, __ne__, __lt__, __le__, __gt__, __ge__
-
-    def __neg__(self) -> Any:
-        return type(self)(self._column.unary("neg"))
-
-    def __invert__(self) -> Any:
-        return type(self)(self._column.unary("not"))
-
-    def __abs__(self) -> Any:
-        return type(self)(self._column.unary("abs"))
-
-    def __bool__(self) -> bool:
-        raise TypeError(
-            f"the truth of a lazy {type(self).__name__} is not known\nhint: compute() it first, or use & | ~"
-        )
+def _to_frame(rows: Any, kwargs: dict[str, Any]) -> Any:
+    return rows.to_frame(**kwargs)
 
 
-class Scalar(_Columnar):
-    """One lazy value, such as a sum.
-
-    Examples
-    --------
-    >>> import oxidask.dataframe as dd
-    >>> total = dd.from_dict({"x": [1, 2, 3]}, npartitions=2).x.sum()
-    >>> int((total * 2).compute())
-    12
-    """
-
-    _kind = "scalar"
-
-    def __repr__(self) -> str:
-        return f"<oxidask Scalar {self._column.name or ''}: {self._column.dtype}>"
-
-    def __int__(self) -> int:
-        return int(self.compute())
-
-    def __float__(self) -> float:
-        return float(self.compute())
+def _apply(rows: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return rows.apply(func, args=args, **kwargs)
 
 
-class Array(_Columnar):
-    """Lazy distinct values, which compute to an array of pandas."""
-
-    _kind = "array"
-
-    def __repr__(self) -> str:
-        return f"<oxidask Array {self._column.name or ''}: {self._column.dtype}>"
-
-
-class Series(_Columnar):
+class Series(SeriesStatistics, Rows):
     """A lazy column with its index.
 
     Examples
@@ -156,19 +44,25 @@ class Series(_Columnar):
 
     _kind = "series"
 
-    # -- shape -------------------------------------------------------------
-    def __len__(self) -> int:
-        return int(Scalar(self._frame.len()).compute())
+    # -- what is known ------------------------------------------------------------
+    @property
+    def name(self) -> Any:
+        """The name, or ``None``."""
+        return self._meta.name
+
+    @name.setter
+    def name(self, name: Any) -> None:
+        self._become(self.rename(name))
 
     @property
-    def size(self) -> Scalar:
-        """The number of rows, lazily."""
-        return Scalar(self._frame.len())
+    def dtype(self) -> Any:
+        """The type of the values."""
+        return self._meta.dtype
 
     @property
-    def shape(self) -> tuple[Scalar]:
-        """The number of rows, lazily, in a tuple."""
-        return (self.size,)
+    def dtypes(self) -> Any:
+        """The type of the values."""
+        return self._meta.dtype
 
     @property
     def ndim(self) -> int:
@@ -176,42 +70,110 @@ class Series(_Columnar):
         return 1
 
     @property
-    def index(self) -> Index:
-        """The labels of the rows."""
-        return self.to_frame().index
+    def shape(self) -> tuple[Any]:
+        """The number of rows, lazily, in a tuple."""
+        return (self._length(),)
 
-    # -- elementwise -------------------------------------------------------
-    def abs(self) -> Series:
-        """Absolute values."""
-        return abs(self)
+    @property
+    def axes(self) -> list[Any]:
+        """The index, in a list."""
+        return [self.index]
 
-    def round(self, decimals: int = 0) -> Series:
-        """Rounded to so many decimals, halves to even."""
-        return Series(self._column.unary("round", decimals))
+    @property
+    def nbytes(self) -> Any:
+        """Bytes of the values, lazily."""
+        return self._tree("nbytes", _nbytes, _total, meta=0)
 
-    def isna(self) -> Series:
-        """Whether each value is missing."""
-        return Series(self._column.unary("isna"))
+    @property
+    def is_monotonic_increasing(self) -> Any:
+        """Whether values never become smaller, lazily."""
+        return self._tree("monotonic", _ends_up, _joins_up, combine=_chains_up, meta=True)
 
-    def notna(self) -> Series:
-        """Whether each value is there."""
-        return Series(self._column.unary("notna"))
+    @property
+    def is_monotonic_decreasing(self) -> Any:
+        """Whether values never become larger, lazily."""
+        return self._tree("monotonic", _ends_down, _joins_down, combine=_chains_down, meta=True)
 
-    isnull, notnull = isna, notna
+    @property
+    def str(self) -> Any:
+        """Functions of strings."""
+        from oxidask.dataframe.accessors import StringAccessor
 
-    def astype(self, dtype: Any) -> Series:
+        return StringAccessor(self)
+
+    @property
+    def dt(self) -> Any:
+        """Functions of times."""
+        from oxidask.dataframe.accessors import DatetimeAccessor
+
+        return DatetimeAccessor(self)
+
+    @property
+    def cat(self) -> Any:
+        """Functions of categories."""
+        from oxidask.dataframe.categorical import CategoricalAccessor
+
+        return CategoricalAccessor(self)
+
+    # -- rows ------------------------------------------------------------------------
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, Collection):
+            answer = native_form(self, "__getitem__", (key,), {})
+            return answer if answer is not NOT_NATIVE else elemwise(_rows.item, self, key, _label="filter")
+        if isinstance(key, slice):
+            return self.loc[key]
+        raise NotImplementedError(
+            "Series getitem is only supported for other series objects with matching partition structure"
+        )
+
+    def __iter__(self) -> Any:
+        for part in self.partitions:
+            yield from part.compute()
+
+    def items(self) -> Any:
+        """Labels and values, a partition at a time."""
+        for part in self.partitions:
+            yield from part.compute().items()
+
+    def to_frame(self, name: Any = None) -> Any:
+        """The frame of this column alone."""
+        answer = native_form(self, "to_frame", (name,), {}) if name is not None or self.name is not None else NOT_NATIVE
+        if answer is not NOT_NATIVE:
+            return answer
+        return elemwise(_to_frame, self, {} if name is None else {"name": name})
+
+    def rename(self, index: Any = None, sorted_index: bool = False) -> Any:
+        """Under another name; a function or mapping changes the labels of rows.
+
+        ``sorted_index`` says that changed labels are still in order, so that the
+        divisions stay known.
+        """
+        if pd.api.types.is_scalar(index) or isinstance(index, tuple):
+            answer = native_form(self, "rename", (index,), {})
+            if answer is not NOT_NATIVE and answer.name == index:
+                return answer
+            return elemwise(_rows.call, self, "rename", index)
+        made = elemwise(_rows.call, self, "rename", index)
+        if not sorted_index or not self.known_divisions:
+            return made.clear_divisions()
+        moved = pd.Series(1, index=list(self.divisions)).rename(index).index.tolist()
+        if moved != sorted(moved):
+            raise ValueError("the renamed divisions are not in order, although sorted_index=True was said")
+        return new(made._plan, made._meta, tuple(moved))
+
+    def reset_index(self, drop: bool = False, **kwargs: Any) -> Any:
+        """With numbered rows in every partition; the old index becomes a column unless ``drop``."""
+        call = {"drop": drop, **kwargs}
+        return new(self._plan.map("reset_index", _reset_index, call), emulate(_reset_index, self, call), None)
+
+    def astype(self, dtypes: Any) -> Any:
         """Converted to another type.
 
         Parameters
         ----------
-        dtype : str or type
-            Such as ``"float64"``, ``int``, ``"str"``, ``"category"``.
-
-        Raises
-        ------
-        TypeError
-            If there is no such type. A value that does not fit is an error of the
-            task that converts it.
+        dtypes : str or type
+            Such as ``"float64"``, ``int``, ``"str"``, ``"category"``. Categories that
+            are not given are not known afterwards.
 
         Examples
         --------
@@ -219,325 +181,169 @@ class Series(_Columnar):
         >>> dd.from_dict({"x": [1, 2]}, npartitions=1).x.astype(float).compute().tolist()
         [1.0, 2.0]
         """
-        return Series(self._column.astype(dtype_name(dtype)))
+        from oxidask.dataframe.categorical import converted_meta
+        from oxidask.dataframe.frame import _is_category
 
-    def fillna(self, value: Any) -> Series:
-        """With missing values replaced by a value or by those of a column.
+        if not _is_category(dtypes):
+            answer = native_form(self, "astype", (dtypes,), {})
+            if answer is not NOT_NATIVE:
+                return answer
+        return elemwise(_rows.call, self, "astype", dtypes, _meta=converted_meta(self._meta, dtypes))
 
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [1.5, None]}, npartitions=1).x.fillna(0).compute().tolist()
-        [1.5, 0.0]
-        """
-        return Series(self._column.fillna(_operand(value)))
+    def sort_values(
+        self,
+        npartitions: Any = None,
+        ascending: bool = True,
+        na_position: Any = "last",
+        partition_size: float = 128e6,
+        sort_function: Any = None,
+        sort_function_kwargs: Any = None,
+        upsample: float = 1.0,
+        ignore_index: bool = False,
+        shuffle_method: Any = None,
+        **options: Any,
+    ) -> Any:
+        """In order; see :meth:`DataFrame.sort_values`."""
+        from oxidask.dataframe._shuffle import sort_frame
 
-    def dropna(self) -> Series:
-        """Without missing values."""
-        return self[self.notna()]
+        del partition_size, upsample, shuffle_method, options
+        if na_position not in ("first", "last"):
+            raise ValueError("na_position must be either 'first' or 'last'")
+        if npartitions is None and sort_function is None and not ignore_index:
+            answer = native_form(self, "sort_values", (ascending, na_position), {})
+            if answer is not NOT_NATIVE:
+                return answer
+        return sort_frame(
+            self, None, npartitions, ascending, na_position, sort_function, sort_function_kwargs, ignore_index
+        )
 
-    def isin(self, values: Iterable[Any]) -> Series:
-        """Whether each value is one of ``values``, which share one type.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": ["a", "b"]}, npartitions=1).x.isin(["b"]).compute().tolist()
-        [False, True]
-        """
-        return Series(self._column.isin([scalar(value) for value in values]))
-
-    def between(self, left: Any, right: Any, inclusive: str = "both") -> Series:
-        """Whether each value lies between two others.
-
-        Parameters
-        ----------
-        left, right : scalar or Series
-        inclusive : {"both", "neither", "left", "right"}
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [1, 2, 3]}, npartitions=1).x.between(2, 3).compute().tolist()
-        [False, True, True]
-        """
-        if inclusive not in ("both", "neither", "left", "right"):
-            raise ValueError(f"inclusive is 'both', 'neither', 'left' or 'right', not {inclusive!r}")
-        low = self >= left if inclusive in ("both", "left") else self > left
-        high = self <= right if inclusive in ("both", "right") else self < right
-        return low & high  # type: ignore[no-any-return]
-
-    def where(self, cond: Series, other: Any = None) -> Series:
-        """The values where ``cond`` holds, elsewhere ``other`` (missing by default)."""
-        return Series(self._column.when(cond._column, _operand(other)))
-
-    def mask(self, cond: Series, other: Any = None) -> Series:
-        """The values where ``cond`` does not hold, elsewhere ``other``."""
-        return self.where(~cond, other)
-
-    def clip(self, lower: Any = None, upper: Any = None) -> Series:
-        """Values no smaller than ``lower`` and no larger than ``upper``."""
-        result = self
-        if lower is not None:
-            result = result.mask(result < lower, lower)
-        if upper is not None:
-            result = result.mask(result > upper, upper)
-        return result
-
-    def rename(self, index: Any) -> Series:
-        """Under another name."""
-        return Series(self._column.rename(_labels.encode(index) if index is not None else None))
-
-    @property
-    def str(self) -> StringAccessor:
-        """Functions of strings."""
-        from oxidask.dataframe.accessors import StringAccessor
-
-        return StringAccessor(self)
-
-    @property
-    def dt(self) -> DatetimeAccessor:
-        """Functions of times."""
-        from oxidask.dataframe.accessors import DatetimeAccessor
-
-        return DatetimeAccessor(self)
-
-    # -- rows --------------------------------------------------------------
-    def __getitem__(self, key: Any) -> Series:
-        if isinstance(key, Series):
-            return Series(self._column.filter(key._column))
-        raise NotImplementedError("a Series is indexed by a boolean Series of the same rows")
-
-    def _on_frame(self, change: Callable[[Frame], Frame]) -> Series:
-        return Series(self._column.of_frame(change(self._frame)))
-
-    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """The first rows of the first partitions.
-
-        Parameters
-        ----------
-        n : int
-        npartitions : int
-            How many partitions to look at; ``-1`` for all.
-        compute : bool
-            Whether to compute at once.
-        """
-        count = self.npartitions if npartitions == -1 else npartitions
-        result = self._on_frame(lambda frame: frame.head(n, count))
-        return result.compute() if compute else result
-
-    def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows of the last partition."""
-        result = self._on_frame(lambda frame: frame.tail(n))
-        return result.compute() if compute else result
-
-    def nlargest(self, n: int = 5) -> Series:
-        """The ``n`` largest values, largest first."""
-        return self._on_frame(lambda frame: frame.sort_values(frame.columns, [False], True, n))
-
-    def nsmallest(self, n: int = 5) -> Series:
-        """The ``n`` smallest values, smallest first."""
-        return self._on_frame(lambda frame: frame.sort_values(frame.columns, [True], True, n))
-
-    def sort_values(self, ascending: bool = True, na_position: str = "last") -> Series:
-        """In order, in one partition."""
-        last = na_position == "last"
-        return self._on_frame(lambda frame: frame.sort_values(frame.columns, [ascending], last))
-
-    def drop_duplicates(self, keep: str = "first") -> Series:
-        """One row of each value, in one partition."""
-        return self._on_frame(lambda frame: frame.drop_duplicates(None, keep))
-
-    def to_frame(self, name: Any = None) -> DataFrame:
-        """The frame of this column alone."""
-        from oxidask.dataframe.frame import DataFrame
-
-        column = self._column if name is None else self._column.rename(_labels.encode(name))
-        return DataFrame(column.frame())
-
-    def reset_index(self, drop: bool = False) -> Any:
-        """With numbered rows in every partition; the old index becomes a column unless ``drop``."""
-        frame = self.to_frame().reset_index(drop=drop)
-        return frame[self.name if self.name is not None else ""] if drop else frame
-
-    def repartition(self, npartitions: int) -> Series:
-        """The same rows in another number of partitions."""
-        return self._on_frame(lambda frame: frame.repartition(npartitions))
-
-    def map_partitions(self, func: Callable[..., Any], *args: Any, meta: Any = None, **kwargs: Any) -> Any:
-        """A function of pandas objects on every partition; see ``DataFrame.map_partitions``."""
-        from oxidask.dataframe._apply import map_partitions
-
-        return map_partitions(func, self, *args, meta=meta, **kwargs)
-
-    def apply(self, function: Callable[..., Any], args: tuple[Any, ...] = (), meta: Any = None, **kwargs: Any) -> Any:
-        """A Python function on every value, partition by partition through pandas."""
-        return self.map_partitions(_apply_series, function, args, kwargs, meta=meta)
-
+    # -- functions ---------------------------------------------------------------------
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Any:
-        """Values replaced by a function or a mapping, through pandas."""
-        return self.map_partitions(_map_series, arg, na_action, meta=meta)
+        """Values replaced by a function, a mapping or a column, through pandas.
 
-    # -- reductions --------------------------------------------------------
-    def _reduce(self, func: str_, ddof: int = 1) -> Scalar:
-        return Scalar(self._column.reduce(func, ddof))
-
-    def sum(self) -> Scalar:
-        """The sum of the values that are there."""
-        return self._reduce("sum")
-
-    def mean(self) -> Scalar:
-        """Their mean."""
-        return self._reduce("mean")
-
-    def min(self) -> Scalar:
-        """The smallest."""
-        return self._reduce("min")
-
-    def max(self) -> Scalar:
-        """The largest."""
-        return self._reduce("max")
-
-    def count(self) -> Scalar:
-        """How many values are there."""
-        return self._reduce("count")
-
-    def std(self, ddof: int = 1) -> Scalar:
-        """The standard deviation."""
-        return self._reduce("std", ddof)
-
-    def var(self, ddof: int = 1) -> Scalar:
-        """The variance."""
-        return self._reduce("var", ddof)
-
-    def prod(self) -> Scalar:
-        """The product."""
-        return self._reduce("prod")
-
-    def any(self) -> Scalar:
-        """Whether any holds."""
-        return self._reduce("any")
-
-    def all(self) -> Scalar:
-        """Whether all hold."""
-        return self._reduce("all")
-
-    def median(self) -> Scalar:
-        """The median, exact: all values come together in one task."""
-        return self._reduce("median")
-
-    def quantile(self, q: float = 0.5) -> Scalar:
-        """The value below which this share of the values lies, exact and interpolated linearly.
-
-        All values come together in one task; Dask answers an approximation.
+        ``meta`` says what it answers, if a call with made-up values does not show it.
         """
-        return Scalar(self._column.quantile(q))
+        if isinstance(arg, Collection):
+            if not arg.npartitions == 1:
+                arg = arg.repartition(npartitions=1)
+            if meta is None:
+                meta = emulate(_rows.call, self, "map", arg._meta_nonempty, na_action=na_action)
+            plan = self._plan.map("map", _rows.call, "map", arg._plan, na_action=na_action)
+            return new(plan, meta, self.divisions)
+        if meta is None:
+            meta = own_meta(_rows.call, "map", (self, "map", arg), {"na_action": na_action})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
+        return elemwise(_rows.call, self, "map", arg, na_action=na_action, _meta=meta)
 
-    def describe(self, percentiles: Iterable[float] = (0.25, 0.5, 0.75)) -> Any:
-        """Count, mean, spread and quantiles of a column of numbers.
+    def apply(self, function: Any, args: tuple[Any, ...] = (), meta: Any = None, axis: Any = 0, **kwargs: Any) -> Any:
+        """A Python function on every value, through pandas.
 
-        Computes at once and answers a pandas Series; Dask answers a lazy one.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [1.0, 2.0, 4.0]}, npartitions=2).x.describe()["50%"].item()
-        2.0
+        ``meta`` says what it answers, if a call with made-up values does not show it.
         """
-        return self.to_frame().describe(percentiles).iloc[:, 0].rename(self.name)
+        self._validate_axis(axis)
+        if meta is None:
+            meta = own_meta(_apply, "apply", (self, function, args, kwargs), {})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
+        label = getattr(function, "__name__", "apply")
+        return elemwise(_apply, self, function, args, kwargs, _label=label, _meta=meta)
 
-    def nunique(self) -> Scalar:
-        """How many distinct values there are."""
-        return self._reduce("nunique")
+    @staticmethod
+    def _validate_axis(axis: Any) -> None:
+        if axis not in (0, "index", None):
+            raise ValueError(f"No axis named {axis} for object type Series")
 
-    def unique(self) -> Array:
-        """The distinct values in order of first appearance.
+    def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
+        """Values of two columns joined by a function, as in pandas."""
+        return elemwise(_rows.call, self, "combine", other, func, fill_value=fill_value)
 
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> list(dd.from_dict({"x": ["b", "a", "b"]}, npartitions=2).x.unique().compute())
-        ['b', 'a']
-        """
-        return Array(self._column.unique())
+    def squeeze(self) -> Any:
+        """The same column."""
+        return self
 
-    def value_counts(
-        self, sort: bool = True, ascending: bool = False, dropna: bool = True, normalize: bool = False
-    ) -> Series:
-        """How often each value occurs.
+    def groupby(self, by: Any, **kwargs: Any) -> Any:
+        """Groups of values; see :meth:`DataFrame.groupby`."""
+        from oxidask.dataframe.groupby import SeriesGroupBy
 
-        Parameters
-        ----------
-        sort : bool
-            Order by how often, values of equal counts by first appearance.
-        ascending : bool
-        dropna : bool
-            Leave out missing values.
-        normalize : bool
-            Answer shares of the total instead of counts.
+        return SeriesGroupBy.of_series(self, by, **kwargs)
 
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": ["b", "a", "b"]}, npartitions=2).x.value_counts().compute().to_dict()
-        {'b': 2, 'a': 1}
-        """
-        return Series(self._column.value_counts(sort, ascending, dropna, normalize))
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        del copy
+        return np.asarray(self.compute(), dtype=dtype)
 
-    def groupby(self, by: Any, sort: bool | None = None, dropna: bool = True) -> Any:
-        """Groups of values by columns of the same rows."""
-        from oxidask.dataframe.groupby import SeriesGroupBy, keys_of
+    def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs.get("out"):
+            return NotImplemented
+        return elemwise(ufunc, *inputs, **kwargs)
 
-        keys = keys_of(None, by)
-        return SeriesGroupBy(self._column.frame(), keys, sort is not False, dropna, self._column.frame().columns[0])
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        from oxidask.dataframe import _pandas
 
-    def __repr__(self) -> str:
-        meta = self._meta
-        return f"oxidask Series Structure:\nnpartitions={self.npartitions}\nName: {self.name}, dtype: {meta.dtype}"
+        return _pandas.partition_of(self.compute()).__arrow_c_stream__(requested_schema)
 
+    def __repr__(self) -> Any:
+        from oxidask.dataframe._formatting import structure, title
 
-class Index(_Columnar):
-    """The lazy labels of rows."""
-
-    _kind = "index"
-
-    def __len__(self) -> int:
-        return int(Scalar(self._frame.len()).compute())
-
-    def min(self) -> Scalar:
-        """The smallest label."""
-        return Scalar(self._column.reduce("min", 1))
-
-    def max(self) -> Scalar:
-        """The largest label."""
-        return Scalar(self._column.reduce("max", 1))
-
-    def nunique(self) -> Scalar:
-        """How many distinct labels there are."""
-        return Scalar(self._column.reduce("nunique", 1))
-
-    def __repr__(self) -> str:
-        return f"oxidask Index Structure:\nnpartitions={self.npartitions}\ndtype: {self._column.dtype}"
+        cells = structure(self.to_frame("x")).iloc[:, 0]
+        footer = f"Name: {self.name}, dtype: {self.dtype}" if self.name is not None else f"dtype: {self.dtype}"
+        return (
+            f"oxidask Series Structure:\nnpartitions={self.npartitions}\n{cells.rename_axis(None).to_string()}\n"
+            f"{footer}\nDask Name: {title(self)}"
+        )
 
 
-def _apply_series(values: pd.Series, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return values.apply(function, args=args, **kwargs)
+def _nbytes(rows: Any) -> int:
+    return int(rows.nbytes)
 
 
-def _map_series(values: pd.Series, arg: Any, na_action: Any) -> Any:
-    return values.map(arg, na_action=na_action)
+def _total(parts: list[Any]) -> Any:
+    return sum(parts)
 
 
-#: ``str`` is an attribute of Series within its class.
-str_ = str
+def _ends(rows: Any, rising: bool) -> Any:
+    if not len(rows):
+        return None
+    in_order = rows.is_monotonic_increasing if rising else rows.is_monotonic_decreasing
+    return (bool(in_order), rows.iloc[0], rows.iloc[-1])
 
 
-def dtype_name(dtype: Any) -> str_:
-    """The name of a type as the engine knows it."""
-    if dtype is str:
-        return "str"
-    if isinstance(dtype, str_):
-        return dtype
-    if dtype is object:
-        return "object"
-    return str_(pd.api.types.pandas_dtype(dtype))
+def _ends_up(rows: Any) -> Any:
+    return _ends(rows, True)
+
+
+def _ends_down(rows: Any) -> Any:
+    return _ends(rows, False)
+
+
+def _chain(parts: list[Any], rising: bool) -> Any:
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    fine = all(part[0] for part in there)
+    for a, b in zip(there, there[1:], strict=False):
+        fine = fine and (a[2] <= b[1] if rising else a[2] >= b[1])
+    return (bool(fine), there[0][1], there[-1][2])
+
+
+def _chains_up(parts: list[Any]) -> Any:
+    return _chain(parts, True)
+
+
+def _chains_down(parts: list[Any]) -> Any:
+    return _chain(parts, False)
+
+
+def _joins_up(parts: list[Any]) -> bool:
+    whole = _chain(parts, True)
+    return True if whole is None else whole[0]
+
+
+def _joins_down(parts: list[Any]) -> bool:
+    whole = _chain(parts, False)
+    return True if whole is None else whole[0]
+
+
+add_elementwise(Series, pd.Series, EACH_SERIES)
+add_operators(Series, "series")
+add_reductions(Series, "series")

@@ -10,11 +10,10 @@ import pandas as pd
 
 from oxidask import _oxidask
 from oxidask.dataframe import _labels, _pandas
-from oxidask.dataframe._apply import map_partitions
-from oxidask.dataframe._collection import wrap
-from oxidask.dataframe.series import dtype_name
+from oxidask.dataframe.native._collection import wrap
+from oxidask.dataframe.native.series import dtype_name
 
-__all__ = ["from_dict", "from_pandas", "read_csv", "read_parquet", "read_table"]
+__all__ = ["from_pandas", "read_csv", "read_parquet"]
 
 
 def _paths(urlpath: Any) -> list[str]:
@@ -154,11 +153,6 @@ def _dates(parse_dates: Any) -> list[str]:
     return _text_list(parse_dates)
 
 
-def read_table(urlpath: Any, blocksize: Any = "64MiB", *, sep: str = "\t", **kwargs: Any) -> Any:
-    """``read_csv`` with tabs between fields."""
-    return read_csv(urlpath, blocksize, sep=sep, **kwargs)
-
-
 def read_parquet(path: Any, columns: Any = None) -> Any:
     """Reads Parquet files into a frame; only their footers are read now.
 
@@ -240,73 +234,3 @@ def from_pandas(data: Any, npartitions: int | None = None, chunksize: int | None
     names = _pandas.index_names_of(data.index)
     frame = _oxidask.frame_of_partition(rows, names, 1 if npartitions is None else int(npartitions), sort)
     return wrap(frame, "series" if isinstance(data, pd.Series) else "frame")
-
-
-def from_dict(data: Mapping[str, Any], npartitions: int = 1) -> Any:
-    """A lazy frame of columns given by name.
-
-    Examples
-    --------
-    >>> import oxidask.dataframe as dd
-    >>> dd.from_dict({"x": [1, 2]}, npartitions=2).npartitions
-    2
-    """
-    return from_pandas(pd.DataFrame(data), npartitions=npartitions)
-
-
-def _write_parquet(rows: pd.DataFrame, target: str) -> pd.Series:
-    _pandas.partition_of(rows).write_parquet(target)
-    return pd.Series([target], name="path")
-
-
-def _write_csv(rows: pd.DataFrame, target: str, index: bool, kwargs: dict[str, Any]) -> pd.Series:
-    unfinished = f"{target}.unfinished-{os.getpid()}"
-    try:
-        rows.to_csv(unfinished, index=index, **kwargs)
-        os.replace(unfinished, target)
-    except BaseException:
-        if os.path.exists(unfinished):
-            os.unlink(unfinished)
-        raise
-    return pd.Series([target], name="path")
-
-
-def _writes(frame: Any, write: Any, targets: list[str], *args: Any) -> list[Any]:
-    """A lazy column with the path for every partition; computing it writes."""
-    parts = [frame.partitions[number] for number in range(frame.npartitions)]
-    return [
-        map_partitions(write, part, target, *args, meta=("path", "str"))
-        for part, target in zip(parts, targets, strict=True)
-    ]
-
-
-def to_parquet(frame: Any, path: str, compute: bool = True) -> Any:
-    """Writes every partition to ``path/part.<n>.parquet``, each file whole or not at all."""
-    path = os.fspath(path)
-    os.makedirs(path, exist_ok=True)
-    width = len(str(max(frame.npartitions - 1, 0)))
-    numbers = [str(number).zfill(width) for number in range(frame.npartitions)]
-    writes = _writes(frame, _write_parquet, [os.path.join(path, f"part.{number}.parquet") for number in numbers])
-    if not compute:
-        return writes
-    from oxidask import base
-
-    base.compute(writes)
-    return None
-
-
-def to_csv(frame: Any, filename: str, index: bool, kwargs: dict[str, Any]) -> list[str]:
-    """Writes every partition to a file of its own."""
-    filename = os.fspath(filename)
-    if "*" not in filename:
-        os.makedirs(filename, exist_ok=True)
-        filename = os.path.join(filename, "*.part")
-    folder = os.path.dirname(filename)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    width = len(str(max(frame.npartitions - 1, 0)))
-    targets = [filename.replace("*", str(number).zfill(width)) for number in range(frame.npartitions)]
-    from oxidask import base
-
-    base.compute(_writes(frame, _write_csv, targets, index, kwargs))
-    return targets

@@ -91,7 +91,7 @@ class Collection(base.DaskMethodsMixin):
 
 def wrap(frame: Frame, kind: str) -> Any:
     """The user's object of a frame of the engine."""
-    from oxidask.dataframe._collection import wrap as wrap_collection
+    from oxidask.dataframe.native._collection import wrap as wrap_collection
 
     return wrap_collection(frame, kind)
 
@@ -104,3 +104,10 @@ def column_of(frame: Frame) -> Column:
 def named(label: Any) -> str:
     """The engine's name of a column's label, ``""`` for none."""
     return "" if label is None else _labels.encode(label)
+
+
+def n_rows(frame: Frame) -> Column:
+    """The number of rows; counted in a column, since a reader asked for none reads no rows."""
+    if not frame.columns:
+        return frame.len()
+    return frame.column(frame.columns[0]).unary("isna").reduce("count", 1)

@@ -1,0 +1,151 @@
+"""Frames with different divisions brought to the same ones.
+
+Rows with the same label are then in partitions of the same number, so that
+pandas aligns them within a partition. Also: new divisions for one frame.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new
+
+__all__ = ["aligned", "is_broadcast", "repartition_divisions", "union_divisions"]
+
+
+def is_broadcast(one: Any, others: Sequence[Any]) -> bool:
+    """Whether a column of one partition is indexed by the columns of a frame, as ``df.mean()`` is."""
+    if one._kind == "scalar":
+        return True
+    if one._kind != "series" or one.npartitions != 1 or not getattr(one, "_broadcast", False):
+        return False
+    return any(other._kind == "frame" for other in others)
+
+
+def aligned(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with collections brought to the same divisions.
+
+    Raises
+    ------
+    ValueError
+        If divisions are not known and the numbers of partitions differ.
+    """
+    from oxidask.dataframe.core import Collection
+
+    lazy: list[Any] = []
+    for arg in (*args, *kwargs.values()):
+        if isinstance(arg, Collection):
+            lazy.append(arg)
+        elif isinstance(arg, list):
+            lazy.extend(item for item in arg if isinstance(item, Collection))
+    rows = [one for one in lazy if not is_broadcast(one, lazy)]
+    if len(rows) < 2:
+        return args, kwargs
+    brought = dict(zip(map(id, rows), align_all(rows), strict=True))
+
+    def place(arg: Any) -> Any:
+        if isinstance(arg, list):
+            return [brought.get(id(item), item) for item in arg]
+        return brought.get(id(arg), arg)
+
+    return tuple(place(arg) for arg in args), {name: place(value) for name, value in kwargs.items()}
+
+
+def align_all(rows: list[Any]) -> list[Any]:
+    """Collections brought to the same divisions, in their order."""
+    first = rows[0]
+    counts = {one.npartitions for one in rows}
+    if all(one.divisions == first.divisions for one in rows) and len(counts) == 1:
+        return rows
+    if not all(one.known_divisions for one in rows):
+        if len(counts) == 1:
+            return rows
+        raise ValueError(
+            "Not all divisions are known, can't align partitions. Please use `set_index` to set the index."
+        )
+    divisions = union_divisions(rows)
+    return [repartition_divisions(one, divisions, force=True) for one in rows]
+
+
+def union_divisions(rows: Sequence[Any]) -> tuple[Any, ...]:
+    """The divisions of all of some collections, each once, in order."""
+    merged = sorted({bound for one in rows for bound in one.divisions})
+    return (merged[0], merged[0]) if len(merged) == 1 else tuple(merged)
+
+
+def _cut(parts: list[Any], bounds: tuple[Any, Any, bool]) -> Any:
+    """The rows of sorted partitions from one bound to before (or to) another."""
+    low, high, inclusive = bounds
+    rows = _rows.concat_rows(parts)
+    index = rows if isinstance(rows, pd.Index) else rows.index
+    if isinstance(index.dtype, pd.CategoricalDtype):
+        categories = index.categories
+        position = pd.Index(index.codes)
+        low, high = categories.get_loc(low), categories.get_loc(high)
+    else:
+        position = index
+    if not position.is_monotonic_increasing:
+        keep = (position >= low) & ((position <= high) if inclusive else (position < high))
+        return rows[keep]
+    start = position.searchsorted(low, side="left")
+    stop = position.searchsorted(high, side="right" if inclusive else "left")
+    return rows[start:stop] if isinstance(rows, pd.Index) else rows.iloc[start:stop]
+
+
+def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = False) -> Any:
+    """The same rows with other divisions.
+
+    Raises
+    ------
+    ValueError
+        If divisions are unknown, not in order, or, unless ``force``, begin or end elsewhere.
+    """
+    old, divisions = rows.divisions, tuple(divisions)
+    if not rows.known_divisions:
+        raise ValueError("Cannot repartition on divisions with unknown divisions\nhint: use set_index first")
+    check_divisions(divisions)
+    if tuple(old) == divisions:
+        return rows
+    if not force and (divisions[0] != old[0] or divisions[-1] != old[-1]):
+        raise ValueError(
+            f"left side of old and new divisions are different: {old[0]!r} to {old[-1]!r} became "
+            f"{divisions[0]!r} to {divisions[-1]!r}; right side of old and new divisions are different\n"
+            "hint: pass force=True to let partitions be empty or rows be left out of none"
+        )
+    if force and (divisions[0] > old[0] or divisions[-1] < old[-1]):
+        raise ValueError(
+            "left side of the new division must be equal or smaller than old division; "
+            f"right side of the new division must be equal or larger than old division: {old[0]!r} to {old[-1]!r}"
+        )
+    n_old, n_new = len(old) - 1, len(divisions) - 1
+    ranges, bounds = [], []
+    for number in range(n_new):
+        low, high = divisions[number], divisions[number + 1]
+        last = number == n_new - 1
+        # The last partition of the old frame holds its upper bound too, and a bound
+        # that occurs several times lies in several partitions.
+        start = max(bisect_right(old, low) - 1, 0)
+        stop = bisect_right(old, high) if last else bisect_left(old, high)
+        ranges.append((min(start, n_old - 1), max(min(stop, n_old), min(start, n_old - 1) + 1)))
+        bounds.append((low, high, last))
+    from oxidask.dataframe._plan import Plan
+
+    plan = rows._plan.groups("repartition", _cut, ranges, Plan.source(bounds, "bounds"))
+    return new(plan, rows._meta, divisions)
+
+
+def check_divisions(divisions: Sequence[Any]) -> None:
+    """Raises ``ValueError`` unless divisions are in order, with at most the last two equal."""
+    if len(divisions) < 2:
+        raise ValueError("New division must have at least two elements")
+    if not isinstance(divisions, (tuple, list)):
+        raise ValueError("New division must be list or tuple")
+    if list(divisions) != sorted(divisions):
+        raise ValueError("New division must be sorted")
+    if len(set(divisions[:-1])) != len(divisions[:-1]):
+        raise ValueError("New division must be unique, except for the last element")

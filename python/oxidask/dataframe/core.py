@@ -1,0 +1,482 @@
+"""What frames, columns and indexes share, and how a method finds its form.
+
+A collection is a native plan of the engine, a :class:`Plan` of pandas objects, or
+the first with the second made from it when needed. A method takes its native form
+if there is one for these arguments; otherwise pandas runs on every partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oxidask import _oxidask, base
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new, wrap_native
+from oxidask.dataframe._meta import emulate, empty, nonempty
+from oxidask.dataframe._plan import Plan
+
+__all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of"]
+
+#: What :func:`native_form` answers if there is no native form.
+NOT_NATIVE = object()
+
+
+class _NoForm(Exception):
+    """An argument that the engine cannot take."""
+
+
+def is_lazy(x: Any) -> bool:
+    """Whether ``x`` is a frame, column, index or value of ours."""
+    return isinstance(x, Collection)
+
+
+def _native_arg(arg: Any) -> Any:
+    if isinstance(arg, Collection):
+        if arg._native is None:
+            raise _NoForm
+        return arg._native
+    if isinstance(arg, (pd.DataFrame, pd.Series, pd.Index, np.ndarray)) or base.is_dask_collection(arg):
+        raise _NoForm
+    if isinstance(arg, list) and any(isinstance(item, Collection) for item in arg):
+        return [_native_arg(item) for item in arg]
+    return arg
+
+
+def native_form(self: Collection, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the engine answers by itself, or :data:`NOT_NATIVE`."""
+    native = self._native
+    if native is None:
+        return NOT_NATIVE
+    method = getattr(type(native), name, None)
+    if method is None:
+        return NOT_NATIVE
+    try:
+        taken = [_native_arg(arg) for arg in args]
+        named = {key: _native_arg(value) for key, value in kwargs.items()}
+        return wrap_native(method(native, *taken, **named))
+    except (_NoForm, NotImplementedError, TypeError):
+        return NOT_NATIVE
+
+
+def split_every_of(split_every: Any, n: int) -> int:
+    """How many results a task of a tree takes: 8 by default, ``False`` for all.
+
+    Raises
+    ------
+    ValueError
+        If it is less than 2.
+    """
+    if split_every is None:
+        return 8
+    if split_every is False:
+        return max(n, 2)
+    if split_every < 2 or split_every != int(split_every):
+        raise ValueError("split_every must be an integer >= 2")
+    return int(split_every)
+
+
+def own_meta(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The meta of a user's function, from a call with made-up rows.
+
+    Raises
+    ------
+    ValueError
+        If the function raises.
+    """
+    try:
+        return emulate(func, *args, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"Metadata inference failed in `{name}`.\n\nWhat {name!r} answers could not be found out by calling it "
+            f"with made-up rows: {type(error).__name__}: {error}\n"
+            "hint: pass meta=, an empty pandas object with the columns and types"
+        ) from error
+
+
+def elemwise(func: Callable[..., Any], *args: Any, _label: str | None = None, _meta: Any = None, **kwargs: Any) -> Any:
+    """``func`` of pandas objects, partition by partition, with frames aligned by their divisions.
+
+    Collections may stand anywhere among the arguments. The answer has as many
+    partitions as they have, and their divisions.
+    """
+    from oxidask.dataframe._align import aligned
+
+    args, kwargs = aligned(args, kwargs)
+    lead = _lead(args, kwargs)
+    meta = emulate(func, *args, **kwargs) if _meta is None else _meta
+    label = _label or getattr(func, "__name__", "elemwise")
+    if func is _rows.call:
+        label = args[1]
+    plan = lead._plan.call(label, func, [_plan_of(arg) for arg in args], {k: _plan_of(v) for k, v in kwargs.items()})
+    return new(plan, meta, lead.divisions if plan.n == lead.npartitions else None)
+
+
+def _lead(args: Any, kwargs: dict[str, Any]) -> Collection:
+    """The collection whose partitions the answer has: the first of those with the most."""
+    lazy = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Collection)]
+    if not lazy:
+        raise TypeError("a frame or a column is needed among the arguments")
+    rows = [one for one in lazy if one._kind != "scalar" and not getattr(one, "_broadcast", False)] or lazy
+    return max(rows, key=lambda one: one.npartitions)
+
+
+def _plan_of(arg: Any) -> Any:
+    if isinstance(arg, Collection):
+        return arg._plan
+    if isinstance(arg, list) and any(isinstance(item, Collection) for item in arg):
+        return [_plan_of(item) for item in arg]
+    return arg
+
+
+def _plan_of_native(native: Any) -> Plan:
+    """The partitions of a native plan as pandas objects."""
+    from oxidask import delayed
+
+    frame, kind = native._frame, native._kind
+    names = [None if name is None else _decoded(name) for name in frame.index_names]
+    if frame.n_partitions == 1 or kind in ("scalar", "array"):
+        return Plan.of_delayed([native]).map("to_pandas", _rows.as_shape_of, kind, names)
+    from oxidask.dataframe.native.frame import DataFrame
+
+    parts = [delayed(DataFrame(frame.partitions([number])), traverse=False) for number in range(frame.n_partitions)]
+    return Plan.of_delayed(parts).map("to_pandas", _rows.as_shape_of, kind, names)
+
+
+def _decoded(name: str) -> Any:
+    from oxidask.dataframe import _labels
+
+    return _labels.decode(name)
+
+
+class Partitions:
+    """``df.partitions[i]`` and ``df.partitions[i:j]``."""
+
+    def __init__(self, rows: Collection) -> None:
+        self._of = rows
+
+    def __len__(self) -> int:
+        return self._of.npartitions
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[number] for number in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        n = self._of.npartitions
+        if isinstance(key, slice):
+            blocks = list(range(n))[key]
+        elif isinstance(key, (list, np.ndarray)):
+            wanted = np.asarray(key)
+            blocks = list(np.arange(n)[wanted]) if wanted.dtype == bool else [int(i) + n if i < 0 else int(i) for i in key]
+        else:
+            blocks = [key + n if key < 0 else key]
+        if not all(0 <= number < n for number in blocks):
+            raise IndexError(f"there is no partition {key}; there are {n}")
+        return self._of._select([int(number) for number in blocks])
+
+
+class Collection(base.DaskMethodsMixin):
+    """A lazy collection of rows in partitions, or a single lazy value."""
+
+    _kind = "frame"
+    _native: Any
+    _own_plan: Plan | None
+    _own_meta: Any
+    _own_divisions: tuple[Any, ...] | None
+    _broadcast = False
+
+    @classmethod
+    def _over(cls, plan: Plan, meta: Any, divisions: tuple[Any, ...]) -> Any:
+        """The collection of a plan of pandas objects."""
+        made = cls.__new__(cls)
+        made._set_state(None, plan, meta, tuple(divisions))
+        return made
+
+    @classmethod
+    def _of_native(cls, native: Any) -> Any:
+        """The collection of a plan of the engine."""
+        made = cls.__new__(cls)
+        made._set_state(native, None, None, None)
+        return made
+
+    def _set_state(self, native: Any, plan: Any, meta: Any, divisions: Any) -> None:
+        for name, value in (("_native", native), ("_own_plan", plan), ("_own_meta", meta), ("_own_divisions", divisions)):
+            object.__setattr__(self, name, value)
+
+    def _become(self, other: Collection) -> None:
+        """Takes the place of another collection, as assignments do."""
+        self._set_state(other._native, other._own_plan, other._own_meta, other._own_divisions)
+
+    @property
+    def _plan(self) -> Plan:
+        if self._own_plan is None:
+            object.__setattr__(self, "_own_plan", _plan_of_native(self._native))
+        return self._own_plan  # type: ignore[return-value]
+
+    @property
+    def _meta(self) -> Any:
+        if self._own_meta is None and self._native is not None:
+            object.__setattr__(self, "_own_meta", self._native._meta)
+        return self._own_meta
+
+    @property
+    def _meta_nonempty(self) -> Any:
+        return nonempty(self._meta)
+
+    # -- the protocol of collections -------------------------------------------
+    def __oxidask_expr__(self) -> Any:
+        if self._native is not None:
+            return self._native.__oxidask_expr__()
+        plan = self._plan
+        return _oxidask.bag_pipe(
+            plan.expr, "concat", _rows.finish, (plan.expr,), listed=True, groups=[(0, plan.n)], item=True
+        )
+
+    def __dask_tokenize__(self) -> Any:
+        expr = self._native.__oxidask_expr__() if self._native is not None else self._plan.expr
+        return (type(self).__name__, expr.key)
+
+    def __dask_graph__(self) -> dict[Any, Any]:
+        graph, keys = self._blocks_graph()
+        return {**graph, **{own: key for own, key in zip(self.__dask_keys__(), keys, strict=True) if own != key}}
+
+    def _blocks_graph(self) -> tuple[dict[Any, Any], list[Any]]:
+        graph, keys = self._plan.expr.dict_graph(False)
+        return graph, keys
+
+    def __dask_keys__(self) -> list[Any]:
+        return [(self._name, number) for number in range(self._plan.n)]
+
+    def __dask_layers__(self) -> tuple[str, ...]:
+        return (self._name,)
+
+    def __dask_postcompute__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _rows.finish, ()
+
+    def __dask_postpersist__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return _rebuild, (self.__dask_keys__(), self._meta, self.divisions)
+
+    @staticmethod
+    def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:
+        return base.named_schedulers["threads"](dsk, keys, **kwargs)
+
+    @property
+    def _name(self) -> str:
+        expr = self._plan.expr
+        return f"{expr.label}-{expr.key}"
+
+    @property
+    def dask(self) -> dict[Any, Any]:
+        """The plan as a dict of tasks."""
+        return self.__dask_graph__()
+
+    def persist(self, **kwargs: Any) -> Any:
+        """The same rows, computed and held; see :func:`oxidask.persist`."""
+        if self._native is not None:
+            return base.persist(self, traverse=False, **kwargs)[0]
+        from oxidask.bag.core import Bag
+
+        held = base.persist(Bag._over(self._plan.expr), traverse=False, **kwargs)[0]
+        return new(Plan(held.__oxidask_expr__(), self._plan.n), self._meta, self.divisions)
+
+    def optimize(self, fuse: bool = True) -> Any:
+        """The same; plans are rewritten when they are computed."""
+        del fuse
+        return self
+
+    def __reduce__(self) -> Any:
+        return (new, (self._plan, self._meta, self.divisions))
+
+    def explain(self) -> None:
+        """Prints the plan as it will run.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [1, 2]}, npartitions=1).x.sum().explain()
+        merge into one: finish, select x=value
+          aggregate partially
+            frame
+        """
+        if self._native is not None:
+            self._native.explain()
+        else:
+            print(self._plan.expr.plan(True), end="")
+
+    def pprint(self) -> None:
+        """Prints the plan; see :meth:`explain`."""
+        self.explain()
+
+    # -- partitions --------------------------------------------------------------
+    @property
+    def npartitions(self) -> int:
+        """The number of partitions."""
+        return self._own_plan.n if self._native is None else self._native.npartitions  # type: ignore[union-attr]
+
+    @property
+    def divisions(self) -> tuple[Any, ...]:
+        """The least index of each partition and the greatest of the last.
+
+        All are ``None`` where they are not known, as after ``read_csv``.
+        """
+        if self._own_divisions is None:
+            object.__setattr__(self, "_own_divisions", tuple(self._native.divisions))
+        return self._own_divisions  # type: ignore[return-value]
+
+    @property
+    def known_divisions(self) -> bool:
+        """Whether divisions are known."""
+        return len(self.divisions) > 0 and self.divisions[0] is not None
+
+    def clear_divisions(self) -> Any:
+        """The same rows without known divisions."""
+        return new(self._plan, self._meta, None)
+
+    @property
+    def partitions(self) -> Partitions:
+        """The partitions, by number, slice or list.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [1, 2, 3]}, npartitions=3).partitions[1:].x.compute().tolist()
+        [2, 3]
+        """
+        return Partitions(self)
+
+    def get_partition(self, n: int) -> Any:
+        """The partition with this number.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if not 0 <= n < self.npartitions:
+            raise ValueError(f"n must be 0 <= n < {self.npartitions}, got {n}")
+        return self.partitions[n]
+
+    def _select(self, blocks: list[int]) -> Any:
+        divisions = None
+        consecutive = all(b == a + 1 for a, b in zip(blocks, blocks[1:], strict=False))
+        if self.known_divisions and blocks and consecutive:
+            divisions = self.divisions[blocks[0] : blocks[-1] + 2]
+        if self._native is not None and blocks:
+            from oxidask.dataframe._collection import wrap
+
+            made = wrap(self._native._frame.partitions(blocks), self._kind)
+            if divisions is not None:
+                object.__setattr__(made, "_own_divisions", divisions)
+            return made
+        return new(self._plan.select(blocks), self._meta, divisions)
+
+    def to_delayed(self, optimize_graph: bool = True) -> list[Any]:
+        """A delayed pandas object for every partition.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> parts = dd.from_dict({"x": [1, 2, 3]}, npartitions=2).to_delayed()
+        >>> [len(part.compute()) for part in parts]
+        [2, 1]
+        """
+        return self._plan.delayed(optimize_graph)
+
+    def map_partitions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """A function of the pandas object of every partition; see ``oxidask.dataframe.map_partitions``."""
+        from oxidask.dataframe._apply import map_partitions
+
+        return map_partitions(func, self, *args, **kwargs)
+
+    def map_overlap(self, func: Any, before: Any, after: Any, *args: Any, **kwargs: Any) -> Any:
+        """A function of every partition with neighbouring rows; see ``oxidask.dataframe.map_overlap``."""
+        from oxidask.dataframe._overlap import map_overlap
+
+        return map_overlap(func, self, before, after, *args, **kwargs)
+
+    def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """``func(self, *args, **kwargs)``; a tuple names the argument that takes the rows."""
+        if isinstance(func, tuple):
+            func, name = func
+            if name in kwargs:
+                raise ValueError(f"{name} is both the pipe target and a keyword argument")
+            return func(*args, **{name: self}, **kwargs)
+        return func(self, *args, **kwargs)
+
+    def copy(self, deep: bool = False) -> Any:
+        """The same rows; changes of one do not change the other."""
+        del deep
+        made = type(self).__new__(type(self))
+        made._set_state(self._native, self._own_plan, self._own_meta, self._own_divisions)
+        return made
+
+    __copy__ = copy
+
+    def _each(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A method of pandas on every partition."""
+        return elemwise(_rows.call, self, name, *args, **kwargs)
+
+    def _map(self, label: str, func: Any, *args: Any, meta: Any = None, divisions: Any = None, **kwargs: Any) -> Any:
+        """A function on every partition, whose answer has the meta that it has for no rows."""
+        if meta is None:
+            meta = emulate(func, self, *args, **kwargs)
+        plan = self._plan.map(label, func, *[_plan_of(arg) for arg in args], **kwargs)
+        return new(plan, meta, self.divisions if divisions is None else divisions)
+
+    def _tree(
+        self,
+        label: str,
+        chunk: Any,
+        aggregate: Any,
+        *,
+        combine: Any = None,
+        meta: Any = None,
+        split_every: Any = None,
+        divisions: Any = None,
+    ) -> Any:
+        """``aggregate([chunk(partition), …])`` as a tree, in one partition."""
+        every = split_every_of(split_every, self.npartitions)
+        if meta is None:
+            meta = empty(aggregate([chunk(self._meta_nonempty)]))
+        plan = self._plan.map(label, chunk).reduce(label, combine or aggregate, aggregate, every)
+        return new(plan, meta, divisions)
+
+    def _gathered(self, label: str, func: Any, *, meta: Any = None) -> Any:
+        """``func`` of all rows, in one task."""
+        if meta is None:
+            meta = emulate(func, self)
+        plan = self._plan.groups(label, _rows.Joined(func), [(0, self.npartitions)])
+        return new(plan, meta, None)
+
+    def to_backend(self, backend: str | None = None, **kwargs: Any) -> Any:
+        """The same; pandas is the only backend.
+
+        Raises
+        ------
+        ValueError
+            For another one.
+        """
+        del kwargs
+        if backend not in (None, "pandas"):
+            raise ValueError(f"backend={backend!r} is not offered; partitions are pandas objects or native")
+        return self
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise ValueError(
+            f"The truth value of a {type(self).__name__} is ambiguous: the truth of a lazy {type(self).__name__} "
+            "is not known. Use a.any() or a.all().\nhint: compute() it first, or use & | ~"
+        )
+
+
+def _rebuild(dsk: Any, keys: list[Any], meta: Any, divisions: Any, *, rename: Any = None) -> Any:
+    from oxidask._graphs import delayed_of_graph
+
+    del rename
+    return new(Plan.of_delayed([delayed_of_graph(dsk, key) for key in keys]), meta, divisions)
+
+

@@ -1,0 +1,384 @@
+"""Frames from pandas, from delayed values, from functions, from arrays, from Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new, wrap_native
+from oxidask.dataframe._meta import PANDAS, empty, make_meta
+from oxidask.dataframe._plan import Plan
+
+__all__ = ["from_delayed", "from_dict", "from_map", "from_pandas"]
+
+
+def _fits_engine(dtype: Any) -> bool:
+    """Whether the engine holds values of this type exactly as pandas does."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iufb" and dtype.itemsize in (1, 2, 4, 8) and dtype != np.float16 or dtype == "M8[us]"
+    return isinstance(dtype, pd.StringDtype) and dtype.na_value is not pd.NA
+
+
+def _is_native(data: Any) -> bool:
+    frame = data if isinstance(data, pd.DataFrame) else data.to_frame("x" if data.name is None else data.name)
+    columns, index = frame.columns, frame.index
+    if not columns.is_unique or columns.nlevels > 1 or not all(type(label) is str for label in columns):
+        return False
+    if columns.name is not None or data.attrs or not len(data) or not frame.shape[1]:
+        return False
+    plain_index = isinstance(index, pd.RangeIndex) and index.step == 1 and index.name is None
+    if not plain_index:
+        if index.nlevels > 1 or not _fits_engine(index.dtype) or index.hasnans:
+            return False
+        if index.name is not None and (type(index.name) is not str or index.name in columns):
+            return False
+        if isinstance(index, pd.DatetimeIndex):
+            return False
+    return all(_fits_engine(dtype) for dtype in frame.dtypes)
+
+
+def _starts_of(n_rows: int, npartitions: int) -> list[int]:
+    chunk = -(-n_rows // npartitions)
+    return list(range(0, n_rows, max(chunk, 1)))
+
+
+def _sorted_starts(index: pd.Index, npartitions: int) -> tuple[list[Any], list[int]]:
+    """Divisions and where partitions begin, so that equal labels stay together."""
+    n = len(index)
+    if n == 0:
+        return [None, None], [0, 0]
+    chunk = -(-n // npartitions)
+    divisions, starts = [index[0]], [0]
+    for wanted in range(chunk, n, chunk):
+        label = index[wanted]
+        first = index.searchsorted(label, side="left") if not isinstance(index, pd.MultiIndex) else wanted
+        if first <= starts[-1]:
+            first = index.searchsorted(label, side="right")
+            if first >= n:
+                break
+            label = index[first]
+        if first > starts[-1]:
+            divisions.append(label)
+            starts.append(int(first))
+    return [*divisions, index[-1]], [*starts, n]
+
+
+def from_pandas(
+    data: Any, npartitions: int | None = None, sort: bool = True, chunksize: int | None = None
+) -> Any:
+    """A lazy frame, column or index of a pandas one.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame, pandas.Series or pandas.Index
+    npartitions : int
+        At most so many partitions; 1 by default.
+    sort : bool
+        Order by the index, so that divisions are known.
+    chunksize : int
+        Rows for each partition, instead of ``npartitions``.
+
+    Returns
+    -------
+    DataFrame, Series or Index
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is none of these.
+    ValueError
+        If both numbers are given.
+
+    Examples
+    --------
+    >>> import pandas as pd, oxidask.dataframe as dd
+    >>> df = dd.from_pandas(pd.DataFrame({"x": [1, 2, 3]}), npartitions=2)
+    >>> df.divisions, df.x.sum().compute().item()
+    ((0, 2, 2), 6)
+    """
+    if isinstance(data, pd.Index):
+        return from_pandas(data.to_frame(name="x" if data.name is None else data.name), npartitions, sort, chunksize).index
+    if not isinstance(data, (pd.DataFrame, pd.Series)):
+        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}; Input must be a pandas DataFrame or Series.")
+    if isinstance(data.index, pd.MultiIndex):
+        raise NotImplementedError("Dask does not support MultiIndex Dataframes.")
+    if npartitions is not None and chunksize is not None:
+        raise ValueError("Exactly one of npartitions and chunksize must be specified.")
+    for what, number in (("npartitions", npartitions), ("chunksize", chunksize)):
+        if number is not None and not isinstance(number, (int, np.integer)):
+            raise TypeError(f"Please provide {what} as an int, or possibly as None if you specify the other.")
+    if chunksize is not None:
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be at least 1, got {chunksize}")
+        npartitions = max(1, -(-len(data) // int(chunksize)))
+    npartitions = max(int(npartitions or 1), 1)
+    if sort and data.index.hasnans:
+        raise NotImplementedError(
+            "Index in passed data contains nulls, which Dask does not entirely support.\n"
+            "Consider passing `data.loc[~data.index.isna()]` instead."
+        )
+    if sort and not data.index.is_monotonic_increasing:
+        data = data.sort_index(kind="stable")
+    if _is_native(data) and (sort is False or data.index.is_unique):
+        from oxidask.dataframe.native.io import from_pandas as native
+
+        return wrap_native(native(data, npartitions=npartitions, sort=sort))
+    return _of_pieces(data, npartitions, sort)
+
+
+def _of_pieces(data: Any, npartitions: int, sort: bool) -> Any:
+    data = data.copy(deep=False)
+    if sort and len(data):
+        divisions, ends = _sorted_starts(data.index, npartitions)
+    else:
+        starts = _starts_of(len(data), npartitions) or [0]
+        ends = [*starts, len(data)]
+        divisions = [None] * len(ends)
+    pieces = [data.iloc[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return new(Plan.source(pieces, "from_pandas"), data.iloc[:0], tuple(divisions))
+
+
+def from_dict(
+    data: Any, npartitions: int = 1, orient: str = "columns", dtype: Any = None, columns: Any = None,
+    constructor: Any = pd.DataFrame,
+) -> Any:  # fmt: skip
+    """A lazy frame of columns (or, by ``orient="index"``, rows) given by name.
+
+    Parameters
+    ----------
+    data : mapping
+        Values may not be lazy.
+    npartitions : int
+    orient : {"columns", "index", "tight"}
+    dtype, columns
+        As for ``pandas.DataFrame.from_dict``.
+    constructor : type
+        What makes the frame.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> dd.from_dict({"x": [1, 2]}, npartitions=2).npartitions
+    2
+    """
+    from oxidask import base
+
+    if isinstance(data, Mapping) and any(base.is_dask_collection(value) for value in data.values()):
+        raise NotImplementedError(
+            "from_dict doesn't currently support Dask collections as inputs. Objects passed to from_dict should be "
+            "in-memory, such as lists or arrays."
+        )
+    return from_pandas(constructor.from_dict(data, orient=orient, dtype=dtype, columns=columns), npartitions=npartitions)
+
+
+def _checked(rows: Any, meta: Any) -> Any:
+    """The rows, if they are what ``meta`` says; else an error that shows where they differ."""
+    if type(rows) is not type(meta) and not isinstance(rows, type(meta)):
+        raise ValueError(
+            f"Metadata mismatch found in `from_delayed`.\n\nExpected partition of type `{_type(meta)}` but got "
+            f"`{_type(rows)}`"
+        )
+    if isinstance(meta, pd.DataFrame):
+        wrong = []
+        for name in list(dict.fromkeys([*rows.columns, *meta.columns])):
+            seen = str(rows.dtypes[name]) if name in rows.columns else "-"
+            wanted = str(meta.dtypes[name]) if name in meta.columns else "-"
+            if not _alike(rows.dtypes.get(name), meta.dtypes.get(name)):
+                wrong.append((repr(name), seen, wanted))
+        if wrong:
+            table = pd.DataFrame(wrong, columns=["Column", "Found", "Expected"]).to_string(index=False)
+            raise ValueError(
+                "Metadata mismatch found in `from_delayed`.\n\nPartition type: `pandas.DataFrame`\n" + table
+            )
+        if list(rows.columns) != list(meta.columns):
+            raise ValueError(
+                "Metadata mismatch found in `from_delayed`.\n\nThe columns in the computed data do not match the columns "
+                f"in the provided metadata.\nOrder of columns does not match.\nActual:   {list(rows.columns)}\n"
+                f"Expected: {list(meta.columns)}"
+            )
+    elif isinstance(meta, pd.Series) and not _alike(rows.dtype, meta.dtype):
+        raise ValueError(
+            f"Metadata mismatch found in `from_delayed`.\n\nPartition type: `pandas.Series`\n"
+            f"Found dtype {rows.dtype}, expected {meta.dtype}"
+        )
+    return rows
+
+
+def _type(x: Any) -> str:
+    return f"{type(x).__module__.split('.')[0]}.{type(x).__name__}"
+
+
+def _alike(seen: Any, wanted: Any) -> bool:
+    if seen is None or wanted is None:
+        return False
+    if seen == wanted or str(seen) == str(wanted):
+        return True
+    if isinstance(seen, pd.CategoricalDtype) and isinstance(wanted, pd.CategoricalDtype):
+        return True
+    numbers = {"i": "number", "u": "number", "f": "number"}
+    a, b = getattr(seen, "kind", "?"), getattr(wanted, "kind", "?")
+    text = {a, b} <= {"O"}
+    return (a in numbers and b in numbers) or (a == b and a in "mM") or text
+
+
+def from_delayed(
+    dfs: Any, meta: Any = None, divisions: Any = None, prefix: str = "from-delayed", verify_meta: bool = True
+) -> Any:
+    """A lazy frame of delayed pandas objects, one partition for each.
+
+    Parameters
+    ----------
+    dfs : Delayed or list of Delayed
+        Each answers a pandas DataFrame, Series or Index.
+    meta : pandas object, mapping, or list of (name, dtype), optional
+        What they answer; else the first is computed now.
+    divisions : sequence, optional
+        The least index of each and the greatest of the last. ``"sorted"`` finds them out.
+    prefix : str
+        What the step is called in graphs.
+    verify_meta : bool
+        Whether what is computed must have the columns and types of ``meta``.
+
+    Returns
+    -------
+    DataFrame, Series or Index
+
+    Raises
+    ------
+    TypeError
+        If an element is not delayed.
+    ValueError
+        If there is none, or divisions do not fit; when computed, if a partition is
+        not what ``meta`` says.
+
+    Examples
+    --------
+    >>> import pandas as pd, oxidask, oxidask.dataframe as dd
+    >>> load = oxidask.delayed(lambda i: pd.DataFrame({"x": [i]}))
+    >>> dd.from_delayed([load(1), load(2)], meta={"x": "int64"}).x.sum().compute().item()
+    3
+    """
+    from oxidask._oxidask import Delayed
+
+    if isinstance(dfs, Delayed) or hasattr(dfs, "key"):
+        dfs = [dfs]
+    dfs = list(dfs)
+    if not dfs:
+        raise TypeError("Must supply at least one delayed object")
+    for one in dfs:
+        if not isinstance(one, Delayed) and not (hasattr(one, "__dask_graph__") and hasattr(one, "key")):
+            if type(one).__name__ == "Future":
+                continue
+            raise TypeError(f"Expected Delayed object, got {type(one).__name__}")
+    plan = Plan.of_delayed([_as_delayed(one) for one in dfs])
+    if meta is None:
+        meta = empty(_as_delayed(dfs[0]).compute())
+    else:
+        meta = make_meta(meta)
+    if divisions is not None and not isinstance(divisions, str) and len(divisions) != len(dfs) + 1:
+        raise ValueError("divisions should be a tuple of len(dfs) + 1")
+    if verify_meta and isinstance(meta, PANDAS):
+        plan = plan.map(prefix, _checked, meta)
+    if isinstance(divisions, str):
+        if divisions != "sorted":
+            raise ValueError(f"divisions={divisions!r}: only 'sorted' is known")
+        from oxidask.dataframe._shuffle import with_known_divisions
+
+        return with_known_divisions(plan, meta)
+    return new(plan, meta, None if divisions is None else tuple(divisions))
+
+
+def _as_delayed(one: Any) -> Any:
+    from oxidask import delayed
+    from oxidask._oxidask import Delayed
+
+    return one if isinstance(one, Delayed) else delayed(one)
+
+
+class _Mapped:
+    """A function of the arguments of one partition."""
+
+    def __init__(self, func: Any, args: list[Any], kwargs: dict[str, Any], columns: Any = None) -> None:
+        self.func, self.args, self.kwargs, self.columns = func, args, kwargs, columns
+        self.__name__ = getattr(func, "__name__", type(func).__name__)
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Mapped, self.func, self.args, self.kwargs, self.columns)
+
+    def __call__(self, values: tuple[Any, ...]) -> Any:
+        return self.func(*values, *self.args, **self.kwargs)
+
+
+def from_map(
+    func: Any,
+    *iterables: Iterable[Any],
+    args: Any = None,
+    meta: Any = None,
+    divisions: Any = None,
+    label: str | None = None,
+    enforce_metadata: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """A lazy frame with a partition ``func(*values, *args, **kwargs)`` for the values of each position.
+
+    Parameters
+    ----------
+    func : callable
+        Answers a pandas object.
+    *iterables
+        Of equal length, at least one.
+    args : list
+        Further positional arguments.
+    meta : optional
+        What it answers; else the first partition is made now.
+    divisions : sequence, optional
+        The least index of each partition and the greatest of the last.
+    label : str
+        What the step is called in graphs.
+    enforce_metadata : bool
+        Whether columns that differ from ``meta`` are an error when computed.
+
+    Returns
+    -------
+    DataFrame, Series or Index
+
+    Raises
+    ------
+    ValueError
+        If iterables are of different lengths, or there is none.
+
+    Examples
+    --------
+    >>> import pandas as pd, oxidask.dataframe as dd
+    >>> dd.from_map(lambda i, by: pd.DataFrame({"x": [i * by]}), [1, 2], by=10).compute().x.tolist()
+    [10, 20]
+    """
+    if not callable(func):
+        raise ValueError("`func` argument must be `callable`")
+    if not iterables:
+        raise ValueError("`from_map` requires at least one Iterable input")
+    lists = []
+    for position, values in enumerate(iterables):
+        if not isinstance(values, Iterable):
+            raise ValueError(f"All elements of `iterables` must be Iterable, got {type(values)}")
+        values = list(values)
+        if not values:
+            raise ValueError(f"iterable {position} of from_map is empty; there are no values to map")
+        lists.append(values)
+    if len({len(values) for values in lists}) > 1:
+        raise ValueError("All `iterables` must have the same length")
+    inputs = list(zip(*lists, strict=True))
+    call = _Mapped(func, list(args or []), kwargs)
+    if meta is None:
+        meta = empty(call(inputs[0]))
+    else:
+        meta = make_meta(meta)
+    if divisions is not None and len(divisions) != len(inputs) + 1:
+        raise ValueError(f"divisions of {len(inputs)} partitions are {len(inputs) + 1} values")
+    run: Any = _rows.Enforced(call, meta) if enforce_metadata else call
+    plan = Plan.source(inputs, "values").map(label or call.__name__, run)
+    return new(plan, meta, None if divisions is None else tuple(divisions))

@@ -1,0 +1,494 @@
+"""Frames joined: side by side by key or index, one after another, by nearest key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from oxidask.dataframe import _rows
+from oxidask.dataframe._align import align_all
+from oxidask.dataframe._collection import new
+from oxidask.dataframe._meta import emulate, nonempty
+from oxidask.dataframe._plan import concat as concat_plans
+from oxidask.dataframe.core import NOT_NATIVE, Collection, native_form
+
+__all__ = ["concat", "join", "merge", "merge_asof"]
+
+
+def _lazy(rows: Any, what: str) -> Any:
+    from oxidask.dataframe.creation import from_pandas
+
+    if isinstance(rows, Collection):
+        if rows._kind not in ("frame", "series"):
+            raise TypeError(f"{what} must be a DataFrame, not {type(rows).__name__}")
+        return rows
+    if isinstance(rows, (pd.DataFrame, pd.Series)):
+        return from_pandas(rows, npartitions=1, sort=False if isinstance(rows.index, pd.MultiIndex) else True)
+    raise TypeError(f"{what} can not be a {type(rows).__name__}; it must be DataFrame")
+
+
+def _merge_rows(left: Any, right: Any, kwargs: dict[str, Any]) -> Any:
+    if isinstance(left, pd.Series):
+        left = left.to_frame()
+    return left.merge(right, **kwargs)
+
+
+def _merge_matched(left: Any, right: Any, kwargs: dict[str, Any], empty: Any) -> Any:
+    """A merge of partitions whose keys lie in the same place; categories are united first."""
+    del empty
+    names = [kwargs.get("left_on"), kwargs.get("right_on")]
+    pairs = zip(*[name if isinstance(name, list) else [name] for name in names], strict=True) if None not in names else []
+    if kwargs.get("on") is not None:
+        on = kwargs["on"] if isinstance(kwargs["on"], list) else [kwargs["on"]]
+        pairs = zip(on, on, strict=True)
+    for a, b in pairs:
+        if a in left.columns and b in right.columns:
+            one, two = left[a].dtype, right[b].dtype
+            if isinstance(one, pd.CategoricalDtype) and isinstance(two, pd.CategoricalDtype) and one != two:
+                dtype = pd.CategoricalDtype(one.categories.union(two.categories, sort=False), ordered=one.ordered)
+                left, right = left.assign(**{a: left[a].astype(dtype)}), right.assign(**{b: right[b].astype(dtype)})
+    return left.merge(right, **kwargs)
+
+
+def merge(
+    left: Any,
+    right: Any,
+    how: str = "inner",
+    on: Any = None,
+    left_on: Any = None,
+    right_on: Any = None,
+    left_index: bool = False,
+    right_index: bool = False,
+    suffixes: tuple[str, str] = ("_x", "_y"),
+    indicator: Any = False,
+    shuffle_method: str | None = None,
+    npartitions: int | None = None,
+    broadcast: Any = None,
+) -> Any:
+    """Rows of both frames with equal keys, side by side.
+
+    A frame of one partition meets every partition of the other; two indexed
+    frames with known divisions are aligned by these; otherwise both are shuffled by
+    hash of the keys, in as many tasks as there are partitions.
+
+    Parameters
+    ----------
+    left, right : DataFrame, or pandas.DataFrame
+    how : {"inner", "left", "right", "outer", "leftsemi"}
+    on, left_on, right_on : label or list
+        The key columns; those that both have, if none are given.
+    left_index, right_index : bool
+        Whether the index is the key.
+    suffixes : (str, str)
+        What tells other columns of the same name apart.
+    indicator : bool or str
+        Whether to add a column that says where a row comes from.
+    npartitions : int
+        How many partitions after a shuffle.
+    shuffle_method, broadcast
+        Taken for compatibility.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    KeyError
+        If a key is no column.
+    TypeError, ValueError
+        If keys are of types that do not compare.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> a = dd.from_dict({"k": [1, 2], "x": [3, 4]}, npartitions=2)
+    >>> dd.merge(a, a, on="k", suffixes=("", "2")).compute().x2.tolist()
+    [3, 4]
+    """
+    del shuffle_method
+    if how not in ("inner", "left", "right", "outer", "leftsemi", "left_anti", "right_anti"):
+        raise ValueError(f"{how!r} is not a valid Merge type: left, right, inner, outer, leftsemi")
+    left, right = _lazy(left, "left"), _lazy(right, "right")
+    for name in (left_on, right_on, on):
+        if isinstance(name, Collection) and name._kind == "frame":
+            raise NotImplementedError("keys are labels or Series")
+    left, left_on = _with_key(left, left_on, "__left_key__")
+    right, right_on = _with_key(right, right_on, "__right_key__")
+    if on is not None and (left_on is not None or right_on is not None):
+        raise ValueError('Can only pass argument "on" OR "left_on" and "right_on", not a combination of both.')
+    if on is None and not (left_on is not None or right_on is not None or left_index or right_index):
+        on = [name for name in left._meta.columns if name in right._meta.columns]
+        if not on:
+            left_index = right_index = True
+            on = None
+    if left_on is None and right_on is None and on is not None:
+        left_on = right_on = on
+    if (left_on is None and not left_index) or (right_on is None and not right_index):
+        raise ValueError("a merge needs keys of both frames: on, left_on and right_on, or left_index and right_index")
+    _check_keys(left, left_on, left_index)
+    _check_keys(right, right_on, right_index)
+    if how == "leftsemi":
+        return _semi(left, right, left_on, right_on)
+    kwargs: dict[str, Any] = {"how": how, "suffixes": suffixes, "indicator": indicator}
+    kwargs.update({"left_index": left_index} if left_index else {"left_on": left_on})
+    kwargs.update({"right_index": right_index} if right_index else {"right_on": right_on})
+    if on is not None and not left_index and not right_index:
+        kwargs = {"how": how, "suffixes": suffixes, "indicator": indicator, "on": on}
+    made = _merged(left, right, left_on, right_on, left_index, right_index, how, kwargs, npartitions, broadcast)
+    hidden = [name for name in ("__left_key__", "__right_key__") if name in made._meta.columns]
+    return made.drop(columns=hidden) if hidden else made
+
+
+def _with_key(rows: Any, key: Any, name: str) -> tuple[Any, Any]:
+    """A key that is a Series as a hidden column."""
+    if isinstance(key, Collection):
+        return rows.assign(**{name: key}), name
+    return rows, key
+
+
+def _check_keys(rows: Any, keys: Any, index: bool) -> None:
+    if index or keys is None:
+        return
+    meta = rows._meta if isinstance(rows._meta, pd.DataFrame) else rows._meta.to_frame()
+    for key in keys if isinstance(keys, (list, tuple)) and not (isinstance(keys, tuple) and keys in meta.columns) else [keys]:
+        if key not in meta.columns and key not in meta.index.names:
+            from oxidask.dataframe.frame import no_column
+
+            raise no_column(key, meta.columns)
+
+
+def _semi(left: Any, right: Any, left_on: Any, right_on: Any) -> Any:
+    keys = right_on if isinstance(right_on, list) else [right_on]
+    wanted = right[keys].drop_duplicates()
+    names = left_on if isinstance(left_on, list) else [left_on]
+    wanted = wanted.rename(columns=dict(zip(keys, names, strict=True)))
+    return merge(left, wanted, how="inner", on=names)
+
+
+def _merged(
+    left: Any, right: Any, left_on: Any, right_on: Any, left_index: bool, right_index: bool, how: str,
+    kwargs: dict[str, Any], npartitions: Any, broadcast: Any,
+) -> Any:  # fmt: skip
+    meta = emulate(_merge_rows, left, right, kwargs)
+    if not left_index and not right_index and not kwargs["indicator"] and npartitions is None and left._native is not None:
+        names = {"left_on": left_on, "right_on": right_on, "how": how, "suffixes": tuple(kwargs["suffixes"])}
+        if _labels(left_on, left) and _labels(right_on, right):
+            answer = native_form(left, "merge", (right,), names)
+            if answer is not NOT_NATIVE and list(answer.columns) == list(meta.columns):
+                return answer
+    one_left, one_right = left.npartitions == 1, right.npartitions == 1
+    call_args = (kwargs, meta)
+    if one_left and one_right:
+        divisions = _single_divisions(left, right, left_index, right_index)
+        return new(left._plan.map("merge", _merge_matched, right._plan, *call_args), meta, divisions)
+    if one_right and how in ("inner", "left"):
+        keep = left.divisions if right_index and left_index else (left.divisions if right_index else None)
+        return new(left._plan.map("merge", _merge_matched, right._plan, *call_args), meta, keep)
+    if one_left and how in ("inner", "right"):
+        keep = right.divisions if left_index else None
+        return new(right._plan.map("merge", _merge_from_right, left._plan, *call_args), meta, keep)
+    if left_index and right_index and left.known_divisions and right.known_divisions:
+        a, b = align_all([left, right])
+        return new(a._plan.map("merge", _merge_matched, b._plan, *call_args), meta, a.divisions)
+    from oxidask.dataframe._shuffle import by_hash
+
+    n = npartitions or max(left.npartitions, right.npartitions)
+    left_keys = None if left_index else _list(left_on)
+    right_keys = None if right_index else _list(right_on)
+    a, b = by_hash(left, left_keys, n), by_hash(right, right_keys, n)
+    return new(a.map("merge", _merge_matched, b, *call_args), meta, None)
+
+
+def _merge_from_right(right: Any, left: Any, kwargs: dict[str, Any], empty: Any) -> Any:
+    return _merge_matched(left, right, kwargs, empty)
+
+
+def _labels(keys: Any, rows: Any) -> bool:
+    return all(isinstance(key, str) and key in rows._meta.columns for key in _list(keys))
+
+
+def _list(keys: Any) -> list[Any]:
+    return list(keys) if isinstance(keys, (list, tuple)) else [keys]
+
+
+def _single_divisions(left: Any, right: Any, left_index: bool, right_index: bool) -> Any:
+    if left_index and right_index and left.known_divisions and right.known_divisions:
+        return (min(left.divisions[0], right.divisions[0]), max(left.divisions[-1], right.divisions[-1]))
+    return None
+
+
+def join(
+    self: Any, other: Any, on: Any, how: str, lsuffix: str, rsuffix: str, shuffle_method: Any, npartitions: Any
+) -> Any:
+    """``DataFrame.join``."""
+    del shuffle_method
+    if isinstance(other, Iterable) and isinstance(other, (list, tuple)):
+        if on is not None or lsuffix or rsuffix:
+            raise ValueError("joining several frames takes neither on nor suffixes")
+        if not all(one._meta.columns.is_unique if hasattr(one._meta, "columns") else True for one in other):
+            raise ValueError("columns overlap but no suffix specified")
+        made = self
+        for one in other:
+            made = join(made, one, None, how, "", "", None, npartitions)
+        return made
+    other = _lazy(other, "other")
+    if other._kind == "series":
+        if other.name is None:
+            raise ValueError("Other Series must have a name")
+        other = other.to_frame()
+    return merge(
+        self, other, how=how, left_on=on, left_index=on is None, right_index=True, suffixes=(lsuffix, rsuffix),
+        npartitions=npartitions,
+    )  # fmt: skip
+
+
+# -- one after another ---------------------------------------------------------------------
+
+
+def _concat_side(*parts: Any, join: str) -> Any:
+    return pd.concat(list(parts), axis=1, join=join)
+
+
+class _Shaped:
+    """A partition of one of several frames with the columns of all."""
+
+    def __init__(self, meta: Any, join: str) -> None:
+        self.meta, self.join = meta, join
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Shaped, self.meta, self.join)
+
+    def __call__(self, rows: Any) -> Any:
+        if isinstance(self.meta, pd.DataFrame):
+            frame = rows.to_frame() if isinstance(rows, pd.Series) else rows
+            if list(frame.columns) == list(self.meta.columns):
+                return _categories_of(frame, self.meta)
+            return _categories_of(frame.reindex(columns=self.meta.columns), self.meta)
+        if isinstance(self.meta, pd.Series) and isinstance(rows, pd.Series) and rows.name != self.meta.name:
+            return rows.rename(self.meta.name)
+        return rows
+
+
+def _categories_of(frame: pd.DataFrame, meta: pd.DataFrame) -> pd.DataFrame:
+    """Categories as the whole has them, or none where others hold plain values."""
+    from oxidask.dataframe.categorical import is_known
+
+    changes = {}
+    for name in frame.columns:
+        dtype, wanted = frame[name].dtype, meta[name].dtype
+        if isinstance(wanted, pd.CategoricalDtype) and is_known(wanted) and dtype != wanted:
+            changes[name] = wanted
+        elif isinstance(dtype, pd.CategoricalDtype) and not isinstance(wanted, pd.CategoricalDtype):
+            changes[name] = wanted
+    return frame.astype(changes) if changes else frame
+
+
+def concat(
+    dfs: Any,
+    axis: Any = 0,
+    join: str = "outer",
+    ignore_unknown_divisions: bool = False,
+    ignore_order: bool = False,
+    interleave_partitions: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """Frames one after another, or side by side.
+
+    Parameters
+    ----------
+    dfs : list of DataFrame, Series or pandas objects
+    axis : {0, 1}
+    join : {"outer", "inner"}
+        Whether columns that not all have stay.
+    ignore_unknown_divisions : bool
+        Whether to put frames of unknown divisions side by side without a warning.
+    ignore_order : bool
+        Whether the order of categories may be lost.
+    interleave_partitions : bool
+        Whether partitions are brought in order of the index where divisions overlap.
+
+    Returns
+    -------
+    DataFrame or Series
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to put together, or divisions do not allow it.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> a = dd.from_dict({"x": [1, 2]}, npartitions=1)
+    >>> dd.concat([a, a]).compute().x.tolist()
+    [1, 2, 1, 2]
+    """
+    del ignore_order, kwargs
+    if not isinstance(dfs, list):
+        raise TypeError("dfs must be a list of DataFrames/Series objects")
+    if len(dfs) == 0:
+        raise ValueError("No objects to concatenate")
+    if len(dfs) == 1:
+        return dfs[0] if isinstance(dfs[0], Collection) else _lazy(dfs[0], "an object")
+    if join not in ("inner", "outer"):
+        raise ValueError("'join' must be 'inner' or 'outer'")
+    axis = {"index": 0, "columns": 1}.get(axis, axis)
+    lazy = [_lazy(one, "an object") for one in dfs]
+    if axis == 1:
+        return _side_by_side(lazy, join, ignore_unknown_divisions)
+    return _one_after_another(lazy, join, interleave_partitions)
+
+
+def _side_by_side(lazy: list[Any], join: str, ignore: bool) -> Any:
+    import warnings
+
+    metas = [nonempty(one._meta) for one in lazy]
+    meta = pd.concat(metas, axis=1, join=join).iloc[:0]
+    if all(one.known_divisions for one in lazy):
+        lazy = align_all(lazy)
+        divisions = lazy[0].divisions
+    else:
+        if len({one.npartitions for one in lazy}) > 1:
+            raise ValueError("Unable to concatenate DataFrame with unknown division specifying axis=1")
+        if not ignore:
+            warnings.warn(
+                "Concatenating dataframes with unknown divisions.\nWe're assuming that the indices of each dataframes"
+                " are \n aligned. This assumption is not generally safe.",
+                UserWarning,
+                stacklevel=3,
+            )
+        divisions = None
+    plan = lazy[0]._plan.call("concat", _concat_side, [one._plan for one in lazy], {"join": join})
+    return new(plan, meta, divisions)
+
+
+def _one_after_another(lazy: list[Any], join: str, interleave: bool) -> Any:
+    lazy = [one for one in lazy if not (one._kind == "frame" and not len(one._meta.columns))] or lazy
+    if all(one._native is not None and one._kind == "frame" for one in lazy) and not interleave:
+        same = all(one._meta.dtypes.equals(lazy[0]._meta.dtypes) for one in lazy)
+        ordered = all(one.known_divisions for one in lazy)
+        if same and not ordered:
+            return _native_concat(lazy)
+    meta = _concat_meta(lazy, join)
+    shape = _Shaped(meta, join)
+    divisions: Any = None
+    if all(one.known_divisions for one in lazy):
+        if all(a.divisions[-1] < b.divisions[0] for a, b in zip(lazy, lazy[1:], strict=False)):
+            divisions = [bound for one in lazy[:-1] for bound in one.divisions[:-1]] + list(lazy[-1].divisions)
+        elif interleave:
+            brought = align_all(lazy)
+            plans = [one._plan.map("shape", shape) for one in brought]
+            plan = plans[0].call("concat", _interleaved, plans, {"join": join})
+            return new(plan, meta, brought[0].divisions)
+    plans = [one._plan if _same_meta(one._meta, meta) else one._plan.map("shape", shape) for one in lazy]
+    return new(concat_plans(plans), meta, divisions)
+
+
+def _same_meta(own: Any, meta: Any) -> bool:
+    if isinstance(own, pd.DataFrame) and isinstance(meta, pd.DataFrame):
+        return list(own.columns) == list(meta.columns) and own.dtypes.equals(meta.dtypes)
+    return isinstance(own, pd.Series) and isinstance(meta, pd.Series) and own.name == meta.name and own.dtype == meta.dtype
+
+
+def _native_concat(lazy: list[Any]) -> Any:
+    from oxidask.dataframe._collection import wrap_native
+    from oxidask.dataframe.native.frame import concat as native
+
+    return wrap_native(native([one._native for one in lazy]))
+
+
+def _interleaved(*parts: Any, join: str) -> Any:
+    there = [part for part in parts if len(part)]
+    if not there:
+        return parts[0]
+    return _rows.concat_rows(there, join=join).sort_index(kind="stable") if len(there) > 1 else there[0]
+
+
+def _concat_meta(lazy: list[Any], join: str) -> Any:
+    from oxidask.dataframe.categorical import clear_known, is_known
+
+    metas = [nonempty(one._meta) for one in lazy]
+    whole = pd.concat(_rows._united(metas), join=join)
+    empty = whole.iloc[:0]
+    if isinstance(empty, pd.DataFrame):
+        unknown = [
+            name
+            for name in empty.columns
+            if any(
+                isinstance(one._meta, pd.DataFrame)
+                and name in one._meta.columns
+                and isinstance(one._meta[name].dtype, pd.CategoricalDtype)
+                and not is_known(one._meta[name].dtype)
+                for one in lazy
+            )
+        ]
+        return clear_known(empty, unknown) if unknown else empty
+    return empty
+
+
+# -- by nearest key -------------------------------------------------------------------------
+
+
+def _asof_rows(left: Any, right: Any, kwargs: dict[str, Any]) -> Any:
+    return pd.merge_asof(left, right, **kwargs)
+
+
+def merge_asof(
+    left: Any,
+    right: Any,
+    on: Any = None,
+    left_on: Any = None,
+    right_on: Any = None,
+    left_index: bool = False,
+    right_index: bool = False,
+    by: Any = None,
+    left_by: Any = None,
+    right_by: Any = None,
+    suffixes: tuple[str, str] = ("_x", "_y"),
+    tolerance: Any = None,
+    allow_exact_matches: bool = True,
+    direction: str = "backward",
+) -> Any:
+    """Rows of the left frame with the nearest row of the right one; both are in order of their keys.
+
+    Arguments are those of ``pandas.merge_asof``. The right frame comes together in
+    one task, which every partition of the left one reads.
+
+    Raises
+    ------
+    ValueError
+        If keys are missing, as in pandas.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> a = dd.from_dict({"t": [1, 5], "x": [1, 2]}, npartitions=2)
+    >>> b = dd.from_dict({"t": [0, 4], "y": [3, 4]}, npartitions=1)
+    >>> dd.merge_asof(a, b, on="t").compute().y.tolist()
+    [3, 4]
+    """
+    if direction not in ("backward", "forward", "nearest"):
+        raise ValueError("direction must be one of 'backward', 'forward', 'nearest'")
+    kwargs = {
+        "on": on, "left_on": left_on, "right_on": right_on, "left_index": left_index, "right_index": right_index,
+        "by": by, "left_by": left_by, "right_by": right_by, "suffixes": suffixes, "tolerance": tolerance,
+        "allow_exact_matches": allow_exact_matches, "direction": direction,
+    }  # fmt: skip
+    if isinstance(left, pd.DataFrame) and isinstance(right, pd.DataFrame):
+        return pd.merge_asof(left, right, **kwargs)
+    left, right = _lazy(left, "left"), _lazy(right, "right")
+    for what, index, one in (("left", left_index, left), ("right", right_index, right)):
+        if index and not one.known_divisions:
+            raise ValueError(f"{what} input must be sorted!")
+        del what
+    meta = emulate(_asof_rows, left, right, kwargs)
+    whole = right._plan.groups("gather", _rows.Joined(_same), [(0, right.npartitions)])
+    plan = left._plan.map("merge_asof", _asof_rows, whole, kwargs)
+    return new(plan, meta, left.divisions if left_index else None)
+
+
+def _same(rows: Any) -> Any:
+    return rows
