@@ -1,7 +1,7 @@
 # What people run. `make demo` and `make test` do their own set-up.
 #
 # Compiled dependencies live in the user's cache, so that a clean checkout does
-# not compile Polars again (17 minutes on two cores; see Cargo.toml).
+# not compile Polars again (half an hour on two cores; see Cargo.toml).
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oxidask
 export CARGO_TARGET_DIR ?= $(CACHE)/target
