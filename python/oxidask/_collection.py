@@ -120,9 +120,7 @@ def _finish(results: Any, expr: Any, keys: Any) -> Any:
     return expr.finish(values)
 
 
-def _rebuild(
-    dsk: Mapping[Any, Any], expr: Any, keys: list[Any], *, rename: Mapping[str, str] | None = None
-) -> Any:
+def _rebuild(dsk: Mapping[Any, Any], expr: Any, keys: list[Any], *, rename: Mapping[str, str] | None = None) -> Any:
     """The collection of an expression whose blocks are in a dict graph."""
     from oxidask._graphs import delayed_results, renamed
     from oxidask.base import compute

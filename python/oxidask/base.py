@@ -53,6 +53,7 @@ __all__ = [
     "visualize",
 ]
 
+
 def compute(
     *args: Any,
     traverse: bool = True,

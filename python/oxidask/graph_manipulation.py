@@ -99,9 +99,7 @@ def wait_on(*collections: Any, split_every: SplitEvery = None) -> Any:
     return waiting[0] if len(collections) == 1 else waiting
 
 
-def clone(
-    *collections: Any, omit: Any = None, seed: Hashable = None, assume_layers: bool = True
-) -> Any:
+def clone(*collections: Any, omit: Any = None, seed: Hashable = None, assume_layers: bool = True) -> Any:
     """Collections that compute the same again, with tasks of their own.
 
     Parameters

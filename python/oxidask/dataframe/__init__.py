@@ -23,6 +23,7 @@ from oxidask.dataframe.frame import DataFrame
 from oxidask.dataframe.functions import get_dummies, isna, melt, pivot_table, to_datetime, to_numeric, to_timedelta
 from oxidask.dataframe.groupby import NamedAgg
 from oxidask.dataframe.index import Index
+from oxidask.dataframe.io import demo
 from oxidask.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
 from oxidask.dataframe.io.hdf import read_hdf, to_hdf
 from oxidask.dataframe.io.json import read_json, to_json
@@ -42,6 +43,7 @@ __all__ = [
     "Series",
     "compute",
     "concat",
+    "demo",
     "extensions",
     "from_array",
     "from_dask_array",
