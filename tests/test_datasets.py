@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
-import pytest
-
 import oxidask
 import oxidask.dataframe as dd
+import pandas as pd
+import pytest
 from oxidask.dataframe.io.demo import ColumnSpec, DatasetSpec, DatetimeIndexSpec, RangeIndexSpec, with_spec
 
 

@@ -6,12 +6,11 @@ import itertools
 import threading
 
 import numpy as np
-import pandas as pd
-import pytest
-
 import oxidask.array as da
 import oxidask.bag as db
 import oxidask.dataframe as dd
+import pandas as pd
+import pytest
 from oxidask import compute, delayed
 from oxidask.graph_manipulation import bind, checkpoint, clone, wait_on
 

@@ -6,7 +6,6 @@ from operator import add, mul
 from xml.etree import ElementTree
 
 import pytest
-
 from oxidask import delayed
 from oxidask.callbacks import Callback
 from oxidask.diagnostics import CacheProfiler, Profiler, ResourceProfiler, visualize

@@ -6,11 +6,10 @@ import os
 
 import dask
 import numpy as np
-import pytest
-
 import oxidask
 import oxidask.array as da
 import oxidask.bag as db
+import pytest
 from oxidask import compute, config, delayed, persist
 from oxidask.base import get_scheduler
 from oxidask.delayed import Delayed
@@ -35,7 +34,7 @@ def test_bags_run_in_processes_by_any_way():
 def test_different_defaults_ask_for_a_choice():
     bag, array = db.from_sequence([1, 2]), da.arange(3, chunks=2)
     for run in (compute, persist):
-        with pytest.raises(ValueError, match="'processes' and 'threads'|'threads' and 'processes'"):
+        with pytest.raises(ValueError, match=r"'(processes|threads)' and '(threads|processes)'"):
             run(array, bag)
     numbers, items = compute(array, bag, scheduler="sync")
     np.testing.assert_array_equal(numbers, [0, 1, 2])

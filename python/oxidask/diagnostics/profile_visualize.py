@@ -104,10 +104,8 @@ def _plot(profiler: Any, begin: float, span: float) -> str:
         title, body = "Memory (MB, blue) and processor (%, orange)", _resources(profiler, x)
     else:
         title, body = f"Kept results ({html.escape(str(profiler._metric_name))})", _cache(profiler, x)
-    ticks = "".join(
-        f"<text x='{LEFT + part / 5 * (WIDTH - LEFT - 10):.0f}' y='{HEIGHT - 8}'>{html.escape(format_time(span * part / 5))}</text>"
-        for part in range(6)
-    )
+    marks = [(LEFT + part / 5 * (WIDTH - LEFT - 10), format_time(span * part / 5)) for part in range(6)]
+    ticks = "".join(f"<text x='{at:.0f}' y='{HEIGHT - 8}'>{html.escape(text)}</text>" for at, text in marks)
     return (
         f"<h3>{title}</h3><svg width='{WIDTH}' height='{HEIGHT}' role='img' aria-label='{title}'>"
         f"<path d='M{LEFT} 4V{HEIGHT - BOTTOM}H{WIDTH - 8}' stroke='#999' fill='none'/>{body}{ticks}</svg>"
