@@ -17,6 +17,11 @@
 //! attempt is late and is dropped. A worker that dies and comes back is a new
 //! [`WorkerId`], so late reports of the dead one are told apart by it. Time is
 //! in nanoseconds of any steady clock.
+//!
+//! Equal events in equal order make equal actions: a driver that keeps what it
+//! told a core (which events, in which batches, at which times) and tells it
+//! again has the same core again, with the same numbers and attempts. That is
+//! how a scheduler that was killed goes on.
 
 /// Steady time in nanoseconds.
 pub type Nanos = u64;
@@ -232,6 +237,23 @@ pub enum SchedulerEvent {
         worker: WorkerId,
         /// Its size.
         bytes: u64,
+    },
+    /// Results shall lie on several workers, each on `n`, or on as many as there
+    /// are. A result that is not there (yet) is passed over.
+    Replicate {
+        /// The results.
+        tasks: Vec<TaskId>,
+        /// How many copies, the first one included.
+        n: u32,
+        /// Where; empty for anywhere.
+        workers: Vec<WorkerId>,
+    },
+    /// Bytes of results shall be spread evenly over workers.
+    Rebalance {
+        /// The results that may be moved; empty for all.
+        tasks: Vec<TaskId>,
+        /// The workers between which; empty for all.
+        workers: Vec<WorkerId>,
     },
     /// Time passed; sent now and then so that estimates and stealing go on.
     Tick,

@@ -99,6 +99,8 @@ impl Scheduler {
             self.tasks.records.iter().filter(|record| record.state == TaskState::Ready && record.place == place).count()
         };
         assert_eq!(self.global.live, n_queued(queue::GLOBAL));
+        let queued = self.tasks.records.iter().filter(|r| r.state == TaskState::Ready && r.place == queue::GLOBAL);
+        assert_eq!(self.global_ns, queued.map(|record| u64::from(record.estimate)).sum::<u64>());
         let n_constrained: usize = self.groups.iter().flatten().map(|group| group.queue.live).sum();
         assert_eq!(n_constrained, n_queued(queue::GROUP));
     }
@@ -113,6 +115,8 @@ impl Scheduler {
         assert_eq!(record.in_flight_ns, in_flight_ns);
         let reserved: u64 = record.assigned.iter().map(|&task| self.tasks[task].reserved).sum();
         assert_eq!(record.reserved, reserved);
+        let of_this = self.alive.iter().filter_map(|&other| self.worker(other)).flat_map(|other| &other.copying);
+        assert_eq!(record.n_copies as usize, of_this.filter(|copy| copy.source == worker).count());
         let mut held: Vec<TaskId> = record.held.clone();
         held.sort_unstable();
         held.dedup();

@@ -220,7 +220,10 @@ impl Scheduler {
                 record.local_ns -= estimate;
                 record.local.pop()
             }
-            Source::Global => self.global.pop(),
+            Source::Global => {
+                self.global_ns -= estimate;
+                self.global.pop()
+            }
             Source::Group(group) => self.groups[group.0 as usize].as_deref_mut().and_then(|group| group.queue.pop()),
         };
         debug_assert_eq!(taken, Some(entry));

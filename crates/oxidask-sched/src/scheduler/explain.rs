@@ -270,7 +270,7 @@ impl Scheduler {
         counts
     }
 
-    fn workers(&self) -> impl Iterator<Item = &super::Worker> {
+    pub(super) fn workers(&self) -> impl Iterator<Item = &super::Worker> {
         self.alive.iter().filter_map(|&worker| self.worker(worker))
     }
 }

@@ -266,7 +266,10 @@ impl Scheduler {
         let record = &self.tasks[task];
         let queue = match place {
             queue::FRESH => return,
-            queue::GLOBAL => &mut self.global,
+            queue::GLOBAL => {
+                self.global_ns -= u64::from(record.estimate);
+                &mut self.global
+            }
             queue::GROUP => {
                 let group = self.groups[record.group as usize].as_deref_mut();
                 &mut group.expect("tasks name declared groups only").queue

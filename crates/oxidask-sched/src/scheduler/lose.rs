@@ -1,7 +1,7 @@
 //! Workers that come and go, copies that turn up and vanish.
 
 use super::task::{NONE, queue};
-use super::worker::Worker;
+use super::worker::{Copying, Worker};
 use super::{Bad, Scheduler, TaskState};
 use crate::event::{Failure, Loss, Order, Outcome, SchedulerAction, TaskId, WorkerId};
 
@@ -88,8 +88,8 @@ impl Scheduler {
         for (task, _) in abandoned {
             self.answered(task);
         }
-        for (task, source) in copying {
-            self.copy_failed(task, source);
+        for copy in copying {
+            self.copy_failed(copy);
         }
     }
 
@@ -156,11 +156,14 @@ impl Scheduler {
             TaskState::Assigned if self.tasks[task].place == worker.0 => self.tasks[task].stray = true,
             _ => self.out.push(SchedulerAction::To { worker, order: Order::Free(task) }),
         }
-        if let Some(source) = self.take_copy(worker, task) {
+        if let Some(Copying { source, moves, .. }) = self.take_copy(worker, task) {
             if let Some(source) = self.workers[source.0 as usize].as_deref_mut() {
                 source.n_copies -= 1;
             }
             self.tasks[task].copying = false;
+            if moves && self.tasks[task].state == TaskState::Done {
+                self.give_up_copy(task, source);
+            }
             self.answered(task);
         }
     }

@@ -24,6 +24,7 @@
 //! The one thing remembered is that an answer is still to come
 //! (`Task::unsettled`), because until then the number must not be reused.
 
+mod adapt;
 mod check;
 mod dispatch;
 mod explain;
@@ -32,6 +33,7 @@ mod life;
 mod lose;
 mod place;
 mod release;
+mod replicas;
 mod retire;
 mod submit;
 mod task;
@@ -70,6 +72,8 @@ pub struct Scheduler {
     clients: HashMap<ClientId, Client>,
     /// Ready tasks that any worker may take.
     global: ReadyQueue,
+    /// Estimated run time of those.
+    global_ns: u64,
     /// Became ready in the event at hand.
     fresh: Vec<TaskId>,
     /// Lost their last reason to be needed in the event at hand, perhaps.
@@ -119,6 +123,7 @@ impl Scheduler {
             alive: Vec::new(),
             clients: HashMap::new(),
             global: ReadyQueue::default(),
+            global_ns: 0,
             fresh: Vec::new(),
             unneeded: Vec::new(),
             kept_back: Vec::new(),
@@ -187,6 +192,8 @@ impl Scheduler {
             SchedulerEvent::WorkerLost { worker, cause } => self.worker_lost(worker, cause),
             SchedulerEvent::Retire(worker) => self.retire(worker),
             SchedulerEvent::Placed { task, worker, bytes } => self.placed(task, worker, bytes),
+            SchedulerEvent::Replicate { tasks, n, workers } => self.replicate(&tasks, n, &workers),
+            SchedulerEvent::Rebalance { tasks, workers } => self.rebalance(&tasks, &workers),
             SchedulerEvent::Tick => self.steal_on_tick(),
         }
         std::mem::swap(&mut self.out, actions);
@@ -265,7 +272,11 @@ impl Scheduler {
                 record.resident = resident;
                 record.spilled = spilled;
                 record.paused = paused;
+                let is_short = paused || resident > record.memory_limit / 10 * 7;
                 self.touched.push(worker);
+                if is_short {
+                    self.reduce_replicas(worker);
+                }
             }
         }
     }

@@ -51,6 +51,7 @@ impl Scheduler {
                 self.touched.push(worker);
             } else {
                 self.tasks[task].place = queue::GLOBAL;
+                self.global_ns += u64::from(self.tasks[task].estimate);
                 bulk.push(entry);
             }
         }

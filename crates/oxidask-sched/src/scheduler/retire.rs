@@ -1,12 +1,13 @@
 //! Workers that leave in good order: what only they hold is copied first.
 
 use super::task::{NONE, queue};
+use super::worker::Copying;
 use super::{HolderSets, Scheduler, TaskState};
 use crate::event::{Attempt, Order, SchedulerAction, TaskId, WorkerId};
 use std::collections::HashSet;
 
 /// Copies away from one worker that are under way at once.
-const COPIES_MAX: u32 = 64;
+pub(super) const COPIES_MAX: u32 = 64;
 
 impl Scheduler {
     pub(super) fn retire(&mut self, worker: WorkerId) {
@@ -45,7 +46,7 @@ impl Scheduler {
         record.state == TaskState::Done && HolderSets::is_single(record.holders) && record.holders == worker.0
     }
 
-    fn only_held_by(&self, worker: WorkerId) -> Vec<TaskId> {
+    pub(super) fn only_held_by(&self, worker: WorkerId) -> Vec<TaskId> {
         let held = self.worker(worker).map_or(&[][..], |record| &record.held);
         let mut tasks: Vec<TaskId> = held.iter().copied().filter(|&task| self.is_only_held_by(task, worker)).collect();
         tasks.sort_unstable();
@@ -85,19 +86,14 @@ impl Scheduler {
                 self.worker_mut(source).to_copy.push(task);
                 return;
             };
-            self.worker_mut(source).n_copies += 1;
-            self.worker_mut(target).copying.push((task, source));
-            let record = &mut self.tasks[task];
-            record.copying = true;
-            record.unsettled += 1;
-            let order = Order::Copy { task, bytes: record.bytes, holder: source };
-            self.out.push(SchedulerAction::To { worker: target, order });
+            self.tasks[task].copying = true;
+            self.order_copy(task, source, target, false);
         }
     }
 
     /// Workers that may be fetching a result for tasks given to them: their
     /// report would be taken for the answer to an order to copy it.
-    fn fetching(&self, task: TaskId) -> HashSet<u32> {
+    pub(super) fn fetching(&self, task: TaskId) -> HashSet<u32> {
         let mut workers = HashSet::new();
         let mut edge = self.tasks[task].dependents;
         while edge != NONE {
@@ -126,25 +122,28 @@ impl Scheduler {
             .map(|record| record.id)
     }
 
-    /// The source of a copy to `target` that is under way; it counts no more.
-    pub(super) fn take_copy(&mut self, target: WorkerId, task: TaskId) -> Option<WorkerId> {
+    /// A copy to `target` that is under way; it counts no more.
+    pub(super) fn take_copy(&mut self, target: WorkerId, task: TaskId) -> Option<Copying> {
         let copying = &mut self.worker_mut(target).copying;
-        let position = copying.iter().position(|&(other, _)| other == task)?;
-        Some(copying.swap_remove(position).1)
+        let position = copying.iter().position(|copy| copy.task == task)?;
+        Some(copying.swap_remove(position))
     }
 
     /// A copy to `target`, if one was under way, came to nothing.
     pub(super) fn copy_ended(&mut self, target: WorkerId, task: TaskId) {
-        if let Some(source) = self.take_copy(target, task) {
-            self.copy_failed(task, source);
+        if let Some(copy) = self.take_copy(target, task) {
+            self.copy_failed(copy);
         }
     }
 
-    pub(super) fn copy_failed(&mut self, task: TaskId, source: WorkerId) {
+    pub(super) fn copy_failed(&mut self, copy: Copying) {
+        let Copying { task, source, .. } = copy;
         self.tasks[task].copying = false;
         if let Some(source) = self.workers[source.0 as usize].as_deref_mut() {
             source.n_copies -= 1;
-            source.to_copy.push(task);
+            if source.retiring {
+                source.to_copy.push(task);
+            }
         }
         self.answered(task);
     }

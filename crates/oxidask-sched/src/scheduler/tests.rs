@@ -560,3 +560,91 @@ fn what_one_task_reads_is_made_on_one_worker() {
     cluster.done(0, 1, 1, 8);
     cluster.expect(&["w0 run 4#1", "w0 run 5#1"]);
 }
+
+#[test]
+fn results_are_replicated_on_request() {
+    let mut cluster = Cluster::new(&[1, 1, 1]).sized(0, &[], 8).want(&[0]);
+    cluster.done(0, 0, 1, 8);
+    cluster.expect(&["w0 run 0#1", "c0 0 done@w0"]);
+    cluster.tell(SchedulerEvent::Replicate { tasks: ids(&[0]), n: 2, workers: Vec::new() });
+    cluster.expect(&["w1 copy 0@w0"]);
+    // What is on its way counts for later requests.
+    cluster.tell(SchedulerEvent::Replicate { tasks: ids(&[0]), n: 3, workers: Vec::new() });
+    cluster.expect(&["w2 copy 0@w0"]);
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.report(2, Report::Copied { task: TaskId(0), bytes: 8 });
+    assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(0), WorkerId(1), WorkerId(2)]);
+    cluster.lose(0, Loss::Unreachable);
+    cluster.expect(&[]);
+    cluster.release(&[0]);
+    cluster.expect(&["w1 free 0", "w2 free 0", "forget 0"]);
+}
+
+#[test]
+fn copies_are_given_up_where_memory_is_short() {
+    let mut cluster = Cluster::limited(&[1, 1], 1000).sized(0, &[], 100).want(&[0]);
+    cluster.done(0, 0, 1, 100);
+    cluster.tell(SchedulerEvent::Replicate { tasks: ids(&[0]), n: 2, workers: Vec::new() });
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 100 });
+    cluster.expect(&["w0 run 0#1", "c0 0 done@w0", "w1 copy 0@w0"]);
+    cluster.report(0, Report::Memory { resident: 900, spilled: 0, paused: true });
+    cluster.expect(&["w0 free 0"]);
+    // The last copy stays.
+    cluster.report(1, Report::Memory { resident: 900, spilled: 0, paused: true });
+    cluster.expect(&[]);
+    assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(1)]);
+}
+
+#[test]
+fn results_are_spread_on_request() {
+    let mut cluster = Cluster::new(&[4]);
+    for task in 0..4 {
+        cluster = cluster.sized(task, &[], 100);
+    }
+    let mut cluster = cluster.want(&[0, 1, 2, 3]);
+    for task in 0..4 {
+        cluster.done(0, task, 1, 100);
+    }
+    cluster.actions.clear();
+    cluster.join(1, 4);
+    cluster.tell(SchedulerEvent::Rebalance { tasks: Vec::new(), workers: Vec::new() });
+    cluster.expect(&["w1 copy 0@w0", "w1 copy 1@w0"]);
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 100 });
+    cluster.expect(&["w0 free 0"]);
+    // One that fails stays where it is.
+    cluster.report(1, Report::Dropped { task: TaskId(1) });
+    cluster.expect(&[]);
+    assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(1)]);
+    assert_eq!(cluster.scheduler.holders(TaskId(1)), [WorkerId(0)]);
+    // What is even enough is left alone.
+    cluster.tell(SchedulerEvent::Rebalance { tasks: ids(&[0]), workers: Vec::new() });
+    cluster.expect(&[]);
+}
+
+#[test]
+fn the_work_at_hand_says_how_many_workers_it_is_worth() {
+    let mut cluster = Cluster::new(&[2]);
+    assert_eq!(cluster.scheduler.desired_workers(1_000_000_000), 0);
+    for task in 0..100 {
+        cluster = cluster.task(task, &[]);
+    }
+    let mut cluster = cluster.want(&(0..100).collect::<Vec<u32>>());
+    // Tasks of unknown length are taken for 5 ms each: two slots end 100 of them in 250 ms.
+    assert_eq!(cluster.scheduler.desired_workers(250_000_000), 1);
+    assert_eq!(cluster.scheduler.desired_workers(50_000_000), 5);
+    // More workers than there are tasks for help nobody.
+    assert_eq!(cluster.scheduler.desired_workers(1), 50);
+    cluster.report(0, Report::Done { task: TaskId(0), attempt: Attempt(1), bytes: 8, duration: 1_000_000_000 });
+    assert!(cluster.scheduler.desired_workers(10_000_000_000) >= 1);
+    cluster.join(1, 2);
+    assert_eq!(cluster.scheduler.workers_to_close(1).len(), 1);
+}
+
+#[test]
+fn tasks_that_nobody_can_run_are_named() {
+    let spec = GroupSpec { resources: vec![(ResourceId(7), 1.0)], ..GroupSpec::default() };
+    let mut cluster = Cluster::new(&[1]).group(spec).task(0, &[]).want(&[0]);
+    cluster.expect(&[]);
+    assert_eq!(cluster.scheduler.unrunnable(10), ids(&[0]));
+    assert_eq!(cluster.scheduler.explain(TaskId(0)), Why::NoWorkerSatisfies);
+}

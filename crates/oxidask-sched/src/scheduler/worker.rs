@@ -4,6 +4,16 @@ use crate::event::{GroupSpec, Nanos, ResourceId, TaskId, UNKNOWN_BYTES, WorkerId
 use crate::queue::ReadyQueue;
 use std::collections::BTreeSet;
 
+/// A copy on its way to a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copying {
+    pub task: TaskId,
+    /// Who has the result.
+    pub source: WorkerId,
+    /// The source gives its own copy up when this one is there.
+    pub moves: bool,
+}
+
 /// One worker.
 pub(super) struct Worker {
     pub id: WorkerId,
@@ -38,7 +48,9 @@ pub(super) struct Worker {
     /// Copies from it that are under way.
     pub n_copies: u32,
     /// Copies to it that are under way, and from where.
-    pub copying: Vec<(TaskId, WorkerId)>,
+    pub copying: Vec<Copying>,
+    /// Where the search among `held` for copies to give up goes on.
+    pub reduce_cursor: usize,
     /// Attempts that it was told to forget and has not answered.
     pub abandoned: BTreeSet<(TaskId, u32)>,
     /// Whether it is in the list of that name.
@@ -80,6 +92,7 @@ impl Worker {
             to_copy: Vec::new(),
             n_copies: 0,
             copying: Vec::new(),
+            reduce_cursor: 0,
             abandoned: BTreeSet::new(),
             in_idle: false,
             in_backlogged: false,

@@ -3,7 +3,7 @@
 use super::graph::GraphScale;
 use super::world::{Happening, World};
 use super::{Random, mix};
-use crate::event::{Loss, SchedulerEvent, WorkerEvent, WorkerId};
+use crate::event::{Loss, SchedulerEvent, TaskId, WorkerEvent, WorkerId};
 
 /// Everything that a seed decides beforehand.
 #[derive(Clone, Debug)]
@@ -179,6 +179,18 @@ impl World {
             (Fault::Join, _, _) => {
                 let name = self.random.below(u64::from(self.scenario.graph.n_names)) as u32;
                 self.join(name);
+            }
+            (Fault::Retire, Some(node), _) if self.waits_for_more() => {
+                let mut tasks: Vec<TaskId> = self.id_of.iter().flatten().copied().collect();
+                tasks.retain(|_| self.random.one_in(2));
+                let workers = if self.random.one_in(2) { Vec::new() } else { vec![WorkerId(node as u32)] };
+                let n = self.random.range(1, 4) as u32;
+                let event = if self.random.one_in(2) {
+                    SchedulerEvent::Rebalance { tasks, workers: Vec::new() }
+                } else {
+                    SchedulerEvent::Replicate { tasks, n, workers }
+                };
+                self.tell_scheduler(event);
             }
             (Fault::Retire, Some(node), _) => self.tell_scheduler(SchedulerEvent::Retire(WorkerId(node as u32))),
             (Fault::Cancel, _, Some(logical)) => {
