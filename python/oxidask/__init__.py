@@ -79,6 +79,8 @@ _SUBMODULES = frozenset(
         "diagnostics",
         "distributed",
         "errors",
+        "executors",
+        "joblib",
         "graph_manipulation",
         "local",
         "multiprocessing",
