@@ -18,6 +18,7 @@ use rustix::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,8 @@ pub(crate) struct Process {
     sent: Mutex<Vec<(TaskId, Attempt)>>,
     /// What it was killed for because nobody wanted it any more.
     abandoned: Mutex<Option<(TaskId, Attempt)>>,
+    /// The most memory that it was seen to use, in bytes.
+    peak_bytes: AtomicU64,
     /// How much memory it used, of how much, when it was ended for that.
     too_large: Mutex<Option<(u64, u64)>>,
 }
@@ -68,7 +71,9 @@ impl Process {
 
     /// Bytes that it uses alone; none if it is ending.
     pub fn bytes(&self) -> Option<u64> {
-        private_bytes(self.process.try_lock()?.id())
+        let bytes = private_bytes(self.process.try_lock()?.id())?;
+        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+        Some(bytes)
     }
 
     /// Ends it, because it uses so many bytes of the limit.
@@ -126,6 +131,7 @@ impl Child {
             progress: Progress::new()?,
             sent: Mutex::new(Vec::new()),
             abandoned: Mutex::new(None),
+            peak_bytes: AtomicU64::new(0),
             too_large: Mutex::new(None),
         };
         let child = Child { process: Arc::new(process), socket, works: HashMap::new(), blobs: HashMap::new() };
@@ -335,6 +341,9 @@ impl Child {
                 mib(bytes),
                 mib(limit)
             );
+        } else if self.process.peak_bytes.load(Ordering::Relaxed) > 0 {
+            let peak = self.process.peak_bytes.load(Ordering::Relaxed) >> 20;
+            how = format!("{how}, after it had used up to {peak} MiB");
         }
         let running = self.process.progress.running().and_then(|task| numbers.get(task)).copied();
         let abandoned = *self.process.abandoned.lock();

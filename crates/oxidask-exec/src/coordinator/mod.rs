@@ -6,19 +6,22 @@
 //! Whoever drives it calls one of the methods that take `now`, then carries out
 //! the effects in order.
 
+mod attempts;
 mod submission;
 #[cfg(test)]
 mod tests;
 
+pub use attempts::AttemptEnd;
 pub use submission::{NewStage, RowSource, Submission, TaskRow};
 
+use attempts::{Attempts, error_text, loss_text};
 use hashbrown::hash_table::Entry;
 use hashbrown::{HashMap, HashTable};
 use oxidask_core::graph::Annotations;
 use oxidask_core::{Error, ErrorKind, Key, Result};
 use oxidask_sched::{
-    ClientId, Failure, GroupId, GroupSpec, Nanos, NewTask, Order, Outcome, Piece, Report, ResourceId, Scheduler,
-    SchedulerAction, SchedulerConfig, SchedulerEvent, Submit, TaskId, Why, WorkerId, WorkerName,
+    Attempt, ClientId, Failure, GroupId, GroupSpec, Nanos, NewTask, Order, Outcome, Piece, Report, ResourceId,
+    Scheduler, SchedulerAction, SchedulerConfig, SchedulerEvent, Submit, TaskId, Why, WorkerId, WorkerName,
 };
 use std::sync::Arc;
 
@@ -152,6 +155,7 @@ pub struct Coordinator<H> {
     names: HashMap<TaskId, Arc<str>>,
     /// Of tasks whose last attempt failed.
     errors: HashMap<TaskId, Error>,
+    attempts: Attempts,
     /// Errors of tasks that are forgotten; see [`Coordinator::take_dropped`].
     dropped: Vec<Error>,
     worker_names: HashMap<String, WorkerName>,
@@ -176,6 +180,7 @@ impl<H: Clone> Coordinator<H> {
             free_stages: Vec::new(),
             names: HashMap::new(),
             errors: HashMap::new(),
+            attempts: Attempts::default(),
             dropped: Vec::new(),
             worker_names: HashMap::new(),
             resources: HashMap::new(),
@@ -389,6 +394,13 @@ impl<H: Clone> Coordinator<H> {
     /// Takes one of several events that came together; after the last of them
     /// [`Coordinator::settle`] must follow.
     pub fn take(&mut self, now: Nanos, event: SchedulerEvent) {
+        if let SchedulerEvent::WorkerLost { worker, cause } = event {
+            for task in self.core.assigned(worker).to_vec() {
+                if let Some((_, attempt)) = self.core.assignment(task) {
+                    self.note_attempt(now, worker, task, attempt, loss_text(cause).to_owned());
+                }
+            }
+        }
         self.core.take(now, event, &mut self.actions);
     }
 
@@ -400,10 +412,13 @@ impl<H: Clone> Coordinator<H> {
 
     /// Takes one of several reports that came together, as [`Coordinator::take`].
     pub fn take_report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
-        if let (Report::Failed { task, .. }, Some(error)) = (&report, error)
-            && self.is_live(*task)
+        if let Report::Failed { task, attempt, .. } = report
+            && self.is_live(task)
         {
-            self.errors.insert(*task, error);
+            self.note_attempt(now, worker, task, attempt, error_text(error.as_ref()));
+            if let Some(error) = error {
+                self.errors.insert(task, error);
+            }
         }
         self.take(now, SchedulerEvent::From { worker, report });
     }
@@ -412,6 +427,19 @@ impl<H: Clone> Coordinator<H> {
     pub fn report(&mut self, now: Nanos, worker: WorkerId, report: Report, error: Option<Error>) {
         self.take_report(now, worker, report, error);
         self.settle(now);
+    }
+
+    fn note_attempt(&mut self, now: Nanos, worker: WorkerId, task: TaskId, attempt: Attempt, what: String) {
+        let number = self.core.worker_name(worker);
+        let name = self.worker_names.iter().find(|(_, other)| Some(**other) == number);
+        let worker_name = name.map_or_else(|| Arc::from(worker.0.to_string()), |(name, _)| Arc::from(&**name));
+        self.attempts.add(task, AttemptEnd { attempt, worker, worker_name, ended_ns: now, what });
+    }
+
+    /// The attempts at a live task that did not end well, oldest first.
+    #[must_use]
+    pub fn attempts(&self, task: TaskId) -> &[AttemptEnd] {
+        self.attempts.of(task)
     }
 
     /// The number of a worker's name; the same name gets the same number.
@@ -476,6 +504,7 @@ impl<H: Clone> Coordinator<H> {
                 }
                 why => format!("'{name}': {why}"),
             });
+            lines.extend(self.attempts(task).iter().map(|end| format!("  {end}")));
         }
         lines.join("\n")
     }
@@ -570,9 +599,19 @@ impl<H: Clone> Coordinator<H> {
     fn end(&self, outcome: Outcome) -> TaskEnd {
         match outcome {
             Outcome::Done { holder, bytes } => TaskEnd::Done { holder, bytes },
-            Outcome::Failed { culprit, failure } => TaskEnd::Failed(
-                self.errors.get(&culprit).cloned().unwrap_or_else(|| self.unexplained(culprit, failure)),
-            ),
+            Outcome::Failed { culprit, failure } => {
+                let error = self.errors.get(&culprit).cloned();
+                let error = error.unwrap_or_else(|| self.unexplained(culprit, failure));
+                // One crash may be bad luck; that all of them went the same way is
+                // what its user has to know.
+                let ends = self.attempts(culprit);
+                TaskEnd::Failed(if failure == Failure::Crash && ends.len() > 1 {
+                    let ends: Vec<String> = ends.iter().map(ToString::to_string).collect();
+                    error.within(format!("tried {} times: {}", ends.len(), ends.join("; ")))
+                } else {
+                    error
+                })
+            }
             Outcome::Lost { culprit } => TaskEnd::Failed(
                 Error::new(
                     ErrorKind::Lost,
@@ -603,6 +642,7 @@ impl<H: Clone> Coordinator<H> {
         if std::mem::take(&mut row.named) {
             self.names.remove(&task);
         }
+        self.attempts.forget(task);
         if !self.errors.is_empty() {
             self.dropped.extend(self.errors.remove(&task));
         }

@@ -169,6 +169,34 @@ fn an_explanation_follows_the_chain() {
 }
 
 #[test]
+fn attempts_that_did_not_end_well_are_told() {
+    let mut coordinator = with_worker();
+    let task = coordinator.submit(0, CLIENT, &submission(&[(1, &[])])).unwrap().outputs[0];
+    let mut last = None;
+    for number in 1..=4 {
+        effects(&mut coordinator);
+        let attempt = coordinator.core().assignment(task).unwrap().1;
+        let error = Error::new(ErrorKind::Lost, format!("killed for the {number}th time"));
+        let report = Report::Failed { task, attempt, failure: Failure::Crash };
+        coordinator.report(number * 1_000_000_000, WorkerId(0), report, Some(error));
+        last = coordinator.attempts(task).last().cloned();
+    }
+    let last = last.unwrap();
+    assert_eq!((coordinator.attempts(task).len(), last.worker, last.ended_ns), (4, WorkerId(0), 4_000_000_000));
+    let text = coordinator.explain(task);
+    assert!(text.contains("until 2.000 s: killed for the 2th time"), "{text}");
+    let ended = effects(&mut coordinator).into_iter().find_map(|effect| match effect {
+        Effect::Ended { end: TaskEnd::Failed(error), .. } => Some(error.to_string()),
+        _ => None,
+    });
+    assert!(ended.unwrap().contains("tried 4 times"), "the user is told");
+    // The story goes with the task.
+    coordinator.handle(9, SchedulerEvent::ClientGone(CLIENT));
+    effects(&mut coordinator);
+    assert!(coordinator.attempts(task).is_empty());
+}
+
+#[test]
 fn many_dead_tasks_are_buried_while_others_live() {
     let mut coordinator = with_worker();
     let held = coordinator.submit(0, CLIENT, &submission(&[(1, &[])])).unwrap();

@@ -2,7 +2,7 @@
 
 use super::task::{NONE, queue};
 use super::{Scheduler, TaskState};
-use crate::event::{Attempt, Failure, GroupId, TaskId, WorkerId};
+use crate::event::{Attempt, Failure, GroupId, TaskId, WorkerId, WorkerName};
 use std::fmt;
 
 /// Why a task is where it is.
@@ -237,6 +237,12 @@ impl Scheduler {
     #[must_use]
     pub fn alive(&self) -> &[WorkerId] {
         &self.alive
+    }
+
+    /// The name that a worker joined with, while it is there.
+    #[must_use]
+    pub fn worker_name(&self, worker: WorkerId) -> Option<WorkerName> {
+        self.worker(worker).map(|record| record.name)
     }
 
     /// The tasks that a worker was given and has not answered for.
