@@ -179,6 +179,14 @@ def persist(
     >>> (held + 1).compute()
     2
     """
+    blocks = {number: _blocks_of(arg) for number, arg in enumerate(args)}
+    pairs = {number: pair for number, pair in blocks.items() if pair is not None}
+    if pairs:
+        # Collections whose blocks another kind holds: that kind is persisted.
+        inner = [pairs[number][0] if number in pairs else arg for number, arg in enumerate(args)]
+        choice = {"scheduler": scheduler, "pool": pool, "num_workers": num_workers}
+        held = persist(*inner, traverse=traverse, optimize_graph=optimize_graph, **choice, **kwargs)
+        return tuple(pairs[number][1](one) if number in pairs else one for number, one in enumerate(held))
     target = chosen_scheduler(scheduler, pool=pool, num_workers=num_workers)
     if target is None:
         target = functools.partial(local_executor, num_workers=num_workers)
@@ -189,6 +197,12 @@ def persist(
 
     run = functools.partial(run_with, get=target, kwargs=kwargs)
     return _oxidask.persist_with(args, run, traverse)
+
+
+def _blocks_of(arg: Any) -> Any:
+    """Another collection of the blocks of ``arg`` and the way back, if it has its blocks elsewhere."""
+    blocks = getattr(type(arg), "__oxidask_blocks__", None)
+    return None if blocks is None else blocks(arg)
 
 
 def optimize(*args: Any, traverse: bool = True, **kwargs: Any) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from oxidask.dataframe._apply import map_partitions
 from oxidask.dataframe._arrays import from_array, from_dask_array, to_bag, to_records
 from oxidask.dataframe._meta import make_meta
 from oxidask.dataframe._overlap import map_overlap
-from oxidask.dataframe.creation import from_delayed, from_dict, from_map, from_pandas
+from oxidask.dataframe.creation import from_delayed, from_dict, from_map, from_pandas, repartition
 from oxidask.dataframe.frame import DataFrame
 from oxidask.dataframe.functions import get_dummies, isna, melt, pivot_table, to_datetime, to_numeric, to_timedelta
 from oxidask.dataframe.groupby import NamedAgg
@@ -71,6 +71,7 @@ __all__ = [
     "read_sql_query",
     "read_sql_table",
     "read_table",
+    "repartition",
     "to_bag",
     "to_csv",
     "to_datetime",

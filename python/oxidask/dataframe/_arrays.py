@@ -116,6 +116,8 @@ def to_bag(df: Any, index: bool = False, format: str = "tuple") -> Any:
 def _frame_of(values: Any, columns: Any, index: Any) -> Any:
     if values.dtype.names is not None:
         return pd.DataFrame({name: values[name] for name in values.dtype.names}, index=index)
+    if values.ndim == 1 and isinstance(columns, list):
+        return pd.DataFrame({columns[0]: values}, index=index)
     if values.ndim == 1:
         return pd.Series(values, name=columns if pd.api.types.is_scalar(columns) else columns[0], index=index)
     return pd.DataFrame(values, columns=columns, index=index)
@@ -132,8 +134,9 @@ def _meta_of(dtype: Any, ndim: int, width: int, columns: Any) -> Any:
     if ndim == 1:
         if columns is not None and not pd.api.types.is_scalar(columns) and len(columns) != 1:
             raise ValueError(f"For a 1d array, columns must be a scalar or single element list, got {columns}")
-        name = columns if columns is None or pd.api.types.is_scalar(columns) else columns[0]
-        return pd.Series(sample, name=name)
+        if columns is None or pd.api.types.is_scalar(columns):
+            return pd.Series(sample, name=columns)
+        return pd.DataFrame({columns[0]: sample})
     if columns is not None and len(columns) != width:
         raise ValueError(f"For a 2d array, number of columns must match: {len(columns)} names, {width} columns")
     return pd.DataFrame(sample, columns=list(columns) if columns is not None else list(range(width)))

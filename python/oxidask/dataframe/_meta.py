@@ -183,7 +183,7 @@ def _extension(dtype: Any) -> Any:
     return pd.array([None, None], dtype=dtype)
 
 
-def emulate(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def emulate(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """The empty answer of ``func``, run on made-up rows in place of lazy arguments."""
     args = tuple(_made_up(arg) for arg in args)
     with np.errstate(all="ignore"):

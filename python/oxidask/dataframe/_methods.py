@@ -32,9 +32,9 @@ COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
 LOGIC = ["and", "or", "xor"]
 
 EACH_FRAME = """abs applymap clip eval explode fillna isin isna isnull map mask melt notna notnull query rename_axis
-    replace round select_dtypes to_timestamp where add_prefix add_suffix dropna combine_first""".split()
+    replace round select_dtypes where add_prefix add_suffix dropna combine_first""".split()
 
-EACH_SERIES = """abs between clip dropna fillna isin isna isnull explode mask notna notnull replace round to_timestamp
+EACH_SERIES = """abs between clip dropna fillna isin isna isnull explode mask notna notnull replace round
     where rename_axis add_prefix add_suffix combine_first""".split()
 
 EACH_INDEX = """fillna isin isna isnull notna notnull where""".split()
@@ -145,6 +145,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def _operator(name: str, reflected: bool) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
+        if name == "divmod":
+            return tuple(operate(self, other, one, reflected) for one in ("floordiv", "mod"))
         return operate(self, other, name, reflected)
 
     return method
@@ -161,6 +163,7 @@ def _unary(name: str, func: Callable[..., Any]) -> Callable[..., Any]:
 def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -> Callable[..., Any]:
     default = "columns" if frame else 0
     plain = name if name in FUNCTIONS else None
+    shown = f"r{name}" if reflected else name
 
     def method(self: Any, other: Any, axis: Any = default, level: Any = None, fill_value: Any = None) -> Any:
         if level is not None:
@@ -174,7 +177,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
             kwargs["fill_value"] = fill_value
         lazy_column = isinstance(other, Collection) and other._kind == "series" and frame
         if lazy_column and axis in (1, "columns") and not other._broadcast:
-            raise NotImplementedError(f"Unable to {name} lazy Series with axis=1\nhint: pass axis=0")
+            raise ValueError(f"Unable to {shown} dd.Series with axis=1\nhint: pass axis=0")
         return elemwise(_rows.call, self, pandas_name, _lazy_of_pandas(self, other), **kwargs)
 
     return method
@@ -187,6 +190,9 @@ def _named_comparison(name: str, frame: bool) -> Callable[..., Any]:
         if level is not None:
             raise NotImplementedError("level must be None")
         if frame:
+            lazy_column = isinstance(other, Collection) and other._kind == "series"
+            if lazy_column and axis in (1, "columns") and not other._broadcast:
+                raise ValueError(f"Unable to {name} dd.Series with axis=1\nhint: pass axis=0")
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), axis=axis)
         if fill_value is not None:
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), fill_value=fill_value)

@@ -45,7 +45,7 @@ class Plan:
         """A partition for every lazy value."""
         return Plan(_oxidask.bag_concat(list(values)), len(values))
 
-    def map(self, label: str, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Plan:
+    def map(self, label: str, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Plan:
         """``func(partition, *args, **kwargs)`` for every partition.
 
         Plans among the arguments are read partition by partition, or whole if

@@ -212,7 +212,9 @@ def _is_plain(dtype: Any) -> bool:
 def reduce_rows(self: Any, name: str, axis: Any, skipna: bool, numeric_only: bool, split_every: Any, **more: Any) -> Any:
     """A reduction of a frame, a column or an index."""
     if axis in (1, "columns") and self._kind == "frame":
-        return elemwise(_rows.call, self, name, axis=1, skipna=skipna, numeric_only=numeric_only, **more)
+        own = {} if name in ("any", "all") else {"numeric_only": numeric_only}
+        own = own if name == "count" else {**own, "skipna": skipna}
+        return elemwise(_rows.call, self, name, axis=1, **own, **more)
     if axis not in (None, 0, "index", 1, "columns"):
         raise ValueError(f"No axis named {axis} for object type {type(self).__name__}")
     if axis in (1, "columns"):
@@ -239,7 +241,7 @@ def reduce_rows(self: Any, name: str, axis: Any, skipna: bool, numeric_only: boo
 
 def _answers_natively(self: Any, name: str, skipna: bool, more: dict[str, Any]) -> bool:
     """Whether the engine's answer is pandas' for these types and arguments."""
-    if self._native is None or not skipna or more.get("min_count", 0) > 0:
+    if self._native is None or not skipna or more.get("min_count", 0) > 0 or name == "prod":
         return False
     metas = self._meta.dtypes if self._kind == "frame" else [self._meta.dtype]
     if name in ("skew", "kurtosis", "sem", "any", "all"):
@@ -256,6 +258,8 @@ def _reduced_meta(self: Any, name: str, args: dict[str, Any], more: dict[str, An
         kwargs.pop("numeric_only")
     if name == "count":
         kwargs = {"numeric_only": args["numeric_only"]} if self._kind == "frame" else {}
+    if name in ("any", "all"):
+        kwargs.pop("numeric_only", None)
     answer = getattr(sample, name)(**kwargs)
     return answer.iloc[:0] if isinstance(answer, pd.Series) else answer
 
@@ -325,6 +329,9 @@ def _method(name: str, kind: str) -> Any:
     extra = dict(_MORE.get(name, []))
 
     def method(self: Collection, *args: Any, **kwargs: Any) -> Any:
+        # NumPy's functions of the same name pass these along.
+        for name_of_numpy in ("out", "dtype", "keepdims"):
+            kwargs.pop(name_of_numpy, None)
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)

@@ -14,12 +14,12 @@ from oxidask.dataframe._meta import PANDAS, empty
 __all__ = ["Enforced", "Joined", "as_shape", "call", "concat_rows", "finish", "first", "get"]
 
 
-def call(rows: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+def call(rows: Any, method: str, /, *args: Any, **kwargs: Any) -> Any:
     """A method of a pandas object."""
-    return getattr(rows, name)(*args, **kwargs)
+    return getattr(rows, method)(*args, **kwargs)
 
 
-def accessor_call(rows: Any, accessor: str, name: str, *args: Any, **kwargs: Any) -> Any:
+def accessor_call(rows: Any, accessor: str, name: str, /, *args: Any, **kwargs: Any) -> Any:
     """A method of an accessor such as ``str``."""
     return getattr(getattr(rows, accessor), name)(*args, **kwargs)
 

@@ -321,7 +321,8 @@ class FrameStatistics:
         check_method(method)
         if axis in (1, "columns"):
             return self._each("quantile", q, axis=1, numeric_only=numeric_only)
-        return self._gathered("quantile", Whole("quantile", {"q": _list(q), "numeric_only": numeric_only}))
+        made = self._gathered("quantile", Whole("quantile", {"q": _list(q), "numeric_only": numeric_only}))
+        return _with_shares(made, q)
 
     def median(self: Any, axis: Any = 0, numeric_only: bool = False, method: str = "default") -> Any:
         """The exact median of every column."""
@@ -508,7 +509,7 @@ class SeriesStatistics:
             answer = native_form(self, "quantile", (q,), {})
             if answer is not NOT_NATIVE:
                 return answer
-        return self._gathered("quantile", Whole("quantile", {"q": _list(q)}))
+        return _with_shares(self._gathered("quantile", Whole("quantile", {"q": _list(q)})), q)
 
     def median(self: Any, method: str = "default") -> Any:
         """The exact median."""
@@ -568,6 +569,13 @@ def check_method(method: str) -> None:
     """Raises ``ValueError`` unless a method of quantiles is known; all are exact here."""
     if method not in ("default", "dask", "tdigest"):
         raise ValueError("method can only be 'default', 'dask' or 'tdigest'")
+
+
+def _with_shares(made: Any, q: Any) -> Any:
+    """Quantiles with their shares as divisions."""
+    if pd.api.types.is_scalar(q) or not len(q):
+        return made
+    return new(made._plan, made._meta, (float(min(q)), float(max(q))))
 
 
 def _list(q: Any) -> Any:

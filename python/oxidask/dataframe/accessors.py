@@ -103,9 +103,9 @@ class StringAccessor(_Accessor):
         """``str.cat`` of pandas with a column, or a list of columns."""
         from oxidask.dataframe.core import is_lazy
 
-        columns = others if isinstance(others, (list, tuple)) else [others]
         if others is None:
-            raise NotImplementedError("str.cat joins columns; `others` must be given")
+            return self._series._gathered("cat", _CatAll(sep, na_rep), meta="")
+        columns = others if isinstance(others, (list, tuple)) else [others]
         if not all(is_lazy(one) or isinstance(one, (pd.Series, pd.Index, str)) for one in columns):
             raise TypeError("others must be Series/Index")
         return elemwise(_cat, self._series, list(columns), sep, na_rep, _label="cat")
@@ -115,13 +115,27 @@ def _cat(rows: Any, others: list[Any], sep: Any, na_rep: Any) -> Any:
     return rows.str.cat(others if len(others) > 1 else others[0], sep=sep, na_rep=na_rep)
 
 
+class _CatAll:
+    """All values of a column as one text."""
+
+    def __init__(self, sep: Any, na_rep: Any) -> None:
+        self.sep, self.na_rep = sep, na_rep
+
+    def __dask_tokenize__(self) -> Any:
+        return (_CatAll, self.sep, self.na_rep)
+
+    def __call__(self, rows: Any) -> Any:
+        return rows.str.cat(sep=self.sep, na_rep=self.na_rep)
+
+
 def _string_item(rows: Any, key: Any) -> Any:
     return rows.str[key]
 
 
 def _split_columns(rows: Any, name: str, pat: Any, n: int, more: dict[str, Any]) -> Any:
     made = getattr(rows.str, name)(pat=pat, n=n, expand=True, **more)
-    return made.reindex(columns=range(n + 1))
+    dtype = made.dtypes.iloc[0] if made.shape[1] else rows.dtype
+    return made.reindex(columns=range(n + 1)).astype(dtype)
 
 
 class DatetimeAccessor(_Accessor):

@@ -97,7 +97,7 @@ def own_meta(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs:
         ) from error
 
 
-def elemwise(func: Callable[..., Any], *args: Any, _label: str | None = None, _meta: Any = None, **kwargs: Any) -> Any:
+def elemwise(func: Callable[..., Any], /, *args: Any, _label: str | None = None, _meta: Any = None, **kwargs: Any) -> Any:
     """``func`` of pandas objects, partition by partition, with frames aligned by their divisions.
 
     Collections may stand anywhere among the arguments. The answer has as many
@@ -273,14 +273,18 @@ class Collection(base.DaskMethodsMixin):
         """The plan as a dict of tasks."""
         return self.__dask_graph__()
 
-    def persist(self, **kwargs: Any) -> Any:
-        """The same rows, computed and held; see :func:`oxidask.persist`."""
+    def __oxidask_blocks__(self) -> Any:
+        """The bag of the partitions, and what makes this collection of it; none for native plans."""
         if self._native is not None:
-            return base.persist(self, traverse=False, **kwargs)[0]
+            return None
         from oxidask.bag.core import Bag
 
-        held = base.persist(Bag._over(self._plan.expr), traverse=False, **kwargs)[0]
-        return new(Plan(held.__oxidask_expr__(), self._plan.n), self._meta, self.divisions)
+        meta, divisions, n = self._meta, self.divisions, self._plan.n
+        return Bag._over(self._plan.expr), lambda held: new(Plan(held.__oxidask_expr__(), n), meta, divisions)
+
+    def persist(self, **kwargs: Any) -> Any:
+        """The same rows, computed and held; see :func:`oxidask.persist`."""
+        return base.persist(self, traverse=False, **kwargs)[0]
 
     def optimize(self, fuse: bool = True) -> Any:
         """The same; plans are rewritten when they are computed."""

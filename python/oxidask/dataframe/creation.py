@@ -13,7 +13,7 @@ from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import PANDAS, empty, make_meta
 from oxidask.dataframe._plan import Plan
 
-__all__ = ["from_delayed", "from_dict", "from_map", "from_pandas"]
+__all__ = ["from_delayed", "from_dict", "from_map", "from_pandas", "repartition"]
 
 
 def _fits_engine(dtype: Any) -> bool:
@@ -41,6 +41,21 @@ def _is_native(data: Any) -> bool:
     return all(_fits_engine(dtype) for dtype in frame.dtypes)
 
 
+def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
+    """A pandas object or a lazy frame in partitions with these divisions.
+
+    Examples
+    --------
+    >>> import pandas as pd, oxidask.dataframe as dd
+    >>> dd.repartition(pd.DataFrame({"x": [1, 2, 3]}), (0, 2, 2)).npartitions
+    2
+    """
+    if isinstance(df, (pd.DataFrame, pd.Series)):
+        df = from_pandas(df, npartitions=1)
+        return df.repartition(divisions=divisions, force=True)
+    return df.repartition(divisions=divisions, force=force)
+
+
 def _starts_of(n_rows: int, npartitions: int) -> list[int]:
     chunk = -(-n_rows // npartitions)
     return list(range(0, n_rows, max(chunk, 1)))
@@ -52,6 +67,10 @@ def _sorted_starts(index: pd.Index, npartitions: int) -> tuple[list[Any], list[i
     if n == 0:
         return [None, None], [0, 0]
     chunk = -(-n // npartitions)
+    distinct = index.unique()
+    if npartitions > 1 and len(distinct) <= npartitions:
+        # Every label is a partition; the last bound stands twice then.
+        return [*distinct, distinct[-1]], [*(int(index.searchsorted(one)) for one in distinct), n]
     divisions, starts = [index[0]], [0]
     for wanted in range(chunk, n, chunk):
         label = index[wanted]
@@ -126,7 +145,8 @@ def from_pandas(
     if _is_native(data) and (sort is False or data.index.is_unique):
         from oxidask.dataframe.native.io import from_pandas as native
 
-        return wrap_native(native(data, npartitions=npartitions, sort=sort))
+        # The engine reads the memory of its columns, which their owner may write to later.
+        return wrap_native(native(data.copy(), npartitions=npartitions, sort=sort))
     return _of_pieces(data, npartitions, sort)
 
 

@@ -236,10 +236,6 @@ class DataFrame(FrameStatistics, Rows):
             yield from part.compute().itertuples(index=index, name=name)
 
     def _with(self, label: Any, value: Any) -> DataFrame:
-        if isinstance(value, (pd.Series, pd.DataFrame)):
-            from oxidask.dataframe.creation import from_pandas
-
-            value = from_pandas(value, npartitions=1, sort=True)
         if isinstance(value, np.ndarray) or (isinstance(value, (list, pd.Index)) and not isinstance(value, str)):
             if self.npartitions > 1:
                 raise TypeError(
@@ -324,9 +320,9 @@ class DataFrame(FrameStatistics, Rows):
     def squeeze(self, axis: Any = None) -> Any:
         """The only column as a Series."""
         if axis in (0, "index"):
-            raise NotImplementedError("axis=0 would need the number of rows")
+            raise NotImplementedError(f"{type(self)} does not support squeeze along axis 0")
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"No axis {axis} for object type {type(self).__name__}")
+            raise ValueError(f"No axis {axis} for object type {type(self)}")
         return self[self.columns[0]] if len(self.columns) == 1 else self
 
     def astype(self, dtypes: Any) -> DataFrame:

@@ -72,13 +72,15 @@ def _with_keys(rows: Any, by: list[Any]) -> Any:
 class _OnGroups:
     """Runs a function on rows of whole groups, whose further keys come as hidden columns."""
 
-    def __init__(self, by: list[Any], hidden: dict[int, Any], series: Any, call: Any) -> None:
-        self.by, self.hidden, self.series, self.call = by, hidden, series, call
+    def __init__(self, by: list[Any], hidden: dict[int, Any], series: Any, call: Any, meta: Any) -> None:
+        self.by, self.hidden, self.series, self.call, self.meta = by, hidden, series, call, meta
 
     def __dask_tokenize__(self) -> Any:
         return (_OnGroups, self.by, self.hidden, self.series, self.call)
 
     def __call__(self, frame: pd.DataFrame) -> Any:
+        if not len(frame):
+            return self.meta
         keys = [frame[_KEY.format(n)].rename(self.hidden[n]) if n in self.hidden else key for n, key in enumerate(self.by)]
         rows: Any = frame.drop(columns=[_KEY.format(n) for n in self.hidden])
         if self.series is not None:
@@ -123,6 +125,7 @@ class _GroupBy:
         if not keys:
             raise ValueError("No group keys passed!")
         columns = self.obj._meta.columns if self.obj._kind == "frame" else []
+        keys = [self._label_of(key, columns) for key in keys]
         for key in keys:
             if isinstance(key, Collection):
                 if key._kind == "frame":
@@ -141,6 +144,13 @@ class _GroupBy:
 
             raise no_column(key, columns) if self.obj._kind == "frame" else KeyError(key)
         return keys
+
+    def _label_of(self, key: Any, columns: Any) -> Any:
+        """The label of a key that is a column of the frame itself."""
+        if not isinstance(key, Collection) or key._kind != "series" or key.name is None or key.name not in columns:
+            return key
+        own = self.obj[key.name]
+        return key.name if own.__dask_tokenize__() == key.__dask_tokenize__() else key
 
     @property
     def _flags(self) -> dict[str, Any]:
@@ -162,6 +172,9 @@ class _GroupBy:
                 grouped = grouped[self._slice]
             return wrap_native(getattr(grouped, name)(*args, **(kwargs or {})))
         except (_NoForm, NotImplementedError, TypeError, AttributeError):
+            return None
+        except KeyError:
+            # A key may be a level of the index, which the engine does not group by.
             return None
 
     def _engine_keys(self) -> bool:
@@ -186,7 +199,7 @@ class _GroupBy:
         plan = obj._plan.map(
             "groupby-chunk", step.chunk, [key._plan if isinstance(key, Collection) else key for key in by]
         )
-        n = _split_out(split_out)
+        n = obj.npartitions if split_out is True else _split_out(split_out)
         if n > 1:
             whole = plan.shuffle(_CutGroups(), _gather_groups, n).map("groupby", step.finish)
             return new(whole, meta, None)
@@ -209,7 +222,7 @@ class _GroupBy:
         labels = [_KEY.format(i) if i in hidden else key for i, key in enumerate(self.by)]
         plan = by_hash(rows, labels, n or self.obj.npartitions)
         by = [None if number in hidden else key for number, key in enumerate(self.by)]
-        return new(plan.map(label, _OnGroups(by, hidden, series, call)), meta, None)
+        return new(plan.map(label, _OnGroups(by, hidden, series, call, meta)), meta, None)
 
     def _whole(self, name: str, args: Any = (), kwargs: Any = None, reduces: bool = True, split_out: Any = None) -> Any:
         """A method of pandas' groups, on whole groups."""
@@ -290,6 +303,8 @@ class _GroupBy:
         del shuffle_method
         if arg is None and not kwargs:
             raise TypeError("Must provide 'func' or tuples of 'column, aggfunc'.")
+        if isinstance(arg, str) and arg == "size" and not kwargs:
+            return self.size(split_every=split_every, split_out=split_out)
         if split_every in (None, False) and _split_out(split_out) == 1 and not _has_own(arg, kwargs):
             answer = self._native("agg", () if arg is None else (arg,), kwargs)
             if answer is not None:
@@ -314,7 +329,7 @@ class _GroupBy:
         if arg is None:
             if self._is_series:
                 return [(self._value_column(None), name_of(func)) for func in kwargs.values()]
-            return [(column, name_of(func)) for column, func in kwargs.values()]
+            return [(value[0], name_of(value[1])) for value in map(_pair_of, kwargs.values())]
         if isinstance(arg, dict):
             if self._is_series:
                 return None
@@ -353,12 +368,20 @@ class _GroupBy:
             kwargs = {key: value.compute() if isinstance(value, Collection) else value for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, name, (func, *args), kwargs)
         if meta is None:
+            import warnings
+
+            warnings.warn(
+                "`meta` is not specified, inferred from partial data. Please provide `meta` if the result is unexpected.\n"
+                "hint: describe what the function answers: meta={'x': 'f8'} or meta=('x', 'f8')",
+                UserWarning,
+                stacklevel=3,
+            )
             meta = own_meta(call, f"groupby.{name}({getattr(func, '__name__', func)})", (self.obj, self._of(lambda k: k)), {})
         else:
             meta = make_meta(meta, index=self.obj._meta.index)
         return self._on_groups(call, meta, name)
 
-    def nunique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+    def nunique(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
         """How many distinct values each group has."""
         del shuffle_method, split_every
         answer = self._native("nunique") if _split_out(split_out) == 1 else None
@@ -445,12 +468,22 @@ def _gather_groups(pieces: list[Any]) -> Any:
     return pieces
 
 
+def _pair_of(value: Any) -> tuple[Any, Any]:
+    """(column, function) of a pair, or of pandas' own class for one."""
+    if isinstance(value, tuple):
+        return value[0], value[1]
+    return value.column, value.aggfunc
+
+
 def _listed(funcs: Any) -> list[Any]:
     return list(funcs) if isinstance(funcs, (list, tuple)) else [funcs]
 
 
 def _split_out(split_out: Any) -> int:
-    return int(split_out) if isinstance(split_out, int) and not isinstance(split_out, bool) else 1
+    """How many partitions an answer has; ``True`` asks for as many as there were."""
+    if split_out is True:
+        return 2
+    return int(split_out) if isinstance(split_out, int) else 1
 
 
 def _has_own(arg: Any, kwargs: dict[str, Any]) -> bool:
@@ -527,12 +560,12 @@ class SeriesGroupBy(_GroupBy):
         """Groups of a column that is not part of a grouped frame."""
         return cls(series, by, **kwargs)
 
-    def unique(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+    def unique(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
         """The distinct values of every group."""
         del split_every, shuffle_method
         return self._whole("unique", split_out=split_out)
 
-    def value_counts(self, split_every: Any = None, split_out: Any = True, shuffle_method: Any = None) -> Any:
+    def value_counts(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
         """How often each value occurs in every group."""
         del split_every, shuffle_method
         return self._whole("value_counts", split_out=split_out)

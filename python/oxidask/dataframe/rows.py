@@ -75,6 +75,29 @@ def _shifted(rows: Any, periods: int, freq: Any) -> Any:
     return rows.shift(periods, freq=freq)
 
 
+class Stacked:
+    """A function of results put after each other: values as a Series, Series as rows of a frame."""
+
+    def __init__(self, func: Any, kwargs: dict[str, Any]) -> None:
+        self.func, self.kwargs = func, kwargs
+
+    def __dask_tokenize__(self) -> Any:
+        return (Stacked, self.func, self.kwargs)
+
+    def __call__(self, parts: list[Any]) -> Any:
+        kind = parts[0]
+        if isinstance(kind, pd.Series):
+            frame = pd.concat([part.to_frame().T for part in parts], ignore_index=True)
+            return self.func(frame.infer_objects(), **self.kwargs)
+        if isinstance(kind, (pd.DataFrame, pd.Index)):
+            return self.func(_rows.concat_rows(parts), **self.kwargs)
+        return self.func(pd.Series(parts), **self.kwargs)
+
+
+def _reduced_once(rows: Any, first: Any, last: Any) -> Any:
+    return last([first(rows)])
+
+
 class Duplicates:
     """Rows without those that were there before; also as a tree."""
 
@@ -276,6 +299,68 @@ class Rows(Collection):
         call = Whole(name, kwargs, (n, *columns))
         return self._tree(name, call, _rows.Joined(call), split_every=split_every)
 
+    def reduction(
+        self,
+        chunk: Any,
+        aggregate: Any = None,
+        combine: Any = None,
+        meta: Any = None,
+        token: str | None = None,
+        split_every: Any = None,
+        chunk_kwargs: Any = None,
+        aggregate_kwargs: Any = None,
+        combine_kwargs: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """A tree of your own functions.
+
+        Parameters
+        ----------
+        chunk : callable
+            Gets the pandas object of a partition.
+        aggregate : callable
+            Gets the results of ``chunk`` put after each other: a Series of values, a
+            frame of Series, or frames one after another.
+        combine : callable
+            Joins some of them in between; ``aggregate`` without its arguments by default.
+        meta : optional
+            What ``aggregate`` answers, if a call with made-up rows does not show it.
+        token : str
+            What the step is called.
+        split_every : int
+            How many results a task of the tree takes; ``False`` for all.
+        chunk_kwargs, aggregate_kwargs, combine_kwargs, **kwargs
+            Further arguments; ``kwargs`` go to ``chunk``.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> x = dd.from_dict({"x": [1, 2, 3]}, npartitions=2).x
+        >>> x.reduction(lambda rows: rows.max(), aggregate=lambda maxima: maxima.max()).compute().item()
+        3
+        """
+        from functools import partial
+
+        from oxidask.dataframe._meta import make_meta
+        from oxidask.dataframe.core import own_meta
+
+        label = token or getattr(chunk, "__name__", "reduction")
+        first = partial(chunk, **{**kwargs, **(chunk_kwargs or {})})
+        if aggregate is None:
+            aggregate, aggregate_kwargs = chunk, aggregate_kwargs if aggregate_kwargs is not None else (chunk_kwargs or {})
+        if combine is None:
+            combine, combine_kwargs = aggregate, combine_kwargs if combine_kwargs is not None else (aggregate_kwargs or {})
+        last = Stacked(aggregate, aggregate_kwargs or {})
+        middle = Stacked(combine, combine_kwargs or {})
+        if meta is None:
+            meta = own_meta(_reduced_once, label, (self, first, last), {})
+        else:
+            meta = make_meta(meta)
+        made = self._tree(label, first, last, combine=middle, meta=meta, split_every=split_every)
+        if isinstance(meta, pd.Series) and self._kind == "frame":
+            object.__setattr__(made, "_broadcast", True)
+        return made
+
     # -- order along rows ------------------------------------------------------------
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Any:
         """Values moved by so many rows, across partitions, or labels by a frequency."""
@@ -290,6 +375,16 @@ class Rows(Collection):
             return made.clear_divisions()
         before, after = (periods, 0) if periods > 0 else (0, -periods)
         return map_overlap(_shifted, self, before, after, periods, None)
+
+    def to_timestamp(self, freq: Any = None, how: str = "start", axis: Any = 0) -> Any:
+        """Labels of spans of time as the times at which they begin, or end."""
+        if axis not in (0, "index"):
+            raise NotImplementedError("labels of rows are converted: axis=0")
+        made = elemwise(_rows.call, self, "to_timestamp", freq=freq, how=how)
+        if not self.known_divisions:
+            return made
+        moved = pd.PeriodIndex(list(self.divisions)).to_timestamp(freq=freq, how=how)
+        return new(made._plan, made._meta, tuple(moved))
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Any:
         """Differences to the value so many rows before."""
@@ -589,7 +684,11 @@ def _states(n: int, random_state: Any) -> list[Any]:
 
 for _name in ("cumsum", "cumprod", "cummax", "cummin"):
 
-    def _running(self: Any, axis: Any = 0, skipna: bool = True, *, _name: str = _name) -> Any:
+    def _running(
+        self: Any, axis: Any = 0, skipna: bool = True, *, dtype: None = None, out: None = None, _name: str = _name
+    ) -> Any:
+        # NumPy's functions of the same name pass these two along.
+        del dtype, out
         from oxidask.dataframe._overlap import cumulative
 
         return cumulative(self, _name, axis, skipna)

@@ -142,7 +142,7 @@ class Series(SeriesStatistics, Rows):
             return answer
         return elemwise(_to_frame, self, {} if name is None else {"name": name})
 
-    def rename(self, index: Any = None, sorted_index: bool = False) -> Any:
+    def rename(self, index: Any, sorted_index: bool = False) -> Any:
         """Under another name; a function or mapping changes the labels of rows.
 
         ``sorted_index`` says that changed labels are still in order, so that the
@@ -257,6 +257,13 @@ class Series(SeriesStatistics, Rows):
     def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
         """Values of two columns joined by a function, as in pandas."""
         return elemwise(_rows.call, self, "combine", other, func, fill_value=fill_value)
+
+    def dot(self, other: Any, meta: Any = None) -> Any:
+        """The sum of products with another column, or with every column of a frame."""
+        del meta
+        if not isinstance(other, Collection) or other._kind not in ("series", "frame"):
+            raise TypeError("The second operand must be a dask dataframe Series or DataFrame")
+        return other.mul(self, axis=0).sum() if other._kind == "frame" else (self * other).sum()
 
     def squeeze(self) -> Any:
         """The same column."""

@@ -185,6 +185,11 @@ def _native(name: str, urlpath: Any, blocksize: Any, kwargs: dict[str, Any], mor
     paths = [os.fspath(path) for path in paths]
     if not all(is_local(path) for path in paths) or given.get("quoting", 0) not in (0, 3):
         return None
+    separator = given.get("sep", given.get("delimiter", ","))
+    if not isinstance(separator, str) or len(separator) != 1 and not separator:
+        return None
+    if len(separator) > 1 and any(mark in separator for mark in "\\+*[("):
+        return None
     if not isinstance(given.get("skiprows", 0), int) or not isinstance(given.get("names", []), (list, tuple)):
         return None
     usecols, dates = given.get("usecols", []), given.get("parse_dates", [])
@@ -595,6 +600,8 @@ def to_csv(
         raise ValueError("a single file has one header: header_first_partition_only=True")
     if single_file:
         first = os.fspath(filename)
+        if mode.startswith("x") and is_local(first) and os.path.exists(first.removeprefix("file://")):
+            raise FileExistsError(f"File exists: {first!r}")
         parts = df._plan.map("text", _text, Plan.source(range(df.npartitions)), kwargs, True)
         plan = parts.groups("to-csv", _write_single, [(0, parts.n)], first, storage_options, mode, encoding, compression)
         paths = [first]
