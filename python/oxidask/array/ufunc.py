@@ -23,6 +23,11 @@ _EXAMPLES = {
 _INTEGERS = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "invert", "left_shift", "right_shift"}
 
 
+def _is_rows(x: Any) -> bool:
+    """Whether ``x`` is a column or frame, of pandas or a lazy one: NumPy's function keeps it one."""
+    return type(x).__module__.startswith(("pandas.", "oxidask.dataframe."))
+
+
 def _ufunc(name: str, arity: int) -> Callable[..., Array]:
     sample = "[1, 2]" if name in _INTEGERS else _EXAMPLES.get(name, "[1.0, 2.0]")
     samples = f"np.array({sample})" + (", 2" if arity == 2 else "")
@@ -62,13 +67,15 @@ def _ufunc(name: str, arity: int) -> Callable[..., Array]:
     if arity == 1:
 
         def function(x: Any, /, *, out: Any = None, dtype: Any = None) -> Any:
-            if not isinstance(x, Array) and not hasattr(x, "__len__"):
+            if not isinstance(x, Array) and (_is_rows(x) or not hasattr(x, "__len__")):
                 return getattr(np, name)(x)
             return _apply(name, x, out=out, dtype=dtype)
 
     else:
 
         def function(x1: Any, x2: Any, /, *, out: Any = None, dtype: Any = None) -> Any:
+            if _is_rows(x1) or _is_rows(x2):
+                return getattr(np, name)(x1, x2)
             return _apply(name, x1, x2, out=out, dtype=dtype)
 
     function.__name__ = function.__qualname__ = name

@@ -162,29 +162,31 @@ def _context(df: Any, reach: Any, last: bool) -> Any:
 _TOTALS = {"cumsum": "sum", "cumprod": "prod", "cummax": "max", "cummin": "min"}
 
 
+def _columns(rows: Any) -> list[pd.Series]:
+    return [rows.iloc[:, i] for i in range(rows.shape[1])] if isinstance(rows, pd.DataFrame) else [rows]
+
+
 def _total(rows: Any, name: str, skipna: bool) -> Any:
+    """The total of every column of a partition, each of its own type."""
     if not len(rows):
         return None
-    return getattr(rows, _TOTALS[name])(skipna=skipna)
+    return [getattr(column, _TOTALS[name])(skipna=skipna) for column in _columns(rows)]
 
 
 def _joined_total(name: str, a: Any, b: Any, skipna: bool) -> Any:
     if a is None or b is None:
         return b if a is None else a
+    return [_joined_one(name, one, other, skipna) for one, other in zip(a, b, strict=True)]
+
+
+def _joined_one(name: str, a: Any, b: Any, skipna: bool) -> Any:
+    if pd.isna(a) or pd.isna(b):
+        return (b if pd.isna(a) else a) if skipna else (a if pd.isna(a) else b)
     if name == "cumsum":
-        return _filled(a, b, skipna, 0) + _filled(b, a, skipna, 0)
+        return a + b
     if name == "cumprod":
-        return _filled(a, b, skipna, 1) * _filled(b, a, skipna, 1)
-    pair = pd.concat([a, b], axis=1) if isinstance(a, pd.Series) else pd.Series([a, b])
-    which = {"cummax": "max", "cummin": "min"}[name]
-    return getattr(pair, which)(axis=1, skipna=skipna) if isinstance(a, pd.Series) else getattr(pair, which)(skipna=skipna)
-
-
-def _filled(a: Any, b: Any, skipna: bool, neutral: int) -> Any:
-    del b
-    if not skipna:
-        return a
-    return a.fillna(neutral) if isinstance(a, pd.Series) else (neutral if pd.isna(a) else a)
+        return a * b
+    return max(a, b) if name == "cummax" else min(a, b)
 
 
 class _RunningTotal:
@@ -202,16 +204,20 @@ def _continued(rows: Any, state: Any, name: str, skipna: bool) -> Any:
     own = getattr(rows, name)(skipna=skipna)
     if state is None or not len(rows):
         return own
-    if name == "cumsum":
-        return own + (_filled(state, None, skipna, 0))
-    if name == "cumprod":
-        return own * _filled(state, None, skipna, 1)
-    if isinstance(own, pd.DataFrame):
-        made = own.copy()
-        for i in range(own.shape[1]):
-            made.isetitem(i, _bounded(own.iloc[:, i], state.iloc[i], name, skipna))
-        return made
-    return _bounded(own, state, name, skipna)
+    if not isinstance(own, pd.DataFrame):
+        return _continued_one(own, state[0], name, skipna)
+    made = own.copy(deep=False)
+    for i, before in enumerate(state):
+        made.isetitem(i, _continued_one(own.iloc[:, i], before, name, skipna))
+    return made
+
+
+def _continued_one(own: pd.Series, before: Any, name: str, skipna: bool) -> pd.Series:
+    if name in ("cummax", "cummin"):
+        return _bounded(own, before, name, skipna)
+    if pd.isna(before):
+        return own if skipna else own.where(pd.Series(False, index=own.index))
+    return own + before if name == "cumsum" else own * before
 
 
 def _bounded(own: pd.Series, state: Any, name: str, skipna: bool) -> pd.Series:

@@ -135,9 +135,9 @@ def from_pandas(
             raise ValueError(f"chunksize must be at least 1, got {chunksize}")
         npartitions = max(1, -(-len(data) // int(chunksize)))
     npartitions = max(int(npartitions or 1), 1)
-    if sort and data.index.hasnans:
+    if data.index.hasnans and (sort or not pd.api.types.is_numeric_dtype(data.index.dtype)):
         raise NotImplementedError(
-            "Index in passed data contains nulls, which Dask does not entirely support.\n"
+            "Index in passed data is non-numeric and contains nulls, which Dask does not entirely support.\n"
             "Consider passing `data.loc[~data.index.isna()]` instead."
         )
     if sort and not data.index.is_monotonic_increasing:

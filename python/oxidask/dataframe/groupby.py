@@ -539,14 +539,14 @@ class DataFrameGroupBy(_GroupBy):
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *[name for name in self.obj._meta.columns if isinstance(name, str)]})
 
-    def corr(self, split_every: Any = None, split_out: Any = None, numeric_only: bool = False) -> Any:
+    def corr(self, split_every: Any = None, split_out: Any = None, numeric_only: bool = False, shuffle_method: Any = None) -> Any:
         """Correlations of columns within every group."""
-        del split_every
-        return self._whole("corr", (), {"numeric_only": numeric_only}, split_out=split_out)
+        del split_every, shuffle_method
+        return self._whole("corr", (), {"numeric_only": bool(numeric_only)}, split_out=split_out)
 
-    def cov(self, ddof: int = 1, split_every: Any = None, split_out: Any = None, numeric_only: bool = False) -> Any:
+    def cov(self, ddof: int = 1, split_every: Any = None, split_out: Any = None, numeric_only: bool = False, shuffle_method: Any = None) -> Any:
         """Covariances of columns within every group."""
-        del split_every
+        del split_every, shuffle_method
         return self._whole("cov", (), {"ddof": ddof, "numeric_only": numeric_only}, split_out=split_out)
 
 

@@ -332,7 +332,8 @@ def concat(
     if len(dfs) == 0:
         raise ValueError("No objects to concatenate")
     if len(dfs) == 1:
-        return dfs[0] if isinstance(dfs[0], Collection) else _lazy(dfs[0], "an object")
+        only = _lazy(dfs[0], "an object")
+        return only.to_frame() if axis in (1, "columns") and only._kind == "series" else only
     if join not in ("inner", "outer"):
         raise ValueError("'join' must be 'inner' or 'outer'")
     axis = {"index": 0, "columns": 1}.get(axis, axis)

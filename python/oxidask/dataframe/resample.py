@@ -48,12 +48,14 @@ def _resampled(
     rows: Any, span: Any, rule: Any, closed: Any, label: Any, columns: Any, name: str, args: Any, kwargs: Any, fill: Any
 ) -> Any:
     """The spans of one partition, also those without rows up to the next partition."""
-    grouped = rows.resample(rule, closed=closed, label=label)
+    # Spans are counted from the first day of all rows, not of those of a partition.
+    origin = {} if span is None else {"origin": span[3]}
+    grouped = rows.resample(rule, closed=closed, label=label, **origin)
     grouped = grouped if columns is None else grouped[columns]
     made = getattr(grouped, name)(*args, **kwargs)
     if span is None:
         return made
-    low, high, last = span
+    low, high, last, _ = span
     wanted = pd.date_range(low, high, freq=rule, tz=getattr(low, "tz", None), inclusive="both" if last else "left",
                            unit=getattr(rows.index, "unit", "ns"))  # fmt: skip
     missing = wanted.difference(made.index)
@@ -94,11 +96,15 @@ class Resampler:
         obj = self.obj
         meta = emulate(_resampled, obj, None, self.rule, self.closed, self.label, self._columns, name, args, kwargs, None)
         cuts, out = _bins(obj.divisions, self.rule, self.closed, self.label)
-        if any(b <= a for a, b in zip(cuts[:-1], cuts[1:-1], strict=False)):
+        step = pd.tseries.frequencies.to_offset(self.rule)
+        counted = not isinstance(step, pd.offsets.Tick) and step.n != 1
+        # Several days or months are counted from the first row that pandas sees.
+        if counted or any(b <= a for a, b in zip(cuts[:-1], cuts[1:-1], strict=False)):
             cuts, out = [cuts[0], cuts[-1]], [out[0], out[-1]]
         whole = repartition_divisions(obj, cuts, force=True)
         n = whole.npartitions
-        spans = [(out[i], out[i + 1], i == n - 1) for i in range(n)]
+        origin = pd.Timestamp(obj.divisions[0]).normalize()
+        spans = [(out[i], out[i + 1], i == n - 1, origin) for i in range(n)]
         fill = 0 if name in ("count", "size", "nunique", "sum") else 1 if name == "prod" else None
         plan = whole._plan.map(
             f"resample-{name}", _resampled, Plan.source(spans, "spans"), self.rule, self.closed, self.label,
