@@ -353,6 +353,31 @@ pub async fn dial(
     Ok(Connection { inlet, outlet, number: accepted.0 })
 }
 
+/// Connects as [`dial`] to a process that may not listen yet.
+///
+/// # Errors
+/// As [`dial`], once `patience` is over.
+pub async fn dial_when_there(
+    address: &Address,
+    credentials: &Credentials,
+    hello: &Hello,
+    patience: Duration,
+) -> Result<Connection> {
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut rest = FIRST_REST;
+    loop {
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        match dial(address, credentials, hello, left).await {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Io | ErrorKind::NotFound)
+                    && tokio::time::Instant::now() + rest < deadline => {}
+            done => return done,
+        }
+        tokio::time::sleep(rest).await;
+        rest = (2 * rest).min(LONGEST_REST);
+    }
+}
+
 /// Goes on with the session of `outlet` over a new connection.
 ///
 /// # Errors

@@ -87,6 +87,15 @@ impl Security {
         Ok(Security { certificates: Some(certificates), allows_plain: false })
     }
 
+    /// Reads the JSON form: `certificates`, with the PEM texts `authority`,
+    /// `certificate` and `key`, or null; and `allows_plain`.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|cause| Error::value(format!("this describes no security: {cause}")))
+    }
+
     /// Certificates from PEM files.
     ///
     /// # Errors
@@ -302,6 +311,8 @@ mod tests {
         let (authority, certificate, key) =
             (file("ca.pem", &given.authority), file("cert.pem", &given.certificate), file("key.pem", &given.key));
         assert_eq!(Security::from_files(&authority, &certificate, &key).unwrap(), security);
+        assert_eq!(Security::from_json(&serde_json::to_string(&security).unwrap()).unwrap(), security);
+        assert!(Security::from_json("{}").is_err());
         assert!(!format!("{security:?}").contains("PRIVATE"));
         // A file in the wrong place is named.
         let error = Security::from_files(&key, &certificate, &key).unwrap_err();

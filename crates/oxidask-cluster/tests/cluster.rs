@@ -255,3 +255,136 @@ fn a_worker_program_that_does_not_start_is_named() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.message().contains("/no/such/program"), "{error}");
 }
+
+/// What a monitor is answered.
+fn http_get(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // The other side may answer before it has read everything.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn monitors_are_told_and_change_nothing() {
+    let cluster = LocalCluster::start(LocalClusterOptions {
+        http: Some("127.0.0.1:0".to_owned()),
+        resources: vec![("GPU".to_owned(), 2.0)],
+        ..options(2)
+    })
+    .unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("shown"), Arc::new(Fill), 5, |_, _| {});
+    let futures = client.submit(graph).unwrap();
+    let keys: Vec<Key> = futures.iter().map(oxidask_core::Future::key).collect();
+    assert!(client.wait(&keys, false, Some(Duration::from_secs(30)), &never).unwrap());
+    let address = cluster.http_address().unwrap();
+    let get = |path: &str| http_get(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert!(get("/health").starts_with("HTTP/1.1 200 OK\r\n"));
+    let metrics = get("/metrics?x=1");
+    assert!(metrics.contains("oxidask_scheduler_tasks{state=\"memory\"} 5\n"), "{metrics}");
+    assert!(metrics.contains("oxidask_scheduler_workers{state=\"running\"} 2\n"), "{metrics}");
+    // Every line is a comment or a name, perhaps labels, and a number.
+    for line in metrics.split("\r\n\r\n").nth(1).unwrap().lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("oxidask_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+    let json = |path: &str| -> serde_json::Value {
+        let page = get(path);
+        serde_json::from_str(page.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+    };
+    assert_eq!(json("/json/counts.json")["memory"], 5);
+    let identity = json("/json/identity.json");
+    assert_eq!(identity["workers"].as_object().unwrap().len(), 2);
+    assert!(!identity.to_string().contains(&cluster.secret().to_hex()));
+    let Ok(Answer::Text(told)) = client.ask(Question::Identity, Duration::from_secs(10)) else { panic!() };
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&told).unwrap()["address"], identity["address"]);
+    assert!(get("/nowhere").starts_with("HTTP/1.1 404 "));
+    assert!(http_get(address, "POST /health HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    assert!(http_get(address, "nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(20_000));
+    assert!(!http_get(address, &long).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_restart_cancels_everything_and_makes_new_workers() {
+    let cluster = LocalCluster::start(options(2)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("held before"), Arc::new(Fill), 3, |_, _| {});
+    let futures = client.submit(graph).unwrap();
+    let keys: Vec<Key> = futures.iter().map(oxidask_core::Future::key).collect();
+    assert!(client.wait(&keys, false, Some(Duration::from_secs(30)), &never).unwrap());
+    let Ok(Answer::Sizes(sizes)) = client.ask(Question::Sizes, Duration::from_secs(10)) else { panic!() };
+    assert_eq!(sizes.iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), [1_000_000; 3]);
+    let before = cluster.worker_pids();
+    let Ok(Answer::Retired(names)) = client.ask(Question::Restart(Vec::new()), Duration::from_secs(30)) else {
+        panic!()
+    };
+    assert_eq!(names, ["0", "1"]);
+    eventually("there are new workers", || cluster.info().workers.len() == 2);
+    assert!(cluster.worker_pids().iter().all(|(_, pid)| before.iter().all(|(_, old)| old != pid)));
+    assert_eq!(futures[0].result(None).unwrap_err().kind(), ErrorKind::Cancelled);
+    let (graph, expected) = sum_graph(31, 50, 0);
+    assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), expected);
+}
+
+#[test]
+fn a_worker_that_takes_too_much_memory_is_replaced() {
+    let cluster = LocalCluster::start(LocalClusterOptions { memory_limit: 1_000_000, ..options(1) }).unwrap();
+    let client = cluster.client().unwrap();
+    let pids = cluster.worker_pids();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("eater"), Arc::new(common::Eat { bytes: 400_000_000 }), 1, |_, _| {});
+    let error = client.compute(graph, &never).unwrap_err();
+    // After as many attempts as are allowed.
+    assert_eq!(error.kind(), ErrorKind::Lost, "{error}");
+    eventually("the worker is replaced", || cluster.worker_pids().len() == 1 && cluster.worker_pids() != pids);
+    let (graph, expected) = sum_graph(32, 50, 0);
+    assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), expected);
+}
+
+#[test]
+fn an_adaptive_cluster_follows_its_load() {
+    let cluster = LocalCluster::start(options(0)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut adaptive = oxidask_cluster::deploy::Adaptive::new(0, 3, 2, Duration::from_millis(10)).unwrap();
+    assert_eq!(cluster.adapt(&mut adaptive).unwrap(), None);
+    let (graph, expected) = sum_graph(41, 60, 20);
+    let futures = client.submit(graph).unwrap();
+    eventually("tasks are queued", || cluster.adapt(&mut adaptive).unwrap() == Some(3));
+    assert_eq!(number(&futures[0].result(Some(Duration::from_secs(30))).unwrap()), expected);
+    drop(futures);
+    eventually("the workers leave", || {
+        cluster.adapt(&mut adaptive).unwrap();
+        cluster.info().workers.is_empty()
+    });
+}
+
+#[test]
+fn results_are_copied_to_as_many_workers_as_asked_for() {
+    let cluster = LocalCluster::start(options(3)).unwrap();
+    let client = cluster.client().unwrap();
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("replicated"), Arc::new(Fill), 2, |_, _| {});
+    let futures = client.submit(graph).unwrap();
+    let keys: Vec<Key> = futures.iter().map(oxidask_core::Future::key).collect();
+    assert!(client.wait(&keys, false, Some(Duration::from_secs(30)), &never).unwrap());
+    let question = Question::Replicate { keys: keys.clone(), n: 3, workers: Vec::new() };
+    assert!(matches!(client.ask(question, Duration::from_secs(10)), Ok(Answer::Ordered)));
+    eventually("every worker has a copy", || {
+        let question = Question::WhoHas(keys.clone());
+        let Ok(Answer::WhoHas(who)) = client.ask(question, Duration::from_secs(10)) else { panic!() };
+        who.iter().all(|holders| holders.len() == 3)
+    });
+    // With two of them killed nothing is lost.
+    for (_, pid) in &cluster.worker_pids()[..2] {
+        kill(*pid);
+    }
+    for (idx, value) in client.gather(&keys, &never).unwrap().iter().enumerate() {
+        assert_eq!(value.expect::<Block>().unwrap().0[..], vec![idx as u8; 1_000_000]);
+    }
+}

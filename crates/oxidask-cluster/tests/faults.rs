@@ -9,7 +9,7 @@ use common::{
     worker_command,
 };
 use oxidask_cluster::client::ClientOptions;
-use oxidask_cluster::deploy::{SchedulerFile, Workers, WorkersOptions};
+use oxidask_cluster::deploy::{SchedulerFile, SchedulerOptions, SchedulerProcess, Workers, WorkersOptions};
 use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, Secret, Security};
 use oxidask_core::{ErrorKind, Executor, Future, Graph, Input, Key, Value};
 use rustix::process::Signal;
@@ -330,13 +330,34 @@ fn a_worker_without_a_scheduler_ends() {
 }
 
 #[test]
+fn workers_may_be_there_before_their_scheduler() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix://{}", folder.path().join("scheduler").display());
+    let secret = Secret::random().unwrap();
+    let _workers = Workers::start(&WorkersOptions {
+        command: Some(worker_command()),
+        ..WorkersOptions::new(address.parse().unwrap(), secret.clone())
+    })
+    .unwrap();
+    let options = SchedulerOptions::new(address.parse().unwrap());
+    let scheduler = SchedulerProcess::start(SchedulerOptions { secret: Some(secret.clone()), ..options }).unwrap();
+    let client = Client::connect(ClientOptions::new(scheduler.address().clone(), secret)).unwrap();
+    assert!(client.wait_for_workers(1, LONG, &never).unwrap());
+    let (graph, expected) = sum_graph(51, 20, 0);
+    assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), expected);
+    assert!(!scheduler.wait(Duration::ZERO));
+    client.shutdown();
+    assert!(scheduler.wait(Duration::from_secs(30)), "a client may end it");
+}
+
+#[test]
 fn certificates_that_do_not_match_are_refused() {
     let security = Security::temporary().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let scheduler = oxidask_cluster::deploy::SchedulerProcess::start(oxidask_cluster::deploy::SchedulerOptions {
+    let scheduler = SchedulerProcess::start(SchedulerOptions {
         security: security.clone(),
         scheduler_file: Some(folder.path().join("file")),
-        ..oxidask_cluster::deploy::SchedulerOptions::new("tls://127.0.0.1:0".parse().unwrap())
+        ..SchedulerOptions::new("tls://127.0.0.1:0".parse().unwrap())
     })
     .unwrap();
     let connect = |security: Security| {

@@ -14,7 +14,7 @@ mod serve;
 pub use process::{AgentConfig, BEGIN_ANEW, ChildFields, serve_agent};
 
 use crate::blobs::KeptBlobs;
-use crate::connect::{Absence, Address, Connection, Introduced, Listener, dial};
+use crate::connect::{Absence, Address, Connection, Introduced, Listener, dial_when_there};
 use crate::protocol::{
     Build, FromWorker, Hello, Inbox, Outbox, Role, SessionHello, ToWorker, WireCompute, WorkerIntro,
 };
@@ -105,7 +105,8 @@ impl Agent {
         let (listener, hello, connection) = runtime.block_on(async {
             let listener = Listener::bind(&options.listen, &options.credentials).await?;
             let hello = introduction(&options, listener.address())?;
-            let connection = dial(&options.scheduler, &options.credentials, &hello, options.connect_timeout).await?;
+            let connection =
+                dial_when_there(&options.scheduler, &options.credentials, &hello, options.connect_timeout).await?;
             Ok::<_, Error>((listener, hello, connection))
         })?;
         let address = listener.address().clone();

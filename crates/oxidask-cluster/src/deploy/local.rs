@@ -4,6 +4,7 @@
 //! the secret, spilled results. Closing the cluster ends its processes and
 //! deletes the folder; so do the workers if this process dies.
 
+use super::adaptive::Adaptive;
 use super::nanny::{Nanny, ProcessCommand};
 use crate::agent::{Agent, AgentConfig};
 use crate::auth::Secret;
@@ -273,6 +274,30 @@ impl LocalCluster {
             self.server.lock().retire(&leaving);
         }
         Ok(())
+    }
+
+    /// Scales to what `adaptive` decides for the present load; the number of workers
+    /// if that changes. To be called again and again.
+    ///
+    /// # Errors
+    /// If a worker cannot be started.
+    pub fn adapt(&self, adaptive: &mut Adaptive) -> Result<Option<usize>> {
+        let (wanted, n_joined) = self.server.lock().desired_workers(adaptive.target());
+        // Workers that were started and have not joined yet count as there.
+        let decision = adaptive.decide(wanted, n_joined.max(self.n_staying()));
+        if let Some(n_workers) = decision {
+            self.scale(n_workers)?;
+        }
+        Ok(decision)
+    }
+
+    /// Workers that were started and not asked to leave.
+    fn n_staying(&self) -> usize {
+        let nannies = self.nannies.lock();
+        let agents = self.agents.lock();
+        let leaving = self.leaving.lock();
+        nannies.iter().filter(|nanny| !nanny.is_let_go()).count()
+            + agents.iter().filter(|(name, agent)| !agent.is_over() && !leaving.contains(name)).count()
     }
 
     /// Ends all processes and deletes the folder.

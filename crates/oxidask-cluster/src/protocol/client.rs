@@ -82,6 +82,33 @@ pub enum Question {
     Processing,
     /// Asks workers to leave; answered once they left.
     Retire(Vec<String>),
+    /// Cancels everything and has workers, all if none is named, begin anew;
+    /// answered once the former ones left.
+    Restart(Vec<String>),
+    /// Has results on `n` of the workers (all if none is named); answered when the
+    /// copies are ordered.
+    Replicate {
+        /// The results.
+        keys: Vec<Key>,
+        /// How many copies, the first one included.
+        n: u32,
+        /// Names or addresses.
+        workers: Vec<String>,
+    },
+    /// Spreads the bytes of results (all if none is named) evenly over workers;
+    /// answered when the moves are ordered.
+    Rebalance {
+        /// The results.
+        keys: Vec<Key>,
+        /// Names or addresses.
+        workers: Vec<String>,
+    },
+    /// The page `/json/identity.json`.
+    Identity,
+    /// Sizes of the results that workers hold.
+    Sizes,
+    /// Why a result is not there, in words.
+    Explain(Key),
 }
 
 /// The answer to a [`Question`].
@@ -94,8 +121,15 @@ pub enum Answer {
     /// To [`Question::HasWhat`] and [`Question::Processing`]: names of values
     /// for each worker.
     HasWhat(Vec<(u32, Vec<String>)>),
-    /// To [`Question::Retire`].
+    /// To [`Question::Retire`] and [`Question::Restart`]: the names of those that
+    /// left.
     Retired(Vec<String>),
+    /// To [`Question::Identity`] and [`Question::Explain`].
+    Text(String),
+    /// To [`Question::Replicate`] and [`Question::Rebalance`].
+    Ordered,
+    /// To [`Question::Sizes`]: names of results and their bytes.
+    Sizes(Vec<(String, u64)>),
 }
 
 /// Who is there, and how they are.

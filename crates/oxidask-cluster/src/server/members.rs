@@ -62,7 +62,7 @@ impl State {
             }
             Record::ClientGone(client) => self.remove_client(ClientId(client)),
             Record::WorkerGone(worker, cause) => self.remove_worker(WorkerId(worker), cause.into()),
-            Record::Retire(names) => self.send_away(&names),
+            Record::Retire(names) => self.dismiss(&names),
             Record::Taken(session, n_taken) => {
                 if let Some(outlet) = self.members.get(&session).and_then(|&member| self.outlet(member)) {
                     // A number that was never sent would have ended the session.
@@ -135,6 +135,9 @@ impl State {
         let now = self.now();
         self.coordinator.handle(now, event);
         self.place_stranded();
+        if self.dismissed.remove(&intro.name) {
+            self.leave(worker);
+        }
         self.carry_out();
     }
 
@@ -255,13 +258,20 @@ impl State {
         self.carry_out();
     }
 
-    /// Asks workers, by name or address, to leave.
+    /// Asks workers, by name, to leave; who is not there yet, as soon as it comes.
     pub fn retire(&mut self, names: &[String]) {
         self.begin(|| Record::Retire(names.to_vec()), None);
-        self.send_away(names);
+        self.dismiss(names);
     }
 
-    pub(super) fn send_away(&mut self, names: &[String]) {
+    fn dismiss(&mut self, names: &[String]) {
+        self.send_away(names);
+        let is_there = |name: &String| self.workers.values().any(|worker| worker.intro.name == *name);
+        let absent: Vec<String> = names.iter().filter(|name| !is_there(name)).cloned().collect();
+        self.dismissed.extend(absent);
+    }
+
+    pub(super) fn send_away(&mut self, names: &[String]) -> Vec<WorkerId> {
         let leaving: Vec<WorkerId> = self
             .workers
             .iter_mut()
@@ -272,10 +282,11 @@ impl State {
             })
             .collect();
         let now = self.now();
-        for worker in leaving {
+        for &worker in &leaving {
             self.coordinator.handle(now, SchedulerEvent::Retire(worker));
         }
         self.carry_out();
+        leaving
     }
 
     /// A worker wants to leave.

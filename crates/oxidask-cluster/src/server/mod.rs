@@ -118,6 +118,13 @@ impl Server {
         self.shared.state.lock().idle_for()
     }
 
+    /// How many workers the present work is worth if it shall end within `target`,
+    /// and how many are there and stay.
+    #[must_use]
+    pub fn desired_workers(&self, target: Duration) -> (usize, usize) {
+        self.shared.state.lock().desired_workers(target)
+    }
+
     /// Waits until a client asks the cluster to end; whether one did in time.
     #[must_use]
     pub fn wait_for_shutdown(&self, timeout: Duration) -> bool {

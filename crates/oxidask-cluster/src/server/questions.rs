@@ -1,14 +1,23 @@
 //! What clients learn beside results: answers to questions, and events of tasks.
 
+use super::http;
 use super::sessions::{Given, WorkerSession};
 use super::state::State;
-use crate::protocol::{Answer, FromWorker, Question, ToClient, WireFinished};
-use oxidask_sched::{ClientId, Nanos, TaskId, WorkerId};
+use crate::protocol::{Answer, FromWorker, Question, ToClient, ToWorker, WireFinished};
+use oxidask_sched::{ClientId, Nanos, SchedulerEvent, TaskId, WorkerId};
+
+/// A client that waits for workers to leave.
+#[derive(Debug)]
+pub struct Retiring {
+    client: ClientId,
+    request: u32,
+    workers: Vec<WorkerId>,
+    names: Vec<String>,
+}
 
 impl State {
     /// Answers a question, at once or once workers have left.
     pub(super) fn answer(&mut self, client: ClientId, request: u32, question: Question) {
-        let names = |tasks: Vec<TaskId>| tasks.into_iter().map(|task| self.coordinator.name_of(task)).collect();
         let answer = match question {
             Question::Info => Answer::Info(self.info()),
             Question::WhoHas(keys) => Answer::WhoHas(
@@ -24,7 +33,7 @@ impl State {
                 let held = |worker: &WorkerSession| {
                     let live =
                         worker.holds.iter().filter(|(task, key)| self.coordinator.task_of(**key) == Some(**task));
-                    names(live.map(|(&task, _)| task).collect())
+                    live.map(|(&task, _)| self.coordinator.name_of(task)).collect()
                 };
                 Answer::HasWhat(self.workers.iter().map(|(id, worker)| (id.0, held(worker))).collect())
             }
@@ -34,36 +43,110 @@ impl State {
                         .given
                         .iter()
                         .filter(|(task, given)| self.coordinator.task_of(given.job.key) == Some(**task));
-                    names(live.map(|(&task, _)| task).collect())
+                    live.map(|(&task, _)| self.coordinator.name_of(task)).collect()
                 };
                 Answer::HasWhat(self.workers.iter().map(|(id, worker)| (id.0, given(worker))).collect())
             }
             Question::Retire(names) => {
-                self.retiring.push((client, request, names.clone()));
-                self.retire(&names);
-                self.answer_retired();
+                let leaving = self.send_away(&names);
+                self.await_leave(client, request, &leaving);
                 return;
             }
+            Question::Restart(names) => {
+                let leaving = self.restart(&names);
+                self.await_leave(client, request, &leaving);
+                return;
+            }
+            Question::Replicate { keys, n, workers } => {
+                let (tasks, workers) = (self.tasks_of(&keys), self.workers_called(&workers));
+                let now = self.now();
+                self.coordinator.handle(now, SchedulerEvent::Replicate { tasks, n, workers });
+                Answer::Ordered
+            }
+            Question::Rebalance { keys, workers } => {
+                let (tasks, workers) = (self.tasks_of(&keys), self.workers_called(&workers));
+                let now = self.now();
+                self.coordinator.handle(now, SchedulerEvent::Rebalance { tasks, workers });
+                Answer::Ordered
+            }
+            Question::Identity => Answer::Text(http::identity(&self.snapshot()).to_string()),
+            Question::Sizes => Answer::Sizes(self.sizes()),
+            Question::Explain(key) => Answer::Text(match self.coordinator.task_of(key) {
+                Some(task) => self.coordinator.explain(task),
+                None => "the scheduler does not know this task: nobody needs it, or its result was released".to_owned(),
+            }),
         };
         if let Some(session) = self.clients.get_mut(&client) {
             session.outbox.push(ToClient::Answer { request, answer });
         }
     }
 
+    /// The workers with these names or addresses.
+    fn workers_called(&self, names: &[String]) -> Vec<WorkerId> {
+        let is_called =
+            |worker: &WorkerSession| names.contains(&worker.intro.name) || names.contains(&worker.intro.address);
+        self.workers.iter().filter(|(_, worker)| is_called(worker)).map(|(&id, _)| id).collect()
+    }
+
+    /// Names of the results that workers hold, and their bytes.
+    fn sizes(&self) -> Vec<(String, u64)> {
+        let mut held: Vec<TaskId> = self
+            .workers
+            .values()
+            .flat_map(|worker| worker.holds.iter())
+            .filter(|(task, key)| self.coordinator.task_of(**key) == Some(**task))
+            .map(|(&task, _)| task)
+            .collect();
+        held.sort_unstable();
+        held.dedup();
+        let bytes_of = |task| self.coordinator.core().result_bytes(task);
+        held.into_iter().filter_map(|task| Some((self.coordinator.name_of(task), bytes_of(task)?))).collect()
+    }
+
+    /// A client is answered once these workers have left.
+    fn await_leave(&mut self, client: ClientId, request: u32, leaving: &[WorkerId]) {
+        let names = leaving.iter().filter_map(|worker| Some(self.workers.get(worker)?.intro.name.clone())).collect();
+        self.retiring.push(Retiring { client, request, workers: leaving.to_vec(), names });
+        self.answer_retired();
+    }
+
     /// Answers those whose workers have left.
     pub(super) fn answer_retired(&mut self) {
         let workers = &self.workers;
         let clients = &mut self.clients;
-        self.retiring.retain(|(client, request, names)| {
-            let is_there = workers
-                .values()
-                .any(|worker| names.contains(&worker.intro.name) || names.contains(&worker.intro.address));
-            if !is_there && let Some(session) = clients.get_mut(client) {
-                let answer = Answer::Retired(names.clone());
-                session.outbox.push(ToClient::Answer { request: *request, answer });
+        self.retiring.retain(|retiring| {
+            let is_there = retiring.workers.iter().any(|worker| workers.contains_key(worker));
+            if !is_there && let Some(session) = clients.get_mut(&retiring.client) {
+                let answer = Answer::Retired(retiring.names.clone());
+                session.outbox.push(ToClient::Answer { request: retiring.request, answer });
             }
             is_there
         });
+    }
+
+    /// Cancels everything, if all workers are meant, and has them begin anew.
+    fn restart(&mut self, names: &[String]) -> Vec<WorkerId> {
+        let now = self.now();
+        if names.is_empty() {
+            let mut tasks: Vec<TaskId> =
+                self.clients.values().flat_map(|session| session.claims.keys().copied()).collect();
+            tasks.sort_unstable();
+            tasks.dedup();
+            self.coordinator.handle(now, SchedulerEvent::Cancel { tasks });
+        }
+        let mut leaving = Vec::new();
+        for (&id, worker) in &mut self.workers {
+            let is_meant =
+                names.is_empty() || names.contains(&worker.intro.name) || names.contains(&worker.intro.address);
+            // A worker in this very process has nobody who would start it again;
+            // with its results cancelled it is as good as new.
+            if is_meant && worker.intro.pid != std::process::id() {
+                worker.is_leaving = true;
+                worker.outbox.push(ToWorker::Restart);
+                leaving.push(id);
+            }
+        }
+        leaving
     }
 
     /// Tells clients that watch about a task that ended.

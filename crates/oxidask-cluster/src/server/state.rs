@@ -11,11 +11,12 @@
 
 use super::http::Snapshot;
 use super::journal::{Journal, Record};
+use super::questions::Retiring;
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
 use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp};
 use crate::wire::Packet;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use oxidask_core::{Error, Frames, Key, Result};
 use oxidask_exec::coordinator::{Coordinator, Effect, NewStage, Submission, TaskEnd};
 use oxidask_sched::{ClientId, Nanos, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
@@ -49,8 +50,9 @@ pub struct State {
     /// Small results that came with the reports of this packet.
     fresh: HashMap<TaskId, (String, Frames)>,
     effects: Vec<Effect<Arc<HeldOp>>>,
-    /// Clients that wait for workers to leave: request, names still there, all.
-    pub(super) retiring: Vec<(ClientId, u32, Vec<String>)>,
+    pub(super) retiring: Vec<Retiring>,
+    /// Names of workers that are to leave as soon as they come.
+    pub(super) dismissed: HashSet<String>,
     /// Clients and workers by the numbers of their sessions.
     pub(super) members: HashMap<u128, Member>,
     pub(super) journal: Option<Journal>,
@@ -92,6 +94,7 @@ impl State {
             fresh: HashMap::new(),
             effects: Vec::new(),
             retiring: Vec::new(),
+            dismissed: HashSet::new(),
             members: HashMap::new(),
             journal: None,
             build,
@@ -150,6 +153,14 @@ impl State {
     /// How long there has been no task.
     pub fn idle_for(&self) -> Duration {
         if self.coordinator.n_tasks() > 0 { Duration::ZERO } else { self.last_busy.elapsed() }
+    }
+
+    /// How many workers the present work is worth if it shall end within `target`,
+    /// and how many are there and stay.
+    pub(super) fn desired_workers(&self, target: Duration) -> (usize, usize) {
+        let target = u64::try_from(target.as_nanos()).unwrap_or(u64::MAX);
+        let n_workers = self.workers.values().filter(|worker| !worker.is_leaving).count();
+        (self.coordinator.core().desired_workers(target), n_workers)
     }
 
     /// What monitors are shown.
@@ -309,7 +320,7 @@ impl State {
         self.coordinator.handle(now, SchedulerEvent::Release { client, tasks });
     }
 
-    fn tasks_of(&self, keys: &[Key]) -> Vec<TaskId> {
+    pub(super) fn tasks_of(&self, keys: &[Key]) -> Vec<TaskId> {
         keys.iter().filter_map(|&key| self.coordinator.task_of(key)).collect()
     }
 
@@ -369,9 +380,10 @@ impl State {
                 _ => {}
             }
             if let Some(report) = message.as_report() {
-                self.coordinator.report(now, worker, report, error);
+                self.coordinator.take_report(now, worker, report, error);
             }
         }
+        self.coordinator.settle(now);
         self.carry_out();
         self.fresh.clear();
         Ok(())

@@ -262,3 +262,18 @@ impl Op for Count {
 pub fn n_lines(file: &std::path::Path) -> usize {
     std::fs::read_to_string(file).unwrap_or_default().lines().count()
 }
+
+/// Takes memory until it is stopped, at most for ten seconds.
+#[op("test.eat")]
+#[derive(Serialize, Deserialize)]
+pub struct Eat {
+    pub bytes: usize,
+}
+
+impl Op for Eat {
+    fn run(&self, _block: u64, _inputs: &[Value]) -> Result<Value> {
+        let taken = vec![1_u8; self.bytes];
+        std::thread::sleep(Duration::from_secs(10));
+        Ok(Value::new(Number(i64::from(taken[taken.len() / 2]))))
+    }
+}

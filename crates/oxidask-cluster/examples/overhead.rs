@@ -1,0 +1,130 @@
+//! What a cluster of two workers costs: no-op tasks a second, a round trip, a
+//! chain's link, and bytes a second to and from workers.
+//!
+//! ```text
+//! cargo run --release -p oxidask-cluster --example overhead [-- tcp|tls]
+//! ```
+
+use bytes::Bytes;
+use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, ProcessCommand};
+use oxidask_core::{Data, Decode, Error, Executor, Frames, Graph, Input, Key, KeyHasher, Op, Result, Value};
+use oxidask_macros::{data, op};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Instant;
+
+#[data("example.block")]
+struct Block(Bytes);
+
+impl Data for Block {
+    fn nbytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn encode(&self) -> Result<Frames> {
+        Ok(Frames { header: Bytes::new(), buffers: vec![self.0.clone()] })
+    }
+}
+
+impl Decode for Block {
+    fn decode(frames: Frames) -> Result<Self> {
+        frames.buffers.into_iter().next().map(Block).ok_or_else(|| Error::value("no block"))
+    }
+}
+
+/// Does nothing, or makes some bytes.
+#[op("example.fill")]
+#[derive(Serialize, Deserialize)]
+struct Fill {
+    n_bytes: usize,
+}
+
+impl Op for Fill {
+    fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
+        Ok(Value::new(Block(vec![block as u8; self.n_bytes].into())))
+    }
+}
+
+fn no_op(inputs: &[Input], key: Key) -> Graph {
+    let mut graph = Graph::new();
+    let stage = graph.stage(Arc::new(Fill { n_bytes: 8 }));
+    let task = graph.task(key, stage, 0, inputs);
+    graph.outputs = vec![Input::whole(task)];
+    graph
+}
+
+fn key(kind: &str, number: usize) -> Key {
+    KeyHasher::new(kind).u64(number as u64).finish()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn rate(client: &Client, n_tasks: usize, round: usize) -> Result<f64> {
+    let mut graph = Graph::new();
+    let inputs = graph.blocks(key("many", round), Arc::new(Fill { n_bytes: 8 }), n_tasks, |_, _| {});
+    let stage = graph.stage(Arc::new(Fill { n_bytes: 8 }));
+    let total = graph.task(key("total", round), stage, 0, &inputs);
+    graph.outputs = vec![Input::whole(total)];
+    let begin = Instant::now();
+    client.compute(graph, &|| Ok(()))?;
+    Ok(n_tasks as f64 / begin.elapsed().as_secs_f64())
+}
+
+fn main() -> Result<()> {
+    oxidask_cluster::init();
+    let tcp = std::env::args().any(|arg| arg == "tcp");
+    let options = LocalClusterOptions { tcp, ..LocalClusterOptions::new(2, ProcessCommand::this_program()?) };
+    let begin = Instant::now();
+    let cluster = LocalCluster::start(options)?;
+    let client = cluster.client()?;
+    client.compute(no_op(&[], key("first", 0)), &|| Ok(()))?;
+    println!("first result after {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
+
+    for n_tasks in [10_000, 100_000, 1_000_000] {
+        let rates = (0..3).map(|round| rate(&client, n_tasks, n_tasks + round)).collect::<Result<_>>()?;
+        println!("{n_tasks} native no-op tasks: {:.0} a second", median(rates));
+    }
+
+    let mut times = Vec::new();
+    for number in 0..2_000 {
+        let begin = Instant::now();
+        client.compute(no_op(&[], key("round trip", number)), &|| Ok(()))?;
+        times.push(begin.elapsed().as_secs_f64() * 1e6);
+    }
+    println!("submit to result: {:.0} µs in the median", median(times));
+
+    const LINKS: usize = 1_000;
+    let mut graph = Graph::new();
+    let mut last: Option<u32> = None;
+    for number in 0..LINKS {
+        let stage = graph.stage(Arc::new(Fill { n_bytes: 8 }));
+        let inputs: Vec<Input> = last.map(Input::whole).into_iter().collect();
+        last = Some(graph.task(key("link", number), stage, 0, &inputs));
+    }
+    graph.outputs = last.map(Input::whole).into_iter().collect();
+    let begin = Instant::now();
+    client.compute(graph, &|| Ok(()))?;
+    println!("a chain's link: {:.0} µs", begin.elapsed().as_secs_f64() * 1e6 / LINKS as f64);
+
+    const BYTES: usize = 200_000_000;
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for round in 0..5 {
+        let value = Value::new(Block(vec![round as u8; BYTES].into()));
+        let begin = Instant::now();
+        let futures = client.scatter(&[(key("scattered", round), value)], &[], false)?;
+        let keys = [futures[0].key()];
+        client.wait(&keys, false, None, &|| Ok(()))?;
+        out.push(BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9);
+        let begin = Instant::now();
+        client.gather(&keys, &|| Ok(()))?;
+        back.push(BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9);
+    }
+    println!("200 MB: {:.2} GB/s to a worker, {:.2} GB/s back", median(out), median(back));
+    let begin = Instant::now();
+    cluster.close();
+    println!("closed after {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
