@@ -56,4 +56,11 @@ def main() -> None:
         import pickle
 
         pickle.loads(base64.b64decode(initializer))()
+    preloads = os.environ.pop("OXIDASK_INTERNAL_PRELOAD", None)
+    if preloads is not None:
+        import json
+
+        from oxidask.cli._common import preload
+
+        preload(*json.loads(preloads))
     _oxidask.serve_child()

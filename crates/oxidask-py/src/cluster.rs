@@ -6,13 +6,15 @@ use oxidask_cluster::deploy::local::machine_memory;
 use oxidask_cluster::{LocalCluster, LocalClusterOptions, ProcessCommand};
 use pyo3::prelude::*;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LocalClusterHandle>()?;
     module.add_function(wrap_pyfunction!(serve_agent, module)?)
 }
+
+/// Program, arguments and variables of a process to start.
+pub type Program = (String, Vec<String>, Vec<(String, String)>);
 
 /// The main program of a worker's process.
 #[pyfunction]
@@ -29,11 +31,13 @@ pub struct LocalClusterHandle {
 #[pymethods]
 impl LocalClusterHandle {
     #[new]
-    #[pyo3(signature = (command, *, n_workers, threads_per_worker, memory_limit, in_process, tcp, port, folder, resources))]
+    #[pyo3(signature = (
+        command, *, n_workers, threads_per_worker, memory_limit, in_process, tcp, port, folder, resources, http=None,
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are the keyword arguments of LocalCluster")]
     fn new(
         py: Python<'_>,
-        command: (String, Vec<String>, Vec<(String, String)>),
+        command: Program,
         n_workers: usize,
         threads_per_worker: usize,
         memory_limit: Option<u64>,
@@ -42,6 +46,7 @@ impl LocalClusterHandle {
         port: u16,
         folder: Option<PathBuf>,
         resources: Vec<(String, f64)>,
+        http: Option<String>,
     ) -> PyResult<Self> {
         let (program, args, env) = command;
         let command = ProcessCommand {
@@ -60,7 +65,7 @@ impl LocalClusterHandle {
             port,
             folder,
             resources,
-            worker_timeout: Duration::from_secs(30),
+            http,
             ..defaults
         };
         let cluster = py.detach(|| LocalCluster::start(options)).or_raise()?;
@@ -70,6 +75,12 @@ impl LocalClusterHandle {
     #[getter]
     fn address(&self) -> String {
         self.cluster.address().to_string()
+    }
+
+    /// Host and port of the scheduler's pages for monitors.
+    #[getter]
+    fn http_address(&self) -> Option<String> {
+        self.cluster.http_address().map(|address| address.to_string())
     }
 
     #[getter]

@@ -13,6 +13,7 @@ mod call;
 mod calls;
 mod client;
 mod cluster;
+mod commands;
 mod config;
 mod context;
 mod delayed;
@@ -52,5 +53,6 @@ fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     bag::register(module)?;
     future::register(module)?;
     cluster::register(module)?;
+    commands::register(module)?;
     client::register(module)
 }
