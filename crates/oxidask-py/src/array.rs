@@ -5,6 +5,7 @@
 
 mod blocks;
 mod core;
+mod graph;
 mod memory;
 mod parse;
 
@@ -15,5 +16,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<core::ArrayCore>()?;
     module.add_class::<core::RandomCore>()?;
     module.add_class::<memory::BlockMemory>()?;
+    module.add_class::<graph::BlocksCore>()?;
+    module.add_function(wrap_pyfunction!(graph::array_table, module)?)?;
+    module.add_function(wrap_pyfunction!(graph::array_delayed, module)?)?;
     module.add_function(wrap_pyfunction!(core::array_functions, module)?)
 }

@@ -11,46 +11,112 @@ True
 Chains of elementwise functions run as one program over small tiles, and into the
 reduction that follows, so that no intermediate array exists; slices and
 transposes move to the sources, so that only what is needed is made or read.
+What the engine has no kernel for runs through NumPy, block by block.
 """
 
 from __future__ import annotations
 
-from numpy import e, euler_gamma, inf, nan, newaxis, pi
+from numpy import (
+    bool_,
+    complex64,
+    complex128,
+    datetime64,
+    dtype,
+    e,
+    euler_gamma,
+    exceptions,
+    finfo,
+    float32,
+    float64,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    promote_types,
+    timedelta64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 
-from oxidask.array import blocks, core, creation, random, routines, ufunc
+from oxidask.array import (
+    blocks,
+    blockwise as _blockwise,
+    convert,
+    core,
+    creation,
+    cumulative,
+    delayed as _delayed,
+    overlap,
+    products,
+    reductions,
+    routines,
+    shaping,
+    stacking,
+    ufunc,
+)
 from oxidask.array.blocks import *
+from oxidask.array.blockwise import *
+from oxidask.array.convert import *
 from oxidask.array.core import *
 from oxidask.array.creation import *
+from oxidask.array.cumulative import *
+from oxidask.array.delayed import from_delayed
+from oxidask.array.overlap import map_overlap
+from oxidask.array.products import *
+from oxidask.array.reductions import *
 from oxidask.array.routines import *
+from oxidask.array.shaping import *
+from oxidask.array.stacking import *
 from oxidask.array.ufunc import *
+from oxidask.array import _methods  # noqa: I001
+from oxidask.array._extra import *
+from oxidask.array import _extra
 from oxidask.base import compute, optimize, persist, visualize
 
 around = routines.round
-permute_dims = routines.transpose
-concat = routines.concatenate
-pow = ufunc.power
-array = asarray
+permute_dims = shaping.transpose
+concat = stacking.concatenate
+array = convert.asarray
+astype = shaping.astype
+bool = bool_
 
 __all__ = [
     "around",
     "array",
+    "astype",
     "compute",
     "concat",
     "e",
     "euler_gamma",
+    "from_delayed",
     "inf",
+    "map_overlap",
     "nan",
     "newaxis",
     "optimize",
     "permute_dims",
     "persist",
     "pi",
-    "pow",
-    "random",
     "visualize",
     *blocks.__all__,
+    *_blockwise.__all__,
+    *convert.__all__,
     *core.__all__,
     *creation.__all__,
+    *cumulative.__all__,
+    *products.__all__,
+    *reductions.__all__,
     *routines.__all__,
+    *shaping.__all__,
+    *stacking.__all__,
     *ufunc.__all__,
+    *_extra.__all__,
 ]

@@ -7,68 +7,44 @@ from typing import Any
 
 import numpy as np
 
-from oxidask._oxidask import ArrayCore
-from oxidask.array.core import Array, _axes, _wrap
+from oxidask.array._generic import position_of, table
+from oxidask.array._meta import compute_meta, meta_from_array, result_of_ones
+from oxidask.array.blockwise import BlockFunction, Literal, blockwise
+from oxidask.array.core import Array, _axes
 
 __all__ = ["map_blocks"]
 
 
-class _BlockFunction:
-    """Calls a user's function with blocks in their places among its arguments."""
-
-    def __init__(
-        self, func: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], where: dict[str, Any] | None
-    ) -> None:
-        self.func, self.args, self.kwargs, self.where = func, args, kwargs, where
-        self.__name__ = getattr(func, "__name__", type(func).__name__)
-
-    def __call__(self, *inputs: Any) -> Any:
-        kwargs = self.kwargs
-        if self.where is not None:
-            *inputs, block = inputs
-            kwargs = {**kwargs, **_place(self.where, block, self.kwargs)}
-        blocks = iter(inputs)
-        args = [next(blocks) if arg is _HOLE else arg.value for arg in self.args]
-        return self.func(*args, **kwargs)
-
-
-class _Hole:
-    """Where a block goes among the arguments."""
-
-    def __reduce__(self) -> str:
-        return "_HOLE"
-
-
-_HOLE = _Hole()
-
-
-class _Literal:
-    """An argument that is the same for all blocks."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _place(where: dict[str, Any], block: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+class Place:
     """The arguments that tell a function which block it gets."""
-    numblocks = [len(sizes) for sizes in where["chunks"]]
-    position = tuple(int(i) for i in np.unravel_index(block, numblocks)) if numblocks else ()
-    extra: dict[str, Any] = {}
-    if where["id"]:
-        extra["block_id"] = position
-    if where["info"]:
-        result = _info(where["chunks"], position)
-        result["chunk-shape"] = tuple(sizes[at] for sizes, at in zip(where["chunks"], position, strict=True))
-        result["dtype"] = where["dtype"]
-        info: dict[Any, Any] = {None: result}
-        for number, chunks, axes in where["arrays"]:
-            own = tuple(
-                position[axis] if axis is not None and len(sizes) > 1 else 0
-                for axis, sizes in zip(axes, chunks, strict=True)
-            )
-            info[number] = _info(chunks, own)
-        extra["block_info"] = info
-    return extra
+
+    def __init__(self, wants: tuple[str, ...]) -> None:
+        self.wants = wants
+        self.chunks: Any = ()
+        self.dtype: Any = None
+        #: For each array: the number of the argument, its chunks, and which
+        #: axis of the result each of its axes follows.
+        self.arrays: list[tuple[int, Any, list[int | None]]] = []
+
+    def __call__(self, block: int) -> dict[str, Any]:
+        numblocks = [len(sizes) for sizes in self.chunks]
+        position = position_of(block, numblocks)
+        extra: dict[str, Any] = {}
+        if "block_id" in self.wants:
+            extra["block_id"] = position
+        if "block_info" in self.wants:
+            result = _info(self.chunks, position)
+            result["chunk-shape"] = tuple(sizes[at] for sizes, at in zip(self.chunks, position, strict=True))
+            result["dtype"] = self.dtype
+            info: dict[Any, Any] = {None: result}
+            for number, chunks, axes in self.arrays:
+                own = tuple(
+                    position[axis] if axis is not None and len(sizes) > 1 else 0
+                    for axis, sizes in zip(axes, chunks, strict=True)
+                )
+                info[number] = {**_info(chunks, own)}
+            extra["block_info"] = info
+        return extra
 
 
 def _info(chunks: Any, position: tuple[int, ...]) -> dict[str, Any]:
@@ -84,28 +60,14 @@ def _info(chunks: Any, position: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _takes(func: Callable[..., Any], name: str) -> bool:
+def takes(func: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument of this name."""
     import inspect
 
     try:
         return name in inspect.signature(func).parameters
     except (TypeError, ValueError):
         return False
-
-
-def _infer(function: _BlockFunction, arrays: list[Array], passes_block: bool) -> np.ndarray:
-    """What the function answers for blocks of one element each."""
-    samples: list[Any] = [np.ones((1,) * x.ndim, dtype=x.dtype) for x in arrays]
-    if passes_block:
-        samples.append(0)
-    try:
-        with np.errstate(all="ignore"):
-            return np.asarray(function(*samples))
-    except Exception as error:
-        raise ValueError(
-            f"the dtype of what {function.__name__!r} answers could not be found out by calling it with arrays of "
-            f"one element: {type(error).__name__}: {error}\nhint: say it with dtype="
-        ) from error
 
 
 def map_blocks(
@@ -135,7 +97,8 @@ def map_blocks(
         Arrays broadcast against one another by their blocks; everything else
         is passed as it is.
     name, token : str, optional
-        Stands for the meaning of the function, which is otherwise hashed.
+        Stands for the meaning of the function, which is otherwise hashed; or
+        how the name of the result begins.
     dtype : dtype, optional
         Of the result; found by calling the function on tiny arrays otherwise.
     chunks : tuple, optional
@@ -145,8 +108,11 @@ def map_blocks(
         Axes that the function removes.
     new_axis : int or sequence of int, optional
         Axes that the function adds.
-    enforce_ndim, meta
-        Accepted for compatibility; shapes are always checked.
+    enforce_ndim : bool
+        Whether to check how many axes a result has that the engine does not
+        check; shapes of plain arrays always are.
+    meta : array, optional
+        An empty block of the result.
     **kwargs
         Passed to the function.
 
@@ -170,71 +136,136 @@ def map_blocks(
     >>> map_blocks(number, chunks=((2, 2),), dtype=int).compute()
     array([0, 0, 1, 1])
     """
-    del enforce_ndim
     if not callable(func):
-        raise TypeError(f"map_blocks needs a function first, not {type(func).__name__}")
-    places = [i for i, arg in enumerate(args) if isinstance(arg, Array)]
-    arrays = [args[i] for i in places]
-    template = [_HOLE if isinstance(arg, Array) else _Literal(arg) for arg in args]
-    dropped = _axes(drop_axis) or []
+        raise TypeError(
+            "First argument must be callable function, not %s\nUsage:   da.map_blocks(function, x)\n   or:   "
+            "da.map_blocks(function, x, y, z)" % type(func).__name__
+        )
+    wants = tuple(want for want in ("block_id", "block_info") if takes(func, want) and want not in kwargs)
+    place = Place(wants) if wants else None
+    args = tuple(a if isinstance(a, Array) or not _is_lazy_array(a) else _ours(a) for a in args)
+    if not any(isinstance(a, Array) for a in args):
+        return _from_nothing(func, args, kwargs, name, token, dtype, chunks, meta, place)
+    arrays = [(i, a) for i, a in enumerate(args) if isinstance(a, Array)]
+    n = max(a.ndim for _, a in arrays)
+    dropped = sorted(a % n for a in (_axes(drop_axis) or [])) if n else []
+    for a in _axes(drop_axis) or []:
+        if not -n <= a < n:
+            raise ValueError(f"drop_axis {a} is out of range for {n} axes")
     added = _axes(new_axis) or []
-
-    own_chunks: list[Any] = []
-    if arrays:
-        cores, sizes = ArrayCore.unify([x._core for x in arrays])
-        arrays = [_wrap(core) for core in cores]
-        own_chunks = [tuple(axis) for axis in sizes]
-    ndim = len(own_chunks)
-    dropped = sorted(axis % ndim for axis in dropped)
-    if dropped:
-        # A dropped axis must be whole where the function sees it.
-        arrays = [x.rechunk({a - ndim + x.ndim: -1 for a in dropped if a >= ndim - x.ndim}) for x in arrays]
-    kept = [axis for axis in range(ndim) if axis not in dropped]
-    order: list[int | None] = list(kept)
-    for axis in sorted(axis % (len(kept) + len(added)) for axis in added):
-        order.insert(axis, None)
-    result_chunks = _result_chunks(chunks, [own_chunks[a] if a is not None else (1,) for a in order])
-    axes = [
-        [order.index(a + ndim - x.ndim) if (a + ndim - x.ndim) in order else None for a in range(x.ndim)]
-        for x in arrays
-    ]
-
-    wants = {"id": _takes(func, "block_id"), "info": _takes(func, "block_info")}
-    passes_block = any(wants.values()) and not set(wants) & set(kwargs)
-    where = None
-    if passes_block:
-        inputs = [(i, x.chunks, own) for i, x, own in zip(places, arrays, axes, strict=True)]
-        where = {**wants, "chunks": result_chunks, "arrays": inputs, "dtype": None}
-    function = _BlockFunction(func, template, kwargs, where)
-    if dtype is None and meta is not None:
-        dtype = getattr(meta, "dtype", None)
-    if dtype is None:
-        dtype = _infer(function, arrays, passes_block).dtype
-    dtype = np.dtype(dtype)
-    if where is not None:
-        where["dtype"] = dtype
-    if token is None:
-        from oxidask.tokenize import tokenize
-
-        token = name or tokenize(func, args, kwargs, result_chunks, dtype)
-    core = ArrayCore.map_blocks(
-        function, f"map_blocks-{token}", [x._core for x in arrays], axes, result_chunks, dtype.name, passes_block
+    kept = [axis for axis in range(n) if axis not in dropped]
+    if new_axis is None and chunks is not None and dropped and isinstance(chunks, tuple) and len(chunks) > len(kept):
+        added = list(range(len(chunks) - len(kept)))
+    out: list[Any] = list(kept)
+    n_out = len(kept) + len(added)
+    new_axes: dict[Any, Any] = {}
+    for axis in sorted(a % n_out for a in added):
+        out.insert(axis, ("new", axis))
+        new_axes["new", axis] = _new_size(chunks, axis)
+    adjust = _adjust(chunks, out, new_axes)
+    pairs: list[Any] = []
+    for a in args:
+        pairs += [a, tuple(range(n - a.ndim, n)) if isinstance(a, Array) else None]
+    if place is not None:
+        meta = _placed_meta(func, args, kwargs, place, dtype, meta, len(out))
+    if meta is not None:
+        meta = meta_from_array(meta, len(out), dtype)
+    elif dtype is not None:
+        found = compute_meta(func, dtype, *args, **kwargs) if place is None else None
+        if found is not None and found.ndim != len(out):
+            found = None
+        sample = arrays[0][1]._meta
+        meta = found if found is not None and type(found) is not np.ndarray else meta_from_array(
+            sample if type(sample) is not np.ndarray else None, len(out), dtype
+        )
+    made = blockwise(
+        func, tuple(out), *pairs, name=name, token=token, dtype=dtype, adjust_chunks=adjust or None,
+        new_axes=new_axes or None, concatenate=True, meta=meta,
+        _place=place, _ndim=len(out) if enforce_ndim else None, **kwargs,
     )
-    return _wrap(core)
-
-
-def _result_chunks(chunks: Any, natural: list[Any]) -> list[list[int]]:
-    """The chunks of a result: what the user says, by number of blocks."""
-    if chunks is None:
-        return [list(sizes) for sizes in natural]
-    chunks = (chunks,) if isinstance(chunks, int) else tuple(chunks)
-    if not natural:
-        return [[sizes] if isinstance(sizes, int) else list(sizes) for sizes in chunks]
-    if len(chunks) != len(natural):
-        raise ValueError(f"chunks {chunks} have {len(chunks)} axes and the result {len(natural)}")
-    made = []
-    for sizes, own in zip(chunks, natural, strict=True):
-        made.append([sizes] * len(own) if isinstance(sizes, int) else list(sizes))
-        if len(made[-1]) != len(own) and len(own) != 1:
-            raise ValueError(f"chunks {sizes} do not have one size for each of {len(own)} blocks")
+    if place is not None:
+        place.chunks, place.dtype = made.chunks, made.dtype
+        for i, a in arrays:
+            place.arrays.append((i, a.chunks, [out.index(x) if x in out else None for x in range(n - a.ndim, n)]))
     return made
+
+
+def _is_lazy_array(a: Any) -> bool:
+    return hasattr(a, "__dask_graph__") and hasattr(a, "chunks") and hasattr(a, "dtype")
+
+
+def _ours(a: Any) -> Any:
+    from oxidask.array.convert import asanyarray
+
+    return asanyarray(a)
+
+
+def _new_size(chunks: Any, axis: int) -> Any:
+    """The size of an axis that the function adds; one where nobody says it."""
+    if isinstance(chunks, tuple | list) and axis < len(chunks):
+        size = chunks[axis]
+        return tuple(size) if isinstance(size, tuple | list) else size
+    return 1
+
+
+def _adjust(chunks: Any, out: list[Any], new_axes: dict[Any, Any]) -> dict[Any, Any]:
+    """What the announced chunks change of the natural ones."""
+    if chunks is None:
+        return {}
+    if isinstance(chunks, int | float):
+        chunks = (chunks,)
+    if len(chunks) != len(out):
+        raise ValueError(
+            f"Provided chunks have {len(chunks)} dims; expected {len(out)} dims: chunks {chunks} for a result of {len(out)} axes"
+        )
+    return {
+        axis: tuple(size) if isinstance(size, list | tuple) else size
+        for axis, size in zip(out, chunks, strict=True)
+        if axis not in new_axes and size is not None
+    }
+
+
+def _placed_meta(func: Any, args: Any, kwargs: Any, place: Place, dtype: Any, meta: Any, ndim: int) -> Any:
+    """The kind of the result of a function that wants to know its place."""
+    if meta is not None:
+        return meta
+    first = next(a for a in args if isinstance(a, Array))
+    if dtype is not None:
+        return meta_from_array(None if type(first._meta) is np.ndarray else first._meta, ndim, dtype)
+    place.chunks = tuple((1,) for _ in range(ndim))
+    place.dtype = first.dtype
+    place.arrays = [(i, tuple((1,) for _ in a.chunks), [None] * a.ndim) for i, a in enumerate(args) if isinstance(a, Array)]
+    extra = place(0)
+    place.arrays = []
+    found = compute_meta(func, None, *args, **kwargs, **extra)
+    if found is None:
+        found = np.asanyarray(result_of_ones(func, args, {**kwargs, **extra}, "map_blocks"))
+    return found
+
+
+def _from_nothing(
+    func: Any, args: Any, kwargs: Any, name: Any, token: Any, dtype: Any, chunks: Any, meta: Any, place: Place | None
+) -> Array:
+    """A function that makes blocks from no arrays."""
+    from oxidask.tokenize import tokenize
+
+    if chunks is None:
+        raise ValueError("a function of no arrays needs chunks\nhint: say the sizes of all blocks with chunks=")
+    sizes = tuple(tuple(c) if isinstance(c, tuple | list) else (c,) for c in (chunks if isinstance(chunks, tuple | list) else (chunks,)))
+    if meta is None and dtype is None:
+        extra: dict[str, Any] = {}
+        if place is not None:
+            place.chunks = sizes
+            extra = place(0)
+        meta = np.asanyarray(result_of_ones(func, args, {**kwargs, **extra}, "map_blocks"))
+    meta = meta_from_array(meta, len(sizes), dtype)
+    if place is not None:
+        place.chunks, place.dtype = sizes, meta.dtype
+    bound = BlockFunction(func, [Literal(a) for a in args], {k: Literal(v) for k, v in kwargs.items()}, place=place)
+    n_blocks = int(np.prod([len(c) for c in sizes]))
+    key = name or tokenize(func, args, kwargs, sizes, meta.dtype)
+    reads = np.empty((n_blocks, 0, 2), np.int64)
+    label = token or getattr(func, "__name__", "map_blocks").strip("<>")
+    made = table(bound, label, key, [], reads, sizes, meta, passes_block=place is not None)
+    return made._named(name)  # type: ignore[no-any-return]
+

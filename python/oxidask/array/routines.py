@@ -1,397 +1,206 @@
-"""Functions of whole arrays: joining, reshaping, choosing, multiplying, reducing."""
+"""Functions of whole arrays: choosing, comparing, searching, averaging."""
 
 from __future__ import annotations
 
-import builtins
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from oxidask._oxidask import ArrayCore
-from oxidask.array.core import REDUCTIONS, Array, _axes, _core_of, _operand, _wrap, asarray
+from oxidask.array._generic import is_unknown
+from oxidask.array._meta import quiet
+from oxidask.array.blockwise import blockwise, broadcast_shape, elemwise
+from oxidask.array.convert import asanyarray, asarray
+from oxidask.array.core import Array, _is_native_operand, _operand, _wrap
+from oxidask.array.shaping import axes_of, axis_of, broadcast_to
 
 __all__ = [
     "allclose",
+    "apply_along_axis",
+    "apply_over_axes",
+    "argwhere",
     "array_equal",
-    "atleast_1d",
-    "atleast_2d",
     "average",
-    "broadcast_arrays",
-    "broadcast_to",
-    "clip",
-    "concatenate",
-    "dot",
-    "dstack",
-    "expand_dims",
-    "flip",
-    "fliplr",
-    "flipud",
-    "hstack",
+    "choose",
+    "coarsen",
+    "compress",
+    "corrcoef",
+    "cov",
+    "diff",
+    "digitize",
+    "ediff1d",
+    "extract",
+    "flatnonzero",
+    "gradient",
     "isclose",
-    "matmul",
-    "moveaxis",
+    "isin",
+    "isnull",
     "ndim",
-    "outer",
+    "nonzero",
+    "notnull",
+    "piecewise",
     "ptp",
-    "ravel",
-    "rechunk",
-    "reshape",
+    "ravel_multi_index",
     "result_type",
-    "rollaxis",
     "round",
+    "searchsorted",
+    "select",
     "shape",
-    "squeeze",
-    "stack",
-    "swapaxes",
-    "tensordot",
-    "transpose",
-    "vdot",
-    "vstack",
+    "size",
+    "take",
+    "trace",
+    "unravel_index",
     "where",
-    *REDUCTIONS,
 ]
 
 
-def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksizes: bool = False) -> Array:
-    """Arrays one after another along an axis. No data is moved.
-
-    Parameters
-    ----------
-    seq : sequence of array_like
-    axis : int or None
-        None joins the flattened arrays.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ along another axis.
-
-    Examples
-    --------
-    >>> import oxidask.array as da
-    >>> concatenate([da.zeros(2, chunks=1), da.ones(1)]).compute()
-    array([0., 0., 1.])
-    """
-    del allow_unknown_chunksizes
-    arrays = [asarray(x) for x in seq]
-    if axis is None:
-        arrays, axis = [x.ravel() for x in arrays], 0
-    return _wrap(ArrayCore.concatenate([x._core for x in arrays], axis))
-
-
-def stack(seq: Sequence[Any], axis: int = 0, allow_unknown_chunksizes: bool = False) -> Array:
-    """Arrays of one shape side by side along a new axis.
-
-    >>> import oxidask.array as da
-    >>> stack([da.zeros(2, chunks=1), da.ones(2, chunks=1)], axis=1).compute()
-    array([[0., 1.],
-           [0., 1.]])
-    """
-    del allow_unknown_chunksizes
-    return _wrap(ArrayCore.stack([_core_of(x) for x in seq], axis))
-
-
-def atleast_1d(*arys: Any) -> Any:
-    """The arrays with at least one axis.
-
-    >>> atleast_1d(5).shape
-    (1,)
-    """
-    made = [x if x.ndim else x.reshape(1) for x in map(asarray, arys)]
-    return made[0] if len(made) == 1 else made
-
-
-def atleast_2d(*arys: Any) -> Any:
-    """The arrays with at least two axes, new ones in front.
-
-    >>> atleast_2d([1, 2]).shape
-    (1, 2)
-    """
-    made = [x if x.ndim >= 2 else x.reshape(1, -1) for x in map(asarray, arys)]
-    return made[0] if len(made) == 1 else made
-
-
-def vstack(tup: Sequence[Any], allow_unknown_chunksizes: bool = False) -> Array:
-    """Rows on top of one another.
-
-    >>> vstack([[1, 2], [3, 4]]).shape
-    (2, 2)
-    """
-    return concatenate([atleast_2d(x) for x in tup], axis=0)
-
-
-def hstack(tup: Sequence[Any], allow_unknown_chunksizes: bool = False) -> Array:
-    """Columns beside one another.
-
-    >>> hstack([[1, 2], [3]]).compute()
-    array([1, 2, 3])
-    """
-    arrays = [atleast_1d(x) for x in tup]
-    return concatenate(arrays, axis=0 if arrays and arrays[0].ndim == 1 else 1)
-
-
-def dstack(tup: Sequence[Any], allow_unknown_chunksizes: bool = False) -> Array:
-    """Arrays joined along a third axis.
-
-    >>> dstack([[1, 2], [3, 4]]).shape
-    (1, 2, 2)
-    """
-    arrays = [atleast_2d(x) for x in tup]
-    return concatenate([x if x.ndim > 2 else x[:, :, None] for x in arrays], axis=2)
-
-
-def where(condition: Any, x: Any = None, y: Any = None) -> Array:
-    """Elements of ``x`` where the condition holds, else of ``y``.
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """Elements of ``x`` where the condition holds, else of ``y``; with one argument, where it holds.
 
     >>> import oxidask.array as da
     >>> a = da.arange(4, chunks=2)
     >>> where(a > 1, a, -a).compute()
     array([ 0, -1,  2,  3])
     """
-    if x is None or y is None:
-        raise NotImplementedError("where with one argument is not available yet\nhint: give both choices")
-    return _wrap(ArrayCore.select(_operand(condition), _operand(x), _operand(y)))
+    if (x is None) != (y is None):
+        raise ValueError("either both or neither of x and y should be given")
+    if x is None:
+        return nonzero(condition)
+    if np.isscalar(condition):
+        dtype = result_type(x, y)
+        x, y = asanyarray(x), asanyarray(y)
+        return broadcast_to((x if condition else y).astype(dtype), broadcast_shape(x.shape, y.shape))
+    x, y = (asanyarray(v) if isinstance(v, list | tuple) else v for v in (x, y))
+    condition = asanyarray(condition)
+    broadcast_shape(*[getattr(v, "shape", ()) for v in (condition, x, y)])
+    if all(_is_native_operand(v) for v in (condition, x, y)):
+        try:
+            return _wrap(ArrayCore.select(_operand(condition), _operand(x), _operand(y)))
+        except TypeError:
+            pass
+    return elemwise(_where, condition, x, y)
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Array:
-    """Elements beyond a bound replaced by it.
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    if any(isinstance(v, np.ma.MaskedArray) for v in (condition, x, y)):
+        return np.ma.where(condition, x, y)
+    return np.where(condition, x, y)
 
-    >>> clip([1, 5, 9], 2, 8).compute()
-    array([2, 5, 8])
+
+def nonzero(a: Any) -> tuple[Array, ...]:
+    """Where elements are not zero, one array an axis; their lengths are unknown.
+
+    >>> nonzero([0, 3, 0, 4])[0].compute()
+    array([1, 3])
     """
-    return asarray(a).clip(min if a_min is None else a_min, max if a_max is None else a_max)
+    from oxidask.array.creation import indices
+
+    a = asanyarray(a)
+    if a.ndim == 0:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    mask = _nonzero_mask(a)
+    grid = indices(a.shape, dtype=np.intp, chunks=a.chunks)
+    flat = mask.ravel()
+    return tuple(grid[axis].ravel()[flat] for axis in range(a.ndim))
 
 
-def transpose(a: Any, axes: Any = None) -> Array:
-    """The array with its axes in another order; reversed by default.
-
-    >>> transpose([[1, 2, 3]]).shape
-    (3, 1)
-    """
-    return asarray(a).transpose(axes)
-
-
-def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
-    """The array with two axes exchanged.
-
-    >>> import oxidask.array as da
-    >>> swapaxes(da.ones((2, 3), chunks=1), 0, 1).shape
-    (3, 2)
-    """
-    return asarray(a).swapaxes(axis1, axis2)
-
-
-def moveaxis(a: Any, source: Any, destination: Any) -> Array:
-    """Some axes moved to other places, the others in their order.
-
-    >>> import oxidask.array as da
-    >>> moveaxis(da.ones((2, 3, 4), chunks=2), 0, -1).shape
-    (3, 4, 2)
-    """
-    a = asarray(a)
-    sources = [operator.index(s) % a.ndim for s in (source if isinstance(source, tuple | list) else [source])]
-    targets = [
-        operator.index(d) % a.ndim for d in (destination if isinstance(destination, tuple | list) else [destination])
-    ]
-    if len(sources) != len(targets):
-        raise ValueError(f"{len(sources)} axes cannot move to {len(targets)} places")
-    order = [axis for axis in range(a.ndim) if axis not in sources]
-    for target, axis in sorted(zip(targets, sources, strict=True)):
-        order.insert(target, axis)
-    return a.transpose(order)
-
-
-def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
-    """One axis moved before another.
-
-    >>> import oxidask.array as da
-    >>> rollaxis(da.ones((2, 3, 4), chunks=2), 2).shape
-    (4, 2, 3)
-    """
-    a = asarray(a)
-    axis, start = axis % a.ndim, start + a.ndim if start < 0 else start
-    return moveaxis(a, axis, start - 1 if axis < start else start)
-
-
-def flip(m: Any, axis: Any = None) -> Array:
-    """The elements in reverse order along some axes; all by default.
-
-    >>> flip([1, 2, 3]).compute()
-    array([3, 2, 1])
-    """
-    m = asarray(m)
-    chosen = range(m.ndim) if axis is None else [a % m.ndim for a in _axes(axis) or []]
-    return m[tuple(slice(None, None, -1) if a in chosen else slice(None) for a in range(m.ndim))]
-
-
-def flipud(m: Any) -> Array:
-    """The rows in reverse order.
-
-    >>> flipud([[1], [2]]).compute().tolist()
-    [[2], [1]]
-    """
-    return flip(m, 0)
-
-
-def fliplr(m: Any) -> Array:
-    """The columns in reverse order.
-
-    >>> fliplr([[1, 2]]).compute().tolist()
-    [[2, 1]]
-    """
-    return flip(m, 1)
-
-
-def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None) -> Array:
-    """The same elements in C order in another shape; one length may be -1.
-
-    >>> reshape([1, 2, 3, 4], (2, -1)).compute().tolist()
-    [[1, 2], [3, 4]]
-    """
-    return asarray(x).reshape(shape)
-
-
-def ravel(array_like: Any) -> Array:
-    """All elements along one axis.
-
-    >>> ravel([[1], [2]]).compute()
-    array([1, 2])
-    """
-    return asarray(array_like).ravel()
-
-
-def squeeze(a: Any, axis: Any = None) -> Array:
-    """Without axes of length one.
-
-    >>> squeeze([[1, 2]]).shape
-    (2,)
-    """
-    return asarray(a).squeeze(axis)
-
-
-def expand_dims(a: Any, axis: Any) -> Array:
-    """With new axes of length one.
-
-    >>> expand_dims([1, 2], axis=1).shape
-    (2, 1)
-    """
-    return _wrap(_core_of(a).expand_dims(_axes(axis)))
-
-
-def rechunk(x: Any, chunks: Any = "auto", **kwargs: Any) -> Array:
-    """The same elements in other chunks; see :meth:`Array.rechunk`.
-
-    >>> import oxidask.array as da
-    >>> rechunk(da.ones(6, chunks=2), 3).chunks
-    ((3, 3),)
-    """
-    return asarray(x).rechunk(chunks, **kwargs)
-
-
-def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> Array:
-    """The array repeated along new and length-one axes.
-
-    >>> broadcast_to([1, 2], (3, 2)).compute().shape
-    (3, 2)
-    """
-    del meta
-    shape = [shape] if isinstance(shape, int) else list(shape)
-    return _wrap(_core_of(x).broadcast_to(shape, chunks))
-
-
-def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Array, ...]:
-    """The arrays repeated to their common shape.
-
-    >>> [x.shape for x in broadcast_arrays([[1], [2]], [3, 4, 5])]
-    [(2, 3), (2, 3)]
-    """
-    del subok
-    cores, chunks = ArrayCore.unify([_core_of(x) for x in args])
-    shape = [builtins.sum(sizes) for sizes in chunks]
-    return tuple(_wrap(core.broadcast_to(shape, tuple(tuple(sizes) for sizes in chunks))) for core in cores)
-
-
-def dot(a: Any, b: Any) -> Array:
-    """The product of numbers, vectors and matrices, as :func:`numpy.dot`.
-
-    >>> dot([1, 2], [3, 4]).compute()
-    np.int64(11)
-    """
-    return _wrap(_core_of(a).dot(_core_of(b)))
-
-
-def vdot(a: Any, b: Any) -> Array:
-    """The sum of the products of all elements.
-
-    >>> vdot([[1, 2]], [[3, 4]]).compute()
-    np.int64(11)
-    """
-    return dot(asarray(a).ravel(), asarray(b).ravel())
-
-
-def matmul(a: Any, b: Any) -> Array:
-    """The matrix product; leading axes of stacks of matrices broadcast.
-
-    >>> matmul([[1, 0], [0, 2]], [3, 4]).compute()
-    array([3, 8])
-    """
-    return _wrap(_core_of(a).matmul(_core_of(b)))
-
-
-def outer(a: Any, b: Any) -> Array:
-    """The products of all pairs of elements.
-
-    >>> outer([1, 2], [3, 4]).compute()
-    array([[3, 4],
-           [6, 8]])
-    """
-    return _wrap(_core_of(a).outer(_core_of(b)))
-
-
-def tensordot(lhs: Any, rhs: Any, axes: Any = 2) -> Array:
-    """Sums of products over pairs of axes.
-
-    Parameters
-    ----------
-    lhs, rhs : array_like
-    axes : int or pair of sequences of int
-        The last ``axes`` of ``lhs`` with the first of ``rhs``, or which of either.
-
-    Examples
-    --------
-    >>> import oxidask.array as da
-    >>> tensordot(da.ones((2, 3, 4), chunks=2), da.ones((3, 4, 5), chunks=2)).shape
-    (2, 5)
-    """
-    lhs, rhs = asarray(lhs), asarray(rhs)
-    if isinstance(axes, int | np.integer):
-        pairs = [(i - axes, i) for i in range(axes)]
-    else:
-        left, right = ([a] if isinstance(a, int | np.integer) else list(a) for a in axes)
-        if len(left) != len(right):
-            raise ValueError(f"{len(left)} axes cannot be paired with {len(right)}")
-        pairs = list(zip(left, right, strict=True))
-    return _wrap(lhs._core.tensordot(rhs._core, pairs))
-
-
-def round(a: Any, decimals: int = 0) -> Array:
-    """Rounded to some decimals, halves to even.
-
-    >>> round([1.25, 2.75], 1).compute()
-    array([1.2, 2.8])
-    """
-    from oxidask.array.ufunc import rint
-
-    a = asarray(a)
-    if a.dtype.kind in "iub" and decimals >= 0:
+def _nonzero_mask(a: Array) -> Array:
+    if a.dtype.kind == "b":
         return a
-    if decimals == 0:
-        return rint(a)
-    factor = 10.0 ** abs(decimals)
-    rounded = rint(a * factor) / factor if decimals > 0 else rint(a / factor) * factor
-    return rounded.astype(a.dtype)
+    if a.dtype.kind in "USO":
+        return elemwise(_truth, a, dtype=None, meta=np.empty((0,) * a.ndim, bool))
+    return a != 0
+
+
+def _truth(block: Any) -> Any:
+    return block.astype(bool) if block.dtype.kind == "O" else block != block.dtype.type()
+
+
+def argwhere(a: Any) -> Array:
+    """Where elements are not zero, one row an element.
+
+    >>> argwhere([0, 3]).compute()
+    array([[1]])
+    """
+    from oxidask.array.stacking import stack
+
+    found = nonzero(asanyarray(a))
+    return stack(list(found), axis=1, allow_unknown_chunksizes=True) if found else asanyarray(a)
+
+
+def flatnonzero(a: Any) -> Array:
+    """Where elements of the flattened array are not zero.
+
+    >>> flatnonzero([[0, 3]]).compute()
+    array([1])
+    """
+    return nonzero(asanyarray(a).ravel())[0]
+
+
+def choose(a: Any, choices: Any) -> Array:
+    """For every element, that of the choice with its number.
+
+    >>> choose([0, 1], [[1, 2], [3, 4]]).compute()
+    array([1, 4])
+    """
+    choices = [choices[i] for i in range(len(choices))] if isinstance(choices, Array) else list(choices)
+    return elemwise(_choose, asanyarray(a), *[asanyarray(c) for c in choices])
+
+
+def _choose(index: Any, *choices: Any) -> Any:
+    return np.choose(index, choices)
+
+
+def extract(condition: Any, arr: Any) -> Array:
+    """The elements where a condition holds.
+
+    >>> extract([True, False], [5, 6]).compute()
+    array([5])
+    """
+    condition = asanyarray(condition).astype(bool)
+    return compress(condition.ravel(), asanyarray(arr).ravel())
+
+
+def compress(condition: Any, a: Any, axis: int | None = None) -> Array:
+    """The positions along an axis where a condition holds.
+
+    >>> compress([True, False], [5, 6], axis=0).compute()
+    array([5])
+    """
+    a = asanyarray(a)
+    if axis is None:
+        a, axis = a.ravel(), 0
+    axis = axis_of(axis, a.ndim)
+    if not isinstance(condition, Array):
+        condition = np.asarray(condition, dtype=bool)
+    if condition.ndim != 1:
+        raise ValueError("Condition must be one dimensional")
+    condition = condition.astype(bool)
+    n = condition.shape[0]
+    if not is_unknown(n) and not is_unknown(a.shape[axis]) and n < a.shape[axis]:
+        a = a[(slice(None),) * axis + (slice(None, n),)]
+    elif not is_unknown(n) and n > a.shape[axis]:
+        raise IndexError(f"a condition of length {n} does not fit axis {axis} of shape {a.shape}")
+    return a[(slice(None),) * axis + (condition,)]
+
+
+def take(a: Any, indices: Any, axis: int | None = 0) -> Array:
+    """Positions along an axis.
+
+    >>> take([5, 6, 7], [2, 0]).compute()
+    array([7, 5])
+    """
+    a = asanyarray(a)
+    if axis is None:
+        a, axis = a.ravel(), 0
+    axis = axis_of(axis, a.ndim)
+    if not isinstance(indices, Array) and not isinstance(indices, int | np.integer):
+        indices = np.asarray(indices)
+        if indices.ndim > 1:
+            made = take(a, indices.ravel(), axis)
+            return made.reshape((*a.shape[:axis], *indices.shape, *a.shape[axis + 1 :]))
+    return a[(slice(None),) * axis + (indices,)]
 
 
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
@@ -400,30 +209,79 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     >>> isclose([1.0, 2.0], [1.0, 2.1]).compute()
     array([ True, False])
     """
-    from oxidask.array import ufunc as u
-
-    a, b = asarray(a), asarray(b)
-    close = (u.absolute(a - b) <= atol + rtol * u.absolute(b)) & u.isfinite(b) | (a == b)
-    return close | (u.isnan(a) & u.isnan(b)) if equal_nan else close
+    a, b = (asanyarray(x) if not np.isscalar(x) else x for x in (a, b))
+    return elemwise(Close(rtol, atol, equal_nan), a, b, meta=_bool_like(a, b))
 
 
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
+def _bool_like(*arrays: Any) -> Any:
+    n = max((getattr(x, "ndim", 0) for x in arrays), default=0)
+    masked = any(isinstance(getattr(x, "_meta", None), np.ma.MaskedArray) for x in arrays)
+    made = np.empty((0,) * n, dtype=bool)
+    return np.ma.array(made) if masked else made
+
+
+class Close:
+    """Whether elements of blocks are equal up to tolerances."""
+
+    __name__ = "isclose"
+
+    def __init__(self, rtol: float, atol: float, equal_nan: bool) -> None:
+        self.kwargs = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        return np.isclose(a, b, **self.kwargs)
+
+
+def allclose(arr1: Any, arr2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
     """Whether all elements are equal up to tolerances.
 
     >>> bool(allclose([1.0], [1.0 + 1e-9]))
     True
     """
-    return isclose(a, b, rtol, atol, equal_nan).all()
+    return isclose(arr1, arr2, rtol=rtol, atol=atol, equal_nan=equal_nan).all()
 
 
-def array_equal(a1: Any, a2: Any) -> Any:
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     """Whether two arrays have the same shape and elements.
 
     >>> bool(array_equal([1, 2], [1, 2]))
     True
     """
-    a1, a2 = asarray(a1), asarray(a2)
-    return (a1 == a2).all() if a1.shape == a2.shape else False
+    a1, a2 = asanyarray(a1), asanyarray(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = a1 == a2
+    if equal_nan and a1.dtype.kind in "fc" and a2.dtype.kind in "fc":
+        from oxidask.array import ufunc as u
+
+        same = same | (u.isnan(a1) & u.isnan(a2))  # type: ignore[attr-defined]
+    return same.all()
+
+
+def round(a: Any, decimals: int = 0) -> Array:
+    """Rounded to some decimals, halves to even.
+
+    >>> round([1.25, 2.75], 1).compute()
+    array([1.2, 2.8])
+    """
+    a = asanyarray(a)
+    if decimals == 0 and a.dtype.kind == "f":
+        from oxidask.array.ufunc import rint  # type: ignore[attr-defined]
+
+        return rint(a)
+    return elemwise(Round(decimals), a)
+
+
+class Round:
+    """Rounds blocks to some decimals."""
+
+    __name__ = "round"
+
+    def __init__(self, decimals: int) -> None:
+        self.decimals = decimals
+
+    def __call__(self, block: Any) -> Any:
+        return np.round(block, self.decimals)
 
 
 def ptp(a: Any, axis: Any = None) -> Array:
@@ -432,7 +290,7 @@ def ptp(a: Any, axis: Any = None) -> Array:
     >>> ptp([3, 9, 4]).compute()
     np.int64(6)
     """
-    a = asarray(a)
+    a = asanyarray(a)
     return a.max(axis=axis) - a.min(axis=axis)
 
 
@@ -442,78 +300,561 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     >>> average([1.0, 3.0], weights=[3, 1]).compute()
     np.float64(1.5)
     """
-    a = asarray(a)
+    return _average(a, axis, weights, returned, keepdims, masked=False)
+
+
+def _average(a: Any, axis: Any, weights: Any, returned: bool, keepdims: bool, *, masked: bool) -> Any:
+    a = asanyarray(a)
     if weights is None:
         result = a.mean(axis=axis, keepdims=keepdims)
-        total = ones_count(a, axis, result)
-    else:
-        weights = asarray(weights)
-        if weights.shape != a.shape:
-            if axis is None or weights.ndim != 1:
-                raise TypeError("weights of another shape need one axis")
-            if weights.shape[0] != a.shape[axis]:
-                raise ValueError(f"{weights.shape[0]} weights do not fit axis {axis} of shape {a.shape}")
-            weights = weights[(slice(None),) + (None,) * (a.ndim - axis % a.ndim - 1)]
-        total = (weights + a * 0).sum(axis=axis, keepdims=keepdims)
-        result = (a * weights).sum(axis=axis, keepdims=keepdims) / total
-    return (result, total) if returned else result
+        if not returned:
+            return result
+        count = a.size / result.size
+        total = broadcast_to(asarray(np.asarray(count, result.dtype)), result.shape)
+        return result, total
+    weights = asanyarray(weights)
+    if weights.shape != a.shape:
+        if axis is None:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        if weights.ndim != 1:
+            raise TypeError("1D weights expected when shapes of a and weights differ.")
+        if weights.shape[0] != a.shape[axis]:
+            raise ValueError("Length of weights not compatible with specified axis.")
+        weights = broadcast_to(weights, (a.ndim - 1) * (1,) + weights.shape).swapaxes(-1, axis)
+    dtype = np.result_type(a.dtype, weights.dtype, "f8") if a.dtype.kind in "iub" else np.result_type(a.dtype, weights.dtype)
+    if masked:
+        from oxidask.array import ma
+
+        weights = weights * (~ma.getmaskarray(a))
+    weights = broadcast_to(weights, a.shape)
+    total = weights.sum(axis=axis, dtype=dtype, keepdims=keepdims)
+    result = (a * weights).sum(axis=axis, dtype=dtype, keepdims=keepdims) / total
+    return (result, broadcast_to(total, result.shape)) if returned else result
 
 
-def ones_count(a: Array, axis: Any, like: Array) -> Array:
-    """How many elements of ``a`` make one of ``like``, in its shape.
-
-    >>> import oxidask.array as da
-    >>> a = da.ones((2, 3), chunks=2)
-    >>> ones_count(a, 0, a.mean(axis=0)).compute()
-    array([2., 2., 2.])
-    """
-    from oxidask.array.creation import full_like
-
-    return full_like(like, a.size / builtins.max(like.size, 1), dtype=float)
-
-
-def result_type(*args: Any) -> np.dtype:
+def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     """The dtype that arrays and numbers promote to.
 
     >>> import oxidask.array as da
     >>> result_type(da.ones(2, dtype="f4"), 1.5)
     dtype('float32')
     """
-    return np.result_type(*[x.dtype if isinstance(x, Array) else x for x in args])
+    return np.result_type(*[x.dtype if hasattr(x, "dtype") else x for x in arrays_and_dtypes])
 
 
-def shape(a: Any) -> tuple[int, ...]:
+def shape(array: Any) -> tuple[Any, ...]:
     """The length of every axis.
 
     >>> shape([[1, 2]])
     (1, 2)
     """
-    return asarray(a).shape
+    return asanyarray(array).shape
 
 
-def ndim(a: Any) -> int:
+def ndim(array: Any) -> int:
     """The number of axes.
 
     >>> ndim([[1, 2]])
     2
     """
-    return asarray(a).ndim
+    return array.ndim if hasattr(array, "ndim") else asanyarray(array).ndim  # type: ignore[no-any-return]
 
 
-def _reduction(name: str) -> Callable[..., Array]:
-    def function(a: Any, *args: Any, **kwargs: Any) -> Array:
-        return getattr(asarray(a), name)(*args, **kwargs)
+def size(a: Any, axis: int | None = None) -> Any:
+    """The number of elements, of all or along one axis.
 
-    function.__name__ = function.__qualname__ = name
-    what = REDUCTIONS[name][0]
-    function.__doc__ = f"""{what}, along one axis, several, or all; takes the arguments of :meth:`Array.{name}`.
-
-    >>> import numpy as np
-    >>> bool({name}([[2.0, 1.0], [3.0, 4.0]]).compute() == np.{name}([[2.0, 1.0], [3.0, 4.0]]))
-    True
+    >>> size([[1, 2]])
+    2
     """
-    return function
+    a = asanyarray(a)
+    return a.size if axis is None else a.shape[axis]
 
 
-for _name in REDUCTIONS:
-    globals()[_name] = _reduction(_name)
+def isnull(values: Any) -> Array:
+    """Where elements are missing: NaN, NaT, None.
+
+    >>> isnull([1.0, float("nan")]).compute()
+    array([False,  True])
+    """
+    import pandas as pd
+
+    x = asanyarray(values)
+    return elemwise(pd.isnull, x, meta=np.empty((0,) * x.ndim, bool))
+
+
+def notnull(values: Any) -> Array:
+    """Where elements are not missing.
+
+    >>> notnull([1.0, float("nan")]).compute()
+    array([ True, False])
+    """
+    return ~isnull(values)
+
+
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
+    """Differences of neighbours along an axis, ``n`` times.
+
+    >>> diff([1, 4, 9]).compute()
+    array([3, 5])
+    """
+    from oxidask.array.stacking import concatenate
+
+    a = asanyarray(a)
+    n, axis = int(n), axis_of(axis, a.ndim)
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return a
+    parts = []
+    for part, where_ in ((prepend, "before"), (None, "self"), (append, "after")):
+        if where_ == "self":
+            parts.append(a)
+        elif part is not None:
+            part = asanyarray(part)
+            if part.ndim == 0:
+                part = broadcast_to(part, tuple(1 if i == axis else s for i, s in enumerate(a.shape)))
+            parts.append(part)
+    a = concatenate(parts, axis) if len(parts) > 1 else a
+    lead = (slice(None),) * axis
+    for _ in range(n):
+        high, low = a[(*lead, slice(1, None))], a[(*lead, slice(None, -1))]
+        a = high != low if a.dtype.kind == "b" else high - low
+    return a
+
+
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
+    """Differences of neighbours of the flattened array.
+
+    >>> ediff1d([1, 4, 9]).compute()
+    array([3, 5])
+    """
+    from oxidask.array.stacking import concatenate
+
+    made = [diff(asanyarray(ary).ravel())]
+    if to_begin is not None:
+        made.insert(0, asanyarray(to_begin).ravel())
+    if to_end is not None:
+        made.append(asanyarray(to_end).ravel())
+    return concatenate(made) if len(made) > 1 else made[0]
+
+
+class Gradient:
+    """The gradient of a block along one axis; neighbours overlap by one."""
+
+    __name__ = "gradient"
+
+    def __init__(self, axis: int, edge_order: int, spacing: Any, borders: Any) -> None:
+        self.axis, self.edge_order, self.spacing, self.borders = axis, edge_order, spacing, borders
+
+    def __call__(self, block: Any, block_id: Any = None) -> Any:
+        spacing = self.spacing
+        if self.borders is not None:
+            start, stop = self.borders[block_id[self.axis]]
+            spacing = self.spacing[start:stop]
+        return np.gradient(block, spacing, axis=self.axis, edge_order=self.edge_order)
+
+
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """Second-order central differences along axes.
+
+    Parameters
+    ----------
+    f : array_like
+    *varargs : float or 1-D array_like
+        Spacing: one number for all axes, or for each a number or coordinates.
+    axis : int or tuple of int, optional
+        All by default.
+    edge_order : {1, 2}
+
+    Examples
+    --------
+    >>> gradient([1.0, 4.0, 9.0]).compute()
+    array([3., 4., 5.])
+    """
+    from oxidask.array.overlap import map_overlap
+
+    f = asanyarray(f)
+    axes = axes_of(axis, f.ndim) if not isinstance(axis, int) else (axis_of(axis, f.ndim),)
+    spacing = list(varargs)
+    if len(spacing) == 0:
+        spacing = [1.0] * len(axes)
+    if len(spacing) == 1 and np.ndim(spacing[0]) == 0:
+        spacing = spacing * len(axes)
+    if len(spacing) != len(axes):
+        raise TypeError("Spacing must either be a single scalar, or a scalar / 1d-array per axis")
+    if f.dtype.kind in "iub":
+        f = f.astype(float)
+    made = []
+    for own, along in zip(spacing, axes, strict=True):
+        for size in f.chunks[along]:
+            if size < edge_order + 1:
+                raise ValueError(
+                    f"Chunk size must be larger than edge_order + 1. Minimum chunk for axis {along} is {size}."
+                )
+        borders = None
+        if np.ndim(own):
+            own = np.asarray(own.compute() if isinstance(own, Array) else own)
+            ends = np.cumsum([0, *f.chunks[along]])
+            borders = [(max(0, a - 1), min(f.shape[along], b + 1)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        depth = {i: 1 if i == along else 0 for i in range(f.ndim)}
+        made.append(
+            map_overlap(
+                Gradient(along, edge_order, own, borders), f, dtype=f.dtype, depth=depth, boundary="none",
+                meta=f._meta,
+            )
+        )
+    return made[0] if isinstance(axis, int) or len(made) == 1 else made
+
+
+def coarsen(reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any) -> Array:
+    """A reduction of fixed-size neighbourhoods.
+
+    >>> import oxidask.array as da
+    >>> coarsen(np.sum, da.arange(6, chunks=6), {0: 2}).compute()
+    array([1, 5, 9])
+    """
+    x = asanyarray(x)
+    axes = {axis_of(a, x.ndim): int(k) for a, k in axes.items()}
+    if not trim_excess and any(x.shape[a] % k for a, k in axes.items()):
+        raise ValueError(f"Coarsening factors {axes} do not align with array shape {x.shape}.")
+    if reduction.__module__.startswith("oxidask."):
+        reduction = getattr(np, reduction.__name__)
+    wanted = {}
+    for a, k in axes.items():
+        sizes = x.chunks[a]
+        if any(size % k for size in sizes):
+            whole = max(k, (max(sizes) // k) * k)
+            usable = (x.shape[a] // k) * k
+            x = x[(slice(None),) * a + (slice(0, usable),)] if usable != x.shape[a] else x
+            wanted[a] = whole
+    x = x.rechunk(wanted) if wanted else x
+    function = Coarsen(reduction, axes, kwargs)
+    ind = tuple(range(x.ndim))
+    return blockwise(
+        function, ind, x, ind, adjust_chunks={a: (lambda n, k=k: n // k) for a, k in axes.items()}, token="coarsen",
+        dtype=_dtype_of_call(function, x, axes),
+    )
+
+
+def _dtype_of_call(function: Any, x: Array, axes: dict[int, int]) -> Any:
+    with quiet():
+        return np.asarray(function(np.ones([axes.get(a, 1) for a in range(x.ndim)], dtype=x.dtype))).dtype
+
+
+class Coarsen:
+    """A reduction of neighbourhoods within a block."""
+
+    __name__ = "coarsen"
+
+    def __init__(self, func: Callable[..., Any], axes: dict[int, int], kwargs: dict[str, Any]) -> None:
+        self.func, self.axes, self.kwargs = func, axes, kwargs
+
+    def __call__(self, block: Any) -> Any:
+        cut = block[tuple(slice(0, (n // self.axes.get(a, 1)) * self.axes.get(a, 1)) for a, n in enumerate(block.shape))]
+        split = [m for a, n in enumerate(cut.shape) for m in (n // self.axes.get(a, 1), self.axes.get(a, 1))]
+        return self.func(cut.reshape(split), axis=tuple(range(1, 2 * block.ndim, 2)), **self.kwargs)
+
+
+def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Array:
+    """Whether elements are among others.
+
+    >>> isin([1, 2], [2, 3]).compute()
+    array([False,  True])
+    """
+    element, others = asanyarray(element), asanyarray(test_elements).ravel()
+    lead = tuple(range(element.ndim))
+    found = blockwise(
+        IsIn(assume_unique), (*lead, "t"), element, lead, others, ("t",), adjust_chunks={"t": 1},
+        meta=np.empty((0,) * (element.ndim + 1), bool), token="isin",
+    ).any(axis=element.ndim)
+    return ~found if invert else found
+
+
+class IsIn:
+    """Whether elements of a block are among others."""
+
+    __name__ = "isin"
+
+    def __init__(self, assume_unique: bool) -> None:
+        self.assume_unique = assume_unique
+
+    def __call__(self, block: Any, others: Any) -> Any:
+        return np.isin(block, others, assume_unique=self.assume_unique)[..., None]
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Array:
+    """Elements of the first choice whose condition holds.
+
+    >>> import oxidask.array as da
+    >>> x = da.arange(4, chunks=2)
+    >>> select([x < 1, x > 2], [x, x * 10]).compute()
+    array([ 0,  0,  0, 30])
+    """
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not condlist:
+        raise ValueError("select with an empty condition list is not possible")
+    if not all(asanyarray(c).dtype.kind == "b" for c in condlist):
+        raise TypeError("invalid entries in condlist: they should be boolean arrays")
+    dtype = result_type(*choicelist, default)
+    made: Any = np.asarray(default, dtype=dtype)[()]
+    made = asanyarray(np.asarray(default, dtype=dtype))
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        made = where(asanyarray(condition), choice, made)
+    return made.astype(dtype) if made.dtype != dtype else made
+
+
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Array:
+    """Functions of elements, each where its condition holds.
+
+    >>> import oxidask.array as da
+    >>> x = da.arange(4, chunks=2)
+    >>> piecewise(x, [x < 2, x >= 2], [0, 1]).compute()
+    array([0, 0, 1, 1])
+    """
+    x = asanyarray(x)
+    conditions = list(condlist) if isinstance(condlist, list | tuple) else [condlist]
+    return elemwise(Piecewise(list(funclist), args, kw), x, *conditions, meta=x._meta)
+
+
+class Piecewise:
+    """Functions of elements of a block, each where its condition holds."""
+
+    __name__ = "piecewise"
+
+    def __init__(self, funclist: list[Any], args: Any, kwargs: Any) -> None:
+        self.funclist, self.args, self.kwargs = funclist, args, kwargs
+
+    def __call__(self, x: Any, *conditions: Any) -> Any:
+        return np.piecewise(x, [np.broadcast_to(c, x.shape) for c in conditions], self.funclist, *self.args, **self.kwargs)
+
+
+def digitize(a: Any, bins: Any, right: bool = False) -> Array:
+    """The number of the bin of every element.
+
+    >>> digitize([0.5, 1.5], [0, 1, 2]).compute()
+    array([1, 2])
+    """
+    bins = np.asarray(bins)
+    if bins.ndim != 1:
+        raise ValueError("bins must have one axis")
+    a = asanyarray(a)
+    return elemwise(Digitize(bins, right), a, meta=np.empty((0,) * a.ndim, np.digitize([0], bins, right=False).dtype))
+
+
+class Digitize:
+    """The numbers of bins of a block's elements."""
+
+    __name__ = "digitize"
+
+    def __init__(self, bins: Any, right: bool) -> None:
+        self.bins, self.right = bins, right
+
+    def __call__(self, block: Any) -> Any:
+        return np.digitize(block, self.bins, right=self.right)
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Array:
+    """Where elements would have to be put into a sorted array.
+
+    >>> import oxidask.array as da
+    >>> searchsorted(da.arange(4, chunks=2), da.from_array(np.array([2, 9]), chunks=1)).compute()
+    array([2, 4])
+    """
+    a, v = asanyarray(a), asanyarray(v)
+    if a.ndim != 1:
+        raise ValueError("Input array a must be one dimensional")
+    if sorter is not None:
+        raise NotImplementedError("da.searchsorted with a sorter argument is not supported")
+    ind = tuple(range(v.ndim))
+    # The position in a sorted array is the number of elements before it, in all chunks.
+    found = blockwise(
+        Searchsorted(side), (*ind, "a"), v, ind, a, ("a",), adjust_chunks={"a": 1},
+        meta=np.empty((0,) * (v.ndim + 1), np.intp), token="searchsorted",
+    )
+    return found.sum(axis=v.ndim)
+
+
+class Searchsorted:
+    """How many elements of one block lie before those of another."""
+
+    __name__ = "searchsorted"
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+
+    def __call__(self, v: Any, a: Any) -> Any:
+        return np.asarray(np.searchsorted(a, v, side=self.side))[..., None]
+
+
+def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Array:
+    """Positions in the flattened array of positions along axes.
+
+    >>> ravel_multi_index([[1], [1]], (2, 3)).compute()
+    array([4])
+    """
+    if np.isscalar(dims):
+        dims = (dims,)
+    parts = [asanyarray(multi_index[i]) for i in range(len(multi_index))]
+    if any(is_unknown(n) for n in dims):
+        raise ValueError(f"Arrays chunk sizes (shape {tuple(dims)}) are unknown: call compute_chunk_sizes() first")
+    return elemwise(RavelIndex(tuple(dims), mode, order), *parts, meta=np.empty((0,) * parts[0].ndim, np.intp))
+
+
+class RavelIndex:
+    """Flat positions of a block's positions."""
+
+    __name__ = "ravel_multi_index"
+
+    def __init__(self, dims: Any, mode: Any, order: str) -> None:
+        self.dims, self.mode, self.order = dims, mode, order
+
+    def __call__(self, *parts: Any) -> Any:
+        return np.ravel_multi_index(parts, self.dims, mode=self.mode, order=self.order)
+
+
+def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
+    """Positions along axes of positions in the flattened array.
+
+    >>> [x.compute().tolist() for x in unravel_index(np.array([4]), (2, 3))]
+    [[1], [1]]
+    """
+    if not isinstance(indices, Array):
+        indices = asanyarray(indices)
+    if not shape or not indices.size:
+        empty = asarray(np.empty((0,) if not indices.size else indices.shape, np.intp))
+        return tuple(empty for _ in shape)
+    return tuple(
+        elemwise(UnravelIndex(tuple(shape), order, axis), indices, meta=np.empty((0,) * indices.ndim, np.intp))
+        for axis in range(len(shape))
+    )
+
+
+class UnravelIndex:
+    """Positions along one axis of a block's flat positions."""
+
+    __name__ = "unravel_index"
+
+    def __init__(self, shape: Any, order: str, axis: int) -> None:
+        self.shape, self.order, self.axis = shape, order, axis
+
+    def __call__(self, block: Any) -> Any:
+        return np.unravel_index(block, self.shape, order=self.order)[self.axis]
+
+
+class AlongAxis:
+    """A user's function of every vector along an axis of a block."""
+
+    def __init__(self, func: Callable[..., Any], axis: int, args: Any, kwargs: Any) -> None:
+        self.func, self.axis, self.args, self.kwargs = func, axis, args, kwargs
+        self.__name__ = getattr(func, "__name__", "apply_along_axis")
+
+    def __call__(self, block: Any) -> Any:
+        return np.apply_along_axis(self.func, self.axis, block, *self.args, **self.kwargs)
+
+
+def apply_along_axis(
+    func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, dtype: Any = None, shape: Any = None, **kwargs: Any
+) -> Array:
+    """A function of every vector along an axis, which becomes one chunk.
+
+    >>> apply_along_axis(np.sum, 0, [[1, 2], [3, 4]]).compute()
+    array([4, 6])
+    """
+    arr = asanyarray(arr)
+    if not -arr.ndim <= axis < arr.ndim:
+        raise ValueError(f"axis {axis} is out of range for an array of shape {arr.shape}")
+    axis %= arr.ndim
+    if shape is None or dtype is None:
+        with quiet():
+            sample = np.asarray(func1d(np.ones((1,), dtype=arr.dtype), *args, **kwargs))
+        shape, dtype = (sample.shape if shape is None else shape), (sample.dtype if dtype is None else dtype)
+    arr = arr.rechunk({a: arr.shape[axis] if a == axis else c for a, c in enumerate(arr.chunks)})
+    ind = tuple(range(arr.ndim))
+    new = tuple(("new", i) for i in range(len(shape)))
+    out = (*ind[:axis], *new, *ind[axis + 1 :])
+    return blockwise(
+        AlongAxis(func1d, axis, args, kwargs), out, arr, ind, new_axes=dict(zip(new, shape, strict=True)), concatenate=True,
+        dtype=dtype, meta=np.empty((0,) * len(out), dtype=dtype), token="apply_along_axis",
+    )
+
+
+def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Array:
+    """A function of an array and an axis, over several axes in turn.
+
+    >>> import oxidask.array as da
+    >>> apply_over_axes(da.sum, da.ones((2, 3), chunks=2), [0, 1]).shape
+    (1, 1)
+    """
+    a = asanyarray(a)
+    result = a
+    for axis in axes_of(tuple(axes) if isinstance(axes, list | tuple) else (axes,), a.ndim):
+        made = func(result, axis)
+        if made.ndim == result.ndim - 1:
+            made = made[(slice(None),) * axis + (None,)]
+        if made.ndim != result.ndim:
+            raise ValueError("func must either preserve dimensionality of the input or reduce it by one.")
+        result = made
+    return result
+
+
+def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Array:
+    """The covariances of variables.
+
+    >>> cov([[1.0, 2.0], [2.0, 4.0]]).compute()
+    array([[0.5, 1. ],
+           [1. , 2. ]])
+    """
+    from oxidask.array.products import dot
+    from oxidask.array.stacking import concatenate
+
+    if ddof is not None and ddof != int(ddof):
+        raise ValueError("ddof must be integer")
+    m = asanyarray(m)
+    dtype = np.result_type(m.dtype, float) if y is None else np.result_type(m.dtype, asanyarray(y).dtype, float)
+    x = m[None, :] if m.ndim == 1 else m
+    x = x.astype(dtype)
+    if not rowvar and x.shape[0] != 1:
+        x = x.T
+    if y is not None:
+        y = asanyarray(y).astype(dtype)
+        y = y[None, :] if y.ndim == 1 else y
+        if not rowvar and y.shape[0] != 1:
+            y = y.T
+        x = concatenate([x, y], 0)
+    if ddof is None:
+        ddof = 0 if bias else 1
+    x = x - x.mean(axis=1, keepdims=True)
+    norm = x.shape[1] - ddof
+    right = x.T.conj() if x.dtype.kind == "c" else x.T
+    made = dot(x, right) / norm
+    return made.squeeze() if 1 in made.shape else made
+
+
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Array:
+    """The correlation coefficients of variables.
+
+    >>> corrcoef([[1.0, 2.0], [2.0, 4.0]]).compute().round(6)
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    from oxidask.array.creation import diag
+    from oxidask.array.ufunc import sqrt  # type: ignore[attr-defined]
+
+    c = cov(x, y, rowvar)
+    if c.shape == ():
+        return c / c
+    d = sqrt(diag(c).reshape((-1, 1)))
+    return (c / d) / d.T
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Array:
+    """The sum along a diagonal.
+
+    >>> trace([[1, 2], [3, 4]]).compute()
+    np.int64(5)
+    """
+    from oxidask.array.creation import diagonal
+
+    return diagonal(a, offset=offset, axis1=axis1, axis2=axis2).sum(-1, dtype=dtype)
+

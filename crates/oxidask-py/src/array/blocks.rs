@@ -1,58 +1,82 @@
-//! Blocks that a Python function makes: `map_blocks` and lazily read arrays.
+//! The one op of arrays that calls Python: a function makes a block from others.
 
 use super::memory::from_numpy;
-use crate::call::{Function, PyCall};
+use crate::call::{Function, gil_lane, received_function};
 use crate::error::OrError;
-use crate::template::Template;
+use crate::foreign::unwrapped;
 use crate::value::{from_value, to_value};
 use oxidask_array::chunks::{Chunks, shape_text};
 use oxidask_array::{ArrayMeta, Block, DType};
-use oxidask_core::registry::{OpCodec, OpEntry, decode_op};
-use oxidask_core::{EncodedOp, Error, Lane, Op, Result, Value};
+use oxidask_core::registry::{OpCodec, OpEntry};
+use oxidask_core::{EncodedOp, Error, ErrorKind, Lane, Op, Result, Value};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Calls a Python function for a block and takes its NumPy array as the result.
-pub struct ArrayCall {
-    inner: Arc<dyn Op>,
+/// What is announced of the results that the engine is to take over.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Announced {
     dtype: DType,
     chunks: Chunks,
+}
+
+impl Announced {
+    fn shape(&self, block: u64) -> oxidask_array::block::Dims {
+        self.chunks.block_shape(&self.chunks.coordinates(block as usize))
+    }
+}
+
+/// Calls a Python function with a task's inputs, however many they are. Its
+/// NumPy array becomes a block of the engine if dtype and chunks were announced,
+/// and stays the object that it is otherwise.
+pub struct ArrayCall {
+    function: Arc<Function>,
+    announced: Option<Announced>,
     /// Whether the number of the block is the last argument.
     passes_block: bool,
 }
 
 impl ArrayCall {
-    /// Calls of `function` with `n_inputs` blocks, and with the block's number
-    /// if it is wanted.
-    pub fn new(function: &Bound<'_, PyAny>, n_inputs: usize, meta: &ArrayMeta, passes_block: bool) -> Self {
-        let template = Template::of_inputs(n_inputs + usize::from(passes_block));
-        let inner = Arc::new(PyCall::new(Function::of(function), template));
-        ArrayCall { inner, dtype: meta.dtype, chunks: meta.chunks.clone(), passes_block }
+    /// Calls of `function` with the input blocks, and with the block's number if
+    /// it is wanted.
+    pub fn new(function: &Bound<'_, PyAny>, meta: Option<&ArrayMeta>, passes_block: bool) -> Self {
+        let announced = meta.map(|meta| Announced { dtype: meta.dtype, chunks: meta.chunks.clone() });
+        ArrayCall { function: Function::of(function), announced, passes_block }
     }
 
-    fn expected(&self, block: u64) -> oxidask_array::block::Dims {
-        self.chunks.block_shape(&self.chunks.coordinates(block as usize))
+    fn call<'py>(&self, py: Python<'py>, block: u64, inputs: &[Value]) -> PyResult<Bound<'py, PyAny>> {
+        let mut args: Vec<Bound<'py, PyAny>> = Vec::with_capacity(inputs.len() + 1);
+        for value in inputs {
+            let object = from_value(py, value)?.into_bound(py);
+            // What came by way of another scheduler is wrapped.
+            let inner = unwrapped(object.clone());
+            args.push(if inner.get::<Block>().is_some() { from_value(py, &inner)?.into_bound(py) } else { object });
+        }
+        if self.passes_block {
+            args.push(block.into_pyobject(py)?.into_any());
+        }
+        self.function.object(py).call1(PyTuple::new(py, args)?)
     }
 
     /// The result of the function as a block of the announced shape and dtype.
-    fn block_of(&self, py: Python<'_>, block: u64, result: &Value) -> Result<Value> {
+    fn taken(&self, announced: &Announced, block: u64, result: &Bound<'_, PyAny>) -> Result<Value> {
+        let py = result.py();
         let convert = || -> PyResult<Block> {
-            let object = from_value(py, result)?.into_bound(py);
             let options = PyDict::new(py);
-            options.set_item("dtype", self.dtype.name())?;
-            let array = py.import("numpy")?.call_method("asarray", (object,), Some(&options))?;
-            from_numpy(&array)
+            options.set_item("dtype", announced.dtype.name())?;
+            // The engine reads elements where they lie, so they must be aligned.
+            options.set_item("requirements", "A")?;
+            from_numpy(&py.import("numpy")?.call_method("require", (result,), Some(&options))?)
         };
         let found = convert().or_error(py)?;
-        let expected = self.expected(block);
+        let expected = announced.shape(block);
         if found.shape() == expected.as_slice() {
             return Ok(Value::new(found));
         }
         Err(Error::value(format!(
             "'{}' returned an array of shape {} for block {block}, where {} was expected",
-            self.inner.label(),
+            self.function.label(),
             shape_text(found.shape()),
             shape_text(&expected)
         ))
@@ -63,28 +87,25 @@ impl ArrayCall {
 impl Op for ArrayCall {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
         Python::attach(|py| {
-            let result = if self.passes_block {
-                let number = block.into_pyobject(py).map_err(PyErr::from).or_error(py)?;
-                let mut all = inputs.to_vec();
-                all.push(to_value(number.into_any()));
-                self.inner.run(block, &all)?
-            } else {
-                self.inner.run(block, inputs)?
-            };
-            self.block_of(py, block, &result)
+            let result = self.call(py, block, inputs).or_error(py)?;
+            match &self.announced {
+                Some(announced) => self.taken(announced, block, &result),
+                None => Ok(to_value(result)),
+            }
         })
     }
 
     fn label(&self) -> Cow<'_, str> {
-        self.inner.label()
+        Cow::Borrowed(self.function.label())
     }
 
     fn output_bytes(&self, block: u64, _: &[Option<u64>]) -> Option<u64> {
-        Some((self.expected(block).iter().product::<usize>() * self.dtype.itemsize()) as u64)
+        let announced = self.announced.as_ref()?;
+        Some((announced.shape(block).iter().product::<usize>() * announced.dtype.itemsize()) as u64)
     }
 
     fn lane(&self) -> Option<&'static dyn Lane> {
-        self.inner.lane()
+        Some(gil_lane())
     }
 
     fn runs_user_code(&self) -> bool {
@@ -100,17 +121,24 @@ impl OpCodec for ArrayCall {
     }
 
     fn encode(&self) -> Result<EncodedOp> {
-        let inner = self.inner.encode()?;
-        let body = postcard::to_allocvec(&(self.dtype, &self.chunks, self.passes_block, inner.kind, &*inner.body))?;
-        Ok(EncodedOp { kind: KIND.to_owned(), body: body.into(), blobs: inner.blobs })
+        let function = Python::attach(|py| self.function.blob(py))?;
+        let body = postcard::to_allocvec(&(&**self.function.label(), &self.announced, self.passes_block))?;
+        Ok(EncodedOp { kind: KIND.to_owned(), body: body.into(), blobs: vec![function] })
     }
 }
 
 fn decode(encoded: &EncodedOp) -> Result<Arc<dyn Op>> {
-    let (dtype, chunks, passes_block, kind, body): (DType, Chunks, bool, String, Vec<u8>) =
-        postcard::from_bytes(&encoded.body)?;
-    let inner = decode_op(&EncodedOp { kind, body: body.into(), blobs: encoded.blobs.clone() })?;
-    Ok(Arc::new(ArrayCall { inner, dtype, chunks, passes_block }))
+    let (label, announced, passes_block): (String, Option<Announced>, bool) = postcard::from_bytes(&encoded.body)?;
+    let function = encoded
+        .blobs
+        .first()
+        .ok_or_else(|| Error::new(ErrorKind::Version, "a call for a block arrived without its function"))?;
+    Python::attach(|py| {
+        let function = received_function(py, function, &label)
+            .or_error(py)
+            .map_err(|error| error.within(format!("unpickling the function '{label}'")))?;
+        Ok(Arc::new(ArrayCall { function, announced, passes_block }) as Arc<dyn Op>)
+    })
 }
 
 inventory::submit! { OpEntry { kind: KIND, decode } }

@@ -60,6 +60,11 @@ impl Collection for Arrays {
 pub struct ArrayCore(Array);
 
 impl ArrayCore {
+    /// Wraps an array of the engine.
+    pub fn new(array: Array) -> Self {
+        ArrayCore(array)
+    }
+
     /// The engine's array.
     pub fn array(&self) -> &Array {
         &self.0
@@ -192,7 +197,7 @@ impl ArrayCore {
         let dtype = dtype_of(dtype)?;
         let specs: Vec<ChunkSpec> = chunks.into_iter().map(ChunkSpec::Sizes).collect();
         let meta = ArrayMeta { chunks: normalize(&specs, &shape, dtype, None).or_raise()?, dtype };
-        let op = Arc::new(ArrayCall::new(function, arrays.len(), &meta, passes_block));
+        let op = Arc::new(ArrayCall::new(function, Some(&meta), passes_block));
         wrap(Array::map_blocks(op, Key::named(token), &arrays_of(&arrays), Some(axes), meta))
     }
 

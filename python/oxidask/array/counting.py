@@ -1,0 +1,563 @@
+"""Counting: bincount, histograms, unique elements, percentiles."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from oxidask.array._generic import table
+from oxidask.array._meta import meta_from_array
+from oxidask.array.blockwise import blockwise
+from oxidask.array.convert import asanyarray
+from oxidask.array.core import Array
+from oxidask.array.reductions import _flat, reduction
+
+__all__ = [
+    "bincount",
+    "histogram",
+    "histogram2d",
+    "histogramdd",
+    "nanpercentile",
+    "percentile",
+    "union1d",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
+
+
+class Bincount:
+    """Counts of a block, in one row."""
+
+    __name__ = "bincount"
+
+    def __init__(self, minlength: int) -> None:
+        self.minlength = minlength
+
+    def __call__(self, x: Any, weights: Any = None, axis: Any = None, keepdims: bool = True) -> Any:
+        return {"counts": np.bincount(x, weights=weights, minlength=self.minlength)}
+
+
+def _added(parts: Any, axis: Any = None, keepdims: bool = True) -> Any:
+    counts = [p["counts"] for p in _flat(parts)]
+    n = max(len(c) for c in counts)
+    total = np.zeros(n, dtype=np.result_type(*counts))
+    for c in counts:
+        total[: len(c)] += c
+    return {"counts": total}
+
+
+def _added_last(parts: Any, axis: Any = None, keepdims: bool = True) -> Any:
+    return _added(parts)["counts"]
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0, split_every: Any = None) -> Array:
+    """How often each whole number occurs, or the sums of its weights.
+
+    >>> bincount([0, 2, 2]).compute()
+    array([1, 0, 2])
+    """
+    x = asanyarray(x)
+    if x.ndim != 1:
+        raise ValueError("Input array must be one dimensional. Try using x.ravel()")
+    if x.dtype.kind not in "iub":
+        raise TypeError(f"Cannot cast array data from {x.dtype!r} to dtype('int64') according to the rule 'safe'")
+    if minlength < 0:
+        raise ValueError("'minlength' must not be negative")
+    if weights is not None:
+        weights = asanyarray(weights)
+        if weights.shape != x.shape:
+            raise ValueError("Chunks of input array x and weights must match: shapes " + f"{x.shape} and {weights.shape}")
+        weights = weights.rechunk(x.chunks) if weights.chunks != x.chunks else weights
+    dtype = np.dtype(np.intp) if weights is None else np.bincount([0], weights=np.ones(1, weights.dtype)).dtype
+    # How long the result is depends on the largest number, unless there are no more than announced.
+    return reduction(
+        x, Bincount(minlength), _added_last, combine=_added, concatenate=False, dtype=dtype, weights=weights, keepdims=True,
+        output_size=math.nan, split_every=split_every, name="bincount", meta=np.empty((0,), dtype),
+    )
+
+
+class Histogram:
+    """The histogram of a block, as one row."""
+
+    __name__ = "histogram"
+
+    def __init__(self, kwargs: dict[str, Any]) -> None:
+        self.kwargs = kwargs
+
+    def __call__(self, x: Any, bins: Any, weights: Any = None) -> Any:
+        return np.histogram(x, bins, weights=weights)[0][None]
+
+
+def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
+    """The edges of bins: an array, lazy if its ends are."""
+    if np.ndim(bins) == 0 and not isinstance(bins, Array | str):
+        if not isinstance(bins, int | np.integer):
+            raise TypeError("bins must be an integer, a sequence or edges")
+        if range is None:
+            raise ValueError("dask.array.histogram requires either specifying bins as an iterable or specifying both a range and the number of bins")
+        if bins < 1:
+            raise ValueError("`bins` must be positive, when an integer")
+        low, high = (range[0], range[1])
+        if isinstance(low, Array) or isinstance(high, Array):
+
+            low, high = asanyarray(low), asanyarray(high)
+            return low + (high - low) * (arange(int(bins) + 1, chunks=-1) / int(bins))
+        if len(range) != 2:
+            raise ValueError(f"range must be a sequence or array of length 2, but got {len(range)} items")
+        if low > high:
+            raise ValueError(f"max must be larger than min in range parameter: {range}")
+        return np.histogram_bin_edges(np.empty(0, dtype=a.dtype if a is not None else float), bins=int(bins), range=(low, high))
+    if isinstance(bins, str):
+        raise ValueError("bins must be an integer, a sequence or edges: rules by name need all elements at once")
+    edges = bins if isinstance(bins, Array) else np.asarray(bins)
+    if edges.ndim != 1:
+        raise ValueError("bins must be 1-dimensional")
+    if not isinstance(edges, Array) and (np.diff(edges) < 0).any():
+        raise ValueError("`bins` must increase monotonically, when an array")
+    return edges
+
+
+def histogram(a: Any, bins: Any = None, range: Any = None, normed: bool = False, weights: Any = None, density: bool | None = None) -> tuple[Array, Any]:
+    """How many elements lie in each bin, and the edges of the bins.
+
+    Parameters
+    ----------
+    a : array_like
+    bins : int or sequence
+        Edges, or how many there are between the ends of ``range``.
+    range : pair of numbers, optional
+    weights : array_like, optional
+    density : bool, optional
+        Whether to answer the density instead of counts.
+
+    Raises
+    ------
+    ValueError
+        If a number of bins comes without a range.
+
+    Examples
+    --------
+    >>> counts, edges = histogram([0.5, 1.5, 1.7], bins=2, range=(0, 2))
+    >>> counts.compute(), edges
+    (array([1, 2]), array([0., 1., 2.]))
+    """
+    if isinstance(bins, Array):
+        scalar_bins = bins.ndim == 0
+    elif bins is None:
+        raise ValueError("dask.array.histogram requires specifying either bins or bins and range")
+    else:
+        scalar_bins = np.ndim(bins) == 0
+    if normed:
+        raise ValueError("The normed= keyword argument has been deprecated. Please use density instead.")
+    if density and scalar_bins and range is None:
+        raise ValueError("When specifying density, bins must be edges or come with a range")
+    a = asanyarray(a)
+    edges = _edges(bins, range, a, density)
+    lazy = isinstance(edges, Array)
+    if weights is not None:
+        weights = asanyarray(weights)
+        if weights.chunks != a.chunks:
+            if weights.shape != a.shape:
+                raise ValueError(f"Input array and weights must have the same shape: {a.shape} and {weights.shape}")
+            raise ValueError("Input array and weights must have the same chunked structure")
+    x = a.ravel() if a.ndim != 1 else a
+    w = None if weights is None else (weights.ravel() if weights.ndim != 1 else weights)
+    n = edges.shape[0] - 1
+    dtype = np.dtype(np.intp) if w is None else w.dtype
+    pairs: list[Any] = [x, ("i",), edges.rechunk(-1) if lazy else edges, None]
+    if w is not None:
+        pairs += [w, ("i",)]
+    rows = blockwise(
+        Histogram({}), ("i", "bin"), *pairs, new_axes={"bin": n}, adjust_chunks={"i": 1}, meta=np.empty((0, 0), dtype), token="histogram",
+    )
+    counts = rows.sum(axis=0)
+    if counts.dtype != dtype:
+        counts = counts.astype(dtype)
+    if density:
+        widths = edges[1:] - edges[:-1] if lazy else asanyarray(np.diff(edges)).rechunk(counts.chunks)
+        return counts / widths / counts.sum(), edges
+    return counts, edges
+
+
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, normed: Any = None, weights: Any = None, density: bool | None = None) -> tuple[Array, Any, Any]:
+    """How many pairs of elements lie in each bin of a plane.
+
+    >>> counts, _, _ = histogram2d([0.5, 1.5], [0.5, 1.5], bins=2, range=((0, 2), (0, 2)))
+    >>> counts.compute()
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    counts, edges = histogramdd((x, y), bins=bins, range=range, normed=normed, weights=weights, density=density)
+    return counts, edges[0], edges[1]
+
+
+class HistogramDD:
+    """The histogram of a block of points, with one leading axis."""
+
+    __name__ = "histogramdd"
+
+    def __init__(self, edges: Any, n: int, weighted: bool) -> None:
+        self.edges, self.n, self.weighted = edges, n, weighted
+
+    def __call__(self, *blocks: Any) -> Any:
+        weights = blocks[-1] if self.weighted else None
+        columns = blocks[:-1] if self.weighted else blocks
+        sample = columns[0] if len(columns) == 1 and columns[0].ndim == 2 else np.stack(columns, axis=-1)
+        return np.histogramdd(sample, bins=self.edges, weights=weights)[0][None]
+
+
+def histogramdd(sample: Any, bins: Any, range: Any = None, normed: Any = None, weights: Any = None, density: bool | None = None) -> tuple[Array, list[Any]]:
+    """How many points lie in each bin of a space.
+
+    Parameters
+    ----------
+    sample : Array of shape (n, d), or sequence of d arrays
+    bins : int, sequence of int, or sequence of edges
+    range : sequence of pairs, optional
+    weights : array_like, optional
+    density : bool, optional
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> counts, _ = histogramdd(da.ones((4, 2), chunks=2), bins=(2, 2), range=((0, 2), (0, 2)))
+    >>> counts.sum().compute()
+    np.float64(4.0)
+    """
+    if normed is not None:
+        if density is not None:
+            raise TypeError("Cannot specify both 'normed' and 'density'")
+        density = normed
+    rectangular = isinstance(sample, Array | np.ndarray)
+    if rectangular:
+        sample = asanyarray(sample)
+        if sample.ndim != 2:
+            raise ValueError("Single array input to histogramdd should be columnar: shape " + f"{sample.shape}")
+        if sample.numblocks[1] > 1:
+            raise ValueError("Input array can only be chunked along the 0th axis.")
+        d, arrays = sample.shape[1], [sample]
+    else:
+        arrays = [asanyarray(x) for x in sample]
+        d = len(arrays)
+        for x in arrays:
+            if x.ndim != 1:
+                raise ValueError("Coordinates must be one-dimensional")
+            if x.chunks != arrays[0].chunks:
+                raise ValueError("All coordinate arrays must be chunked identically.")
+    if weights is not None:
+        weights = asanyarray(weights)
+        if weights.chunks[0] != arrays[0].chunks[0]:
+            raise ValueError("Input arrays and weights must have the same shape and chunk structure.")
+    if isinstance(bins, Array):
+        raise TypeError("bins must be given, not lazy")
+    if isinstance(bins, int | np.integer):
+        bins = (int(bins),) * d
+    elif len(bins) != d:
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample.")
+    if range is not None:
+        if len(range) != d:
+            raise ValueError("range argument requires one entry, a min max pair, per dimension.")
+        if any(len(r) != 2 for r in range):
+            raise ValueError("range argument should be a sequence of pairs")
+    if any(np.ndim(b) == 0 for b in bins) and range is None:
+        raise ValueError("When using integer bins, a range is needed")
+    edges = [_edges(b, None if range is None else range[i], arrays[0], None) for i, b in enumerate(bins)]
+    lengths = [len(e) - 1 for e in edges]
+    names = [("bin", i) for i in builtins.range(d)]
+    pairs: list[Any] = []
+    for x in arrays:
+        pairs += [x, ("i", "column") if rectangular else ("i",)]
+    if weights is not None:
+        pairs += [weights, ("i",)]
+    rows = blockwise(
+        HistogramDD(edges, d, weights is not None), ("i", *names), *pairs, new_axes=dict(zip(names, lengths, strict=True)),
+        adjust_chunks={"i": 1}, concatenate=True, meta=np.empty((0,) * (d + 1), float), token="histogramdd",
+    )
+    counts = rows.sum(axis=0)
+    if density:
+        volume: Any = 1
+        for i, e in enumerate(edges):
+            volume = volume * np.diff(e).reshape([-1 if a == i else 1 for a in builtins.range(d)])
+        counts = counts / asanyarray(volume).rechunk(counts.chunks) / counts.sum()
+    return counts, [asanyarray(e) for e in edges]
+
+
+
+
+
+class Unique:
+    """Unique elements of a block, with what is counted of each."""
+
+    __name__ = "unique"
+
+    def of_block(self, block: Any, start: Any) -> Any:
+        """Of a block: values, first positions, counts."""
+        values, index, counts = np.unique(block, return_index=True, return_counts=True)
+        return {"values": values, "index": index + (start[0] if len(start) else 0), "counts": counts}
+
+    def combine(self, *parts: Any) -> Any:
+        """Of several."""
+        values = np.concatenate([p["values"] for p in parts])
+        index = np.concatenate([p["index"] for p in parts])
+        counts = np.concatenate([p["counts"] for p in parts])
+        unique, inverse = np.unique(values, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        first = np.full(len(unique), np.iinfo(np.intp).max, dtype=np.intp)
+        np.minimum.at(first, inverse, index)
+        total = np.zeros(len(unique), np.intp)
+        np.add.at(total, inverse, counts)
+        return {"values": unique, "index": first, "counts": total}
+
+
+class Field:
+    """One of the arrays of a dict."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__name__ = name
+
+    def __call__(self, found: Any) -> Any:
+        return found[self.name]
+
+
+class Inverse:
+    """Where elements are among the unique ones."""
+
+    __name__ = "inverse"
+
+    def __call__(self, block: Any, values: Any) -> Any:
+        made = np.searchsorted(values, block)
+        if block.dtype.kind == "f" and len(values) and np.isnan(values[-1]):
+            made = np.where(np.isnan(block), len(values) - 1, made)
+        return made
+
+
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None, *, equal_nan: bool = True
+) -> Any:
+    """The different elements, in order; how many there are is not known before they are computed.
+
+    Parameters
+    ----------
+    ar : array_like
+    return_index, return_inverse, return_counts : bool
+        Whether to answer also first positions, positions among the result, counts.
+
+    Examples
+    --------
+    >>> unique([3, 1, 3]).compute()
+    array([1, 3])
+    """
+
+    ar = asanyarray(ar)
+    if axis is not None:
+        raise NotImplementedError("unique along an axis is not offered\nhint: use map_blocks, or compute first")
+    if not equal_nan:
+        raise NotImplementedError("equal_nan=False is not offered")
+    shape = ar.shape
+    flat = ar.ravel()
+    step = Unique()
+    numbers = np.arange(flat.npartitions)
+    if any(n != n for n in flat.chunks[0]):
+        starts = np.zeros(flat.npartitions, int)
+        if return_index:
+            raise ValueError("positions need chunks of known sizes\nhint: call compute_chunk_sizes() first")
+    else:
+        starts = np.cumsum([0, *flat.chunks[0]])[:-1]
+    begin = asanyarray(starts).rechunk(1) if len(starts) else asanyarray(np.zeros(1, int))
+    nodes = table(
+        step.of_block, "unique-chunk", "unique", [flat, begin], np.stack([np.stack([np.zeros_like(numbers), numbers], -1), np.stack([np.ones_like(numbers), numbers], -1)], axis=1),
+        ((1,) * len(numbers),), np.empty(0, object),
+    )
+    while nodes.npartitions > 1:
+        n = nodes.npartitions
+        rows = [np.array([[0, j] for j in builtins.range(i, min(i + 8, n))]) for i in builtins.range(0, n, 8)]
+        nodes = table(step.combine, "unique", "unique", [nodes], rows, ((1,) * len(rows),), np.empty(0, object))
+    one = np.array([[[0, 0]]])
+
+    def part(name: str, dtype: Any) -> Array:
+        meta = meta_from_array(None, 1, dtype)
+        return table(Field(name), "unique", f"unique-{name}", [nodes], one, ((math.nan,),), meta)  # type: ignore[no-any-return]
+
+    values = part("values", ar.dtype)
+    made = [values]
+    if return_index:
+        made.append(part("index", np.dtype(np.intp)))
+    if return_inverse:
+        inverse = blockwise(Inverse(), "i", flat, "i", values, None, meta=np.empty(0, np.intp), token="unique-inverse")
+        made.append(inverse if len(shape) == 1 or any(n != n for n in shape) else inverse.reshape(shape))
+    if return_counts:
+        made.append(part("counts", np.dtype(np.intp)))
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def unique_values(x: Any, /) -> Array:
+    """The different elements, by the name of the array API standard.
+
+    >>> unique_values([2, 2]).compute()
+    array([2])
+    """
+    return unique(x)  # type: ignore[no-any-return]
+
+
+def unique_counts(x: Any, /) -> Any:
+    """The different elements and how often each occurs.
+
+    >>> [y.compute().tolist() for y in unique_counts([2, 2])]
+    [[2], [2]]
+    """
+    return unique(x, return_counts=True)
+
+
+def unique_inverse(x: Any, /) -> Any:
+    """The different elements, and where each element is among them.
+
+    >>> [y.compute().tolist() for y in unique_inverse([2, 1])]
+    [[1, 2], [1, 0]]
+    """
+    return unique(x, return_inverse=True)
+
+
+def unique_all(x: Any, /) -> Any:
+    """The different elements, first positions, positions among them, and counts.
+
+    >>> [y.compute().tolist() for y in unique_all([2, 1])]
+    [[1, 2], [1, 0], [1, 0], [1, 1]]
+    """
+    return unique(x, return_index=True, return_inverse=True, return_counts=True)
+
+
+def union1d(ar1: Any, ar2: Any) -> Array:
+    """The different elements of two arrays.
+
+    >>> union1d([1, 2], [2, 3]).compute()
+    array([1, 2, 3])
+    """
+    from oxidask.array.stacking import concatenate
+
+    joined = concatenate([asanyarray(ar1).ravel(), asanyarray(ar2).ravel()], allow_unknown_chunksizes=True)
+    return unique(joined)  # type: ignore[no-any-return]
+
+
+class Percentiles:
+    """Percentiles of a block, and how many elements it has."""
+
+    __name__ = "percentile"
+
+    def __init__(self, q: Any, method: str, skips: bool) -> None:
+        self.q, self.method, self.skips = q, method, skips
+
+    def __call__(self, block: Any) -> Any:
+        if self.skips:
+            block = block[~np.isnan(block)]
+        if not len(block):
+            return {"n": 0, "values": None}
+        if block.dtype.kind in "mM":
+            return {"n": len(block), "values": np.percentile(block.view("i8"), self.q, method=self.method).astype("i8").view(block.dtype)}
+        method = self.method if block.dtype.kind != "i" or self.method != "linear" else "linear"
+        return {"n": len(block), "values": np.percentile(block, self.q, method=method)}
+
+
+class Merge:
+    """Percentiles of all blocks from those of each, weighted by their sizes."""
+
+    __name__ = "percentile"
+
+    def __init__(self, q: Any, final: Any, method: str, dtype: Any) -> None:
+        self.q, self.final, self.method, self.dtype = q, final, method, dtype
+
+    def __call__(self, *parts: Any) -> Any:
+        parts = tuple(p for p in parts if p["n"])
+        if not parts:
+            raise ValueError("No non-trivial arrays found: percentiles of nothing are not defined")
+        if len(parts) == 1:
+            values = parts[0]["values"]
+            return values[np.searchsorted(self.q, self.final)].astype(self.dtype)
+        gaps = np.diff(self.q, prepend=0)
+        values = np.concatenate([p["values"] for p in parts])
+        weights = np.concatenate([gaps * p["n"] for p in parts])
+        order = np.argsort(values, kind="stable")
+        values, reached = values[order], np.cumsum(weights[order])
+        wanted = self.final / 100 * sum(p["n"] for p in parts)
+        if self.method == "linear":
+            if values.dtype.kind in "mM":
+                return np.interp(wanted, reached, values.view("i8")).astype("i8").view(values.dtype)
+            return np.interp(wanted, reached, values).astype(self.dtype)
+        left = np.minimum(np.searchsorted(reached, wanted, side="left"), len(values) - 1)
+        right = np.minimum(np.searchsorted(reached, wanted, side="right"), len(values) - 1)
+        low, high = np.minimum(left, right), np.maximum(left, right)
+        if self.method == "lower":
+            return values[low].astype(self.dtype)
+        if self.method == "higher":
+            return values[high].astype(self.dtype)
+        if self.method == "midpoint":
+            return (0.5 * (values[low] + values[high])).astype(self.dtype)
+        below, above = np.abs(reached[low] - wanted), np.abs(reached[high] - wanted)
+        return np.where(below <= above, values[low], values[high]).astype(self.dtype)
+
+
+def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, internal_method: str = "default", *, weights: Any = None, interpolation: Any = None) -> Array:
+    """Percentiles, exact along an axis and approximate for a whole vector of several chunks.
+
+    Parameters
+    ----------
+    a : array_like
+        One axis, or any with ``axis``.
+    q : number or sequence of numbers
+        Per cent.
+    method : {"linear", "lower", "higher", "midpoint", "nearest"}
+    internal_method : {"default", "dask", "tdigest"}
+        Accepted for compatibility: percentiles of chunks are merged by their sizes.
+
+    Examples
+    --------
+    >>> percentile([1.0, 2.0, 3.0], 50).compute()
+    array([2.])
+    """
+    return _percentile(a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=False)
+
+
+def nanpercentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, internal_method: str = "default", *, weights: Any = None, interpolation: Any = None) -> Array:
+    """Percentiles of what is not NaN; see :func:`percentile`.
+
+    >>> nanpercentile([1.0, float("nan"), 3.0], 50).compute()
+    array([2.])
+    """
+    return _percentile(a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=True)
+
+
+def _percentile(a: Any, q: Any, axis: Any, out: Any, overwrite: bool, method: str, keepdims: bool, internal: str, weights: Any, *, skips: bool) -> Array:
+    from oxidask.array.reductions import nanquantile, quantile
+
+    del overwrite
+    a = asanyarray(a)
+    if internal not in ("default", "dask", "tdigest"):
+        raise ValueError("Currently internal_method can only be one of: 'dask', 'tdigest', 'default'")
+    if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
+        raise ValueError(f"interpolation method can only be 'linear', 'lower', 'higher', 'midpoint', or 'nearest', not {method!r}")
+    points = np.asarray(q, dtype=float)
+    if ((points < 0) | (points > 100)).any():
+        raise ValueError("Percentiles must be in the range [0, 100]")
+    if axis is not None or a.ndim > 1:
+        if axis is None:
+            raise NotImplementedError("Percentiles only implemented for 1-d arrays, or along an axis")
+        return (nanquantile if skips else quantile)(a, points / 100, axis=axis, out=out, method=method, keepdims=keepdims, weights=weights)
+    final = np.atleast_1d(points)
+    if isinstance(q, list | tuple) and not len(q):
+        return asanyarray(np.empty(0, a.dtype))
+    dtype = a.dtype if a.dtype.kind in "mM" else np.percentile(np.ones(1, dtype=a.dtype), 50, method=method).dtype
+    steps = np.unique(np.concatenate([[0, 100], final]))
+    nodes = table(
+        Percentiles(steps, method, skips), "percentile-chunk", f"percentile-{steps}-{method}-{skips}", [a],
+        np.stack([np.zeros((a.npartitions, 1), int), np.arange(a.npartitions)[:, None]], axis=-1), ((1,) * a.npartitions,), np.empty(0, object),
+    )
+    reads = np.stack([np.zeros((1, a.npartitions), int), np.arange(a.npartitions)[None]], axis=-1)
+    return table(Merge(steps, final, method, dtype), "percentile", f"percentile-{steps}-{final}-{method}", [nodes], reads, ((len(final),),), np.empty(0, dtype))  # type: ignore[no-any-return]
+
+

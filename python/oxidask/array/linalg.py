@@ -1,0 +1,864 @@
+"""Linear algebra by blocks.
+
+Factorisations of one block are NumPy's and SciPy's; what is here is how blocks
+work together: trees of QR factorisations for tall arrays, rows and columns of
+blocks for square ones.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from oxidask.array._generic import block_numbers, table
+from oxidask.array._meta import quiet
+
+from oxidask.array.convert import asanyarray
+from oxidask.array.core import Array
+from oxidask.array.gufunc import apply_gufunc
+from oxidask.array.products import matmul, outer, tensordot, vecdot
+from oxidask.array.shaping import axis_of
+
+__all__ = [
+    "cholesky",
+    "cond",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "lu",
+    "matmul",
+    "matrix_power",
+    "matrix_rank",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "sfqr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svd_compressed",
+    "svd_flip",
+    "tensordot",
+    "trace",
+    "tsqr",
+    "vecdot",
+]
+
+
+class Factor:
+    """A factorisation of a block; answers a tuple."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.__name__, self.kwargs = name, kwargs
+
+    def __call__(self, *blocks: Any) -> Any:
+        import scipy.linalg
+
+        blocks = tuple(np.asarray(b) for b in blocks)
+        if self.__name__ == "qr":
+            return np.linalg.qr(blocks[0])
+        if self.__name__ == "svd":
+            return tuple(np.linalg.svd(blocks[0], full_matrices=False))
+        if self.__name__ == "lu":
+            p, lower, upper = scipy.linalg.lu(blocks[0])
+            return p, lower, upper
+        return getattr(scipy.linalg, self.__name__)(*blocks, **self.kwargs)
+
+
+class Part:
+    """One part of a factorisation."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.__name__ = f"part-{at}"
+
+    def __call__(self, parts: Any) -> Any:
+        return parts[self.at]
+
+
+def _nodes(function: Any, label: str, inputs: list[Array], reads: Any, shape: tuple[int, ...]) -> Array:
+    """Objects by a table, in a grid of blocks of one object each."""
+    from oxidask.tokenize import tokenize
+
+    chunks = tuple((1,) * n for n in shape)
+    token = tokenize(label, getattr(function, "kwargs", None), getattr(function, "at", None), shape, reads if isinstance(reads, np.ndarray) else list(reads))
+    return table(function, label, token, inputs, reads, chunks, np.empty((0,) * len(shape), object))  # type: ignore[no-any-return]
+
+
+def _parts(nodes: Array, at: int, chunks: Any, dtype: Any) -> Array:
+    """One part of every factorisation, as an array."""
+    from oxidask.tokenize import tokenize
+
+    flat = block_numbers(nodes.numblocks).ravel()
+    reads = np.stack([np.zeros_like(flat), flat], -1)[:, None, :]
+    return table(Part(at), f"part-{at}", tokenize("part", at, chunks), [nodes], reads, chunks, np.empty((0,) * len(chunks), dtype))  # type: ignore[no-any-return]
+
+
+def _two_axes(a: Any, name: str) -> Array:
+    a = asanyarray(a)
+    if a.ndim != 2:
+        raise ValueError(f"{name} needs a matrix, not an array of shape {a.shape}")
+    return a.astype(float) if a.dtype.kind in "iub" else a
+
+
+def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = None) -> Any:
+    """QR of an array with many rows and one chunk of columns, by a tree of small ones.
+
+    Parameters
+    ----------
+    data : array_like, shape (m, n)
+    compute_svd : bool
+        Whether to answer the singular value decomposition instead.
+
+    Returns
+    -------
+    q, r or u, s, v
+
+    Raises
+    ------
+    ValueError
+        If there is more than one chunk of columns.
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> q, r = tsqr(da.random.default_rng(0).normal(size=(20, 3), chunks=(5, 3)))
+    >>> bool(np.allclose((q.T @ q).compute(), np.eye(3)))
+    True
+    """
+    data = _two_axes(data, "qr")
+    nr, nc = data.numblocks
+    if nc != 1:
+        raise ValueError(
+            f"Input must have the following properties:\n  1. Have two dimensions\n  2. Have only one column of blocks\n"
+            f"Note: This function (tsqr) supports QR decomposition in the case of tall-and-skinny matrices "
+            f"(single column chunk/block; see qr). Current shape: {data.shape},\nCurrent chunksize: {data.chunksize}"
+        )
+    dtype = np.linalg.qr(np.ones((1, 1), data.dtype))[0].dtype
+    n = data.shape[1]
+    rows = data.chunks[0]
+    first = _factor_rows(data)
+    heights = [min(m, n) if m == m else n for m in rows]
+    unknown = any(m != m for m in rows) or n != n
+    if nr == 1:
+        q = _parts(first, 0, (rows, (heights[0] if not unknown else float("nan"),)), dtype)
+        r = _parts(first, 1, ((heights[0] if not unknown else float("nan"),), (n,)), dtype)
+    else:
+        nan = float("nan")
+        q1 = _parts(first, 0, (rows, (nan,)) if unknown else (rows, (n,)), dtype) if unknown or all(h == n for h in heights) else None
+        r1 = _parts(first, 1, (tuple(nan if unknown else h for h in heights), (n,)), dtype)
+        r1 = _grouped(r1, max(2, 4))
+        q2, r = tsqr(r1)
+        q = _multiply_rows(first, q2, rows, heights, n, dtype, unknown)
+        del q1
+    if not compute_svd:
+        return q, r
+    k = r.shape[0]
+    u, s, vh = _svd_block(r, k, n, dtype)
+    return q.dot(u), s, vh
+
+
+def _factor_rows(data: Array) -> Array:
+    flat = block_numbers(data.numblocks).ravel()
+    reads = np.stack([np.zeros_like(flat), flat], -1)[:, None, :]
+    return _nodes(Factor("qr"), "qr", [data], reads, (len(flat), 1))
+
+
+def _grouped(r: Array, k: int) -> Array:
+    """Factors stacked in groups."""
+    sizes = r.chunks[0]
+    groups = [sizes[i : i + k] for i in range(0, len(sizes), k)]
+    if any(s != s for s in sizes):
+        from oxidask.array._generic import join
+
+        class_ = JoinRows()
+        numbers = np.arange(len(sizes))
+        rows = [np.array([[0, i] for i in numbers[at : at + k]]) for at in range(0, len(sizes), k)]
+        del join
+        return table(class_, "stack", f"stack-{k}", [r], rows, (tuple(float("nan") for _ in groups), r.chunks[1]), r._meta)  # type: ignore[no-any-return]
+    return r.rechunk({0: tuple(sum(g) for g in groups)})
+
+
+class JoinRows:
+    """Blocks on top of one another."""
+
+    __name__ = "stack"
+
+    def __call__(self, *blocks: Any) -> Any:
+        return np.concatenate(blocks)
+
+
+class TimesRows:
+    """The orthogonal factor of a block, times its rows of the next one."""
+
+    __name__ = "qr-product"
+
+    def __init__(self, starts: Any, counts: Any) -> None:
+        self.starts, self.counts = starts, counts
+
+    def __call__(self, factors: Any, *args: Any) -> Any:
+        *others, number = args
+        own = factors[0]
+        if self.starts is None:
+            # Sizes are found out only now: the next factor's rows come in order.
+            heights = [f[0].shape[1] for f in others[:-1]]
+            start = sum(heights)
+            return own @ others[-1][start : start + own.shape[1]]
+        start = self.starts[number]
+        return own @ others[0][start : start + self.counts[number]]
+
+
+def _multiply_rows(first: Array, q2: Array, rows: Any, heights: Any, n: Any, dtype: Any, unknown: bool) -> Array:
+    nr = len(rows)
+    k = 4
+    group = np.arange(nr) // k
+    if unknown:
+        reads = []
+        for i in range(nr):
+            before = [[0, j] for j in range(int(group[i]) * k, i)]
+            reads.append(np.array([[0, i], *before, [1, int(group[i])]]))
+        times = TimesRows(None, None)
+    else:
+        starts, at = [], 0
+        for i in range(nr):
+            at = 0 if i % k == 0 else at
+            starts.append(at)
+            at += heights[i]
+        times = TimesRows(starts, heights)
+        reads = np.stack([np.stack([np.zeros(nr, int), np.arange(nr)], -1), np.stack([np.ones(nr, int), group], -1)], axis=1)
+    width = q2.shape[1]
+    from oxidask.tokenize import tokenize
+
+    return table(times, "qr", tokenize("rows", rows, heights), [first, q2], reads, (rows, (width,)), np.empty((0, 0), dtype), passes_block=True)  # type: ignore[no-any-return]
+
+
+def _svd_block(a: Array, m: Any, n: Any, dtype: Any) -> tuple[Array, Array, Array]:
+    """The decomposition of an array of one block."""
+    k = min(m, n) if m == m and n == n else float("nan")
+    if m != m or n != n:
+        k = n if n == n else m
+    nodes = _nodes(Factor("svd"), "svd", [a], np.array([[[0, 0]]]), (1, 1))
+    real = np.empty(0, dtype).real.dtype
+    u = _parts(nodes, 0, ((m,), (k,)), dtype)
+    flat = np.array([[[0, 0]]])
+    s = table(Part(1), "part-1", "singular", [nodes], flat, ((k,),), np.empty((0,), real))
+    vh = _parts(nodes, 2, ((k,), (n,)), dtype)
+    return u, s, vh
+
+
+def sfqr(data: Any, name: str | None = None) -> tuple[Array, Array]:
+    """QR of an array with many columns and one chunk of rows.
+
+    >>> import oxidask.array as da
+    >>> q, r = sfqr(da.random.default_rng(0).normal(size=(3, 20), chunks=(3, 5)))
+    >>> q.shape, r.shape
+    ((3, 3), (3, 20))
+    """
+    del name
+    data = _two_axes(data, "qr")
+    nr, _ = data.numblocks
+    if nr != 1:
+        raise ValueError(f"Input must have one row of blocks: shape {data.shape}, chunks {data.chunks}")
+    m, n = data.shape
+    sizes = data.chunks[1]
+    if sizes and sizes[0] < m and len(sizes) > 1:
+        done, wide, rest = 0, 0, list(sizes)
+        while rest and wide < m:
+            wide += rest.pop(0)
+            done += 1
+        data = data.rechunk({1: (wide, *rest)})
+        sizes = data.chunks[1]
+    first = data[:, : sizes[0]]
+    q, r_first = tsqr(first)
+    if len(sizes) == 1:
+        return q, r_first
+    from oxidask.array.stacking import concatenate
+
+    right = q.T.conj() if q.dtype.kind == "c" else q.T
+    return q, concatenate([r_first, right.dot(data[:, sizes[0] :])], axis=1)
+
+
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """QR of a matrix with one chunk of rows or of columns.
+
+    Parameters
+    ----------
+    a : array_like, shape (m, n)
+    mode : {"reduced"}
+
+    Raises
+    ------
+    NotImplementedError
+        If both axes have several chunks.
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> q, r = qr(da.eye(4, chunks=4))
+    >>> q.shape
+    (4, 4)
+    """
+    a = _two_axes(a, "qr")
+    if mode != "reduced":
+        raise NotImplementedError("mode is 'reduced'")
+    if a.numblocks[1] == 1:
+        return tsqr(a)
+    if a.numblocks[0] == 1:
+        return sfqr(a)
+    raise NotImplementedError(
+        "qr currently supports only tall-and-skinny (single column chunk/block; see tsqr)\n"
+        f"and short-and-fat (single row chunk/block; see sfqr) matrices: chunks {a.chunks}\n"
+        "hint: rechunk one axis to a single chunk"
+    )
+
+
+def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple[Array, Array, Array]:
+    """Singular values and vectors of a matrix with one chunk of rows or of columns.
+
+    Parameters
+    ----------
+    a : array_like, shape (m, n)
+    coerce_signs : bool
+        Whether signs are chosen so that results do not depend on chunks.
+    full_matrices : bool
+        Only False is offered.
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> u, s, vh = svd(da.eye(3, chunks=3))
+    >>> s.compute()
+    array([1., 1., 1.])
+    """
+    a = _two_axes(a, "svd")
+    if full_matrices:
+        raise NotImplementedError("full matrices are not offered\nhint: use full_matrices=False")
+    nb = a.numblocks
+    if nb[0] > 1 and nb[1] > 1:
+        raise NotImplementedError(
+            "Array must be chunked in one dimension only. This function (svd) only supports tall-and-skinny or short-and-fat "
+            f"matrices (see da.linalg.svd_compressed for SVD on fully chunked arrays).\nInput shape: {a.shape}\n"
+            f"Input numblocks: {nb}\n"
+        )
+    m, n = a.shape
+    dtype = np.linalg.qr(np.ones((1, 1), a.dtype))[0].dtype
+    if nb[0] == nb[1] == 1:
+        u, s, v = _svd_block(a, m, n, dtype)
+    else:
+        flip = nb[0] < nb[1]
+        u, s, v = tsqr(a.T if flip else a, compute_svd=True)
+        k = min(m, n) if m == m and n == n else None
+        if k is not None:
+            u, v = u[:, :k], v[:k, :]
+        if flip:
+            u, v = v.T, u.T
+    if coerce_signs:
+        u, v = svd_flip(u, v)
+    return u, s, v
+
+
+def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> tuple[Array, Array]:
+    """Singular vectors with signs that do not depend on how they were found.
+
+    >>> u, v = svd_flip([[-1.0]], [[1.0]])
+    >>> u.compute(), v.compute()
+    (array([[1.]]), array([[-1.]]))
+    """
+    from oxidask.array.routines import where
+
+    u, v = asanyarray(u), asanyarray(v)
+    basis = u.sum(axis=0, keepdims=True) if u_based_decision else v.sum(axis=1, keepdims=True).T
+    if basis.dtype.kind == "c":
+        basis = basis.real
+    kind = u.real.dtype
+    signs = where(basis < 0, np.asarray(-1, kind)[()], np.asarray(1, kind)[()]).astype(kind)
+    return u * signs, v * signs.T
+
+
+def compression_level(n: int, q: int, n_oversamples: int = 10, min_subspace_size: int = 20) -> int:
+    """How many random directions find ``q`` of ``n`` singular values.
+
+    >>> compression_level(100, 10)
+    20
+    """
+    return int(min(max(min_subspace_size, q + n_oversamples), n))
+
+
+def svd_compressed(
+    a: Any,
+    k: int,
+    iterator: str = "power",
+    n_power_iter: int = 0,
+    n_oversamples: int = 10,
+    seed: Any = None,
+    compute: bool = False,
+    coerce_signs: bool = True,
+) -> tuple[Array, Array, Array]:
+    """The largest singular values and their vectors, by random projections.
+
+    Parameters
+    ----------
+    a : array_like, shape (m, n)
+    k : int
+        How many.
+    iterator : {"power", "QR"}
+        How iterations keep directions apart.
+    n_power_iter : int
+        More of them find small gaps between singular values.
+    n_oversamples : int
+        How many more random directions are taken.
+    seed : int or RandomState, optional
+    compute : bool
+        Whether to keep intermediate results in memory.
+    coerce_signs : bool
+        As for :func:`svd`.
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> u, s, vh = svd_compressed(da.ones((20, 20), chunks=10), 2, seed=0)
+    >>> bool(np.allclose(s.compute(), [20, 0]))
+    True
+    """
+    a = _two_axes(a, "svd_compressed")
+    if iterator not in ("power", "QR", "none"):
+        raise ValueError(f"Iterator '{iterator}' not valid, must one one of ['power', 'QR', 'none'].")
+    level = compression_level(min(a.shape), k, n_oversamples)
+    flip = a.shape[0] < a.shape[1]
+    data = a.T if flip else a
+    q = _range_of(data, level, iterator, n_power_iter, seed, compute)
+    small = q.T.conj().dot(data) if q.dtype.kind == "c" else q.T.dot(data)
+    if compute:
+        small = small.persist()
+    small = small.rechunk({0: -1})
+    v, s, ut = tsqr(small.T, compute_svd=True)
+    u = q.dot(ut.T)
+    v = v.T
+    if flip:
+        u, v = v.T, u.T
+    u, s, v = u[:, :k], s[:k], v[:k, :]
+    return (*_signed(u, v, coerce_signs, s),)
+
+
+def _signed(u: Array, v: Array, coerce_signs: bool, s: Array) -> tuple[Array, Array, Array]:
+    if coerce_signs:
+        u, v = svd_flip(u, v)
+    return u, s, v
+
+
+def _range_of(data: Array, level: int, iterator: str, n_iter: int, seed: Any, compute: bool) -> Array:
+    """An orthonormal basis of nearly all that a matrix maps to."""
+    from oxidask.array import random
+
+    state = seed if isinstance(seed, random.RandomState | random.Generator) else random.RandomState(seed)
+    omega = state.normal(size=(data.shape[1], level), chunks=(data.chunks[1], (level,)))
+    omega = omega.astype(data.dtype) if data.dtype == np.float32 else omega
+    product = data.dot(omega)
+    right = data.T.conj() if data.dtype.kind == "c" else data.T
+    for _ in range(n_iter):
+        if compute:
+            product = product.persist()
+        if iterator == "QR":
+            q, _ = tsqr(product.rechunk({1: -1}))
+            q, _ = tsqr(right.dot(q).rechunk({1: -1}))
+            product = data.dot(q)
+        else:
+            product = data.dot(right.dot(product))
+    q, _ = tsqr(product.rechunk({1: -1}))
+    return q.persist() if compute else q  # type: ignore[no-any-return]
+
+
+def _square_blocks(a: Array, name: str) -> Array:
+    if a.ndim != 2 or a.shape[0] != a.shape[1]:
+        raise ValueError(f"{name} needs a square matrix, not one of shape {a.shape}")
+    if a.chunks[0] != a.chunks[1] or len(set(a.chunks[0])) > 1 and len(set(a.chunks[0][:-1])) > 1:
+        raise ValueError("All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks.")
+    return a
+
+
+class Call:
+    """A function of blocks that is named, with its options."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.__name__, self.kwargs = name, kwargs
+
+    def __call__(self, *blocks: Any) -> Any:
+        import scipy.linalg
+
+        blocks = tuple(np.asarray(b) for b in blocks)
+        if self.__name__ == "minus_products":
+            own, *pairs = blocks
+            own = own.copy()
+            for left, right in zip(pairs[::2], pairs[1::2], strict=True):
+                own -= left @ right
+            return own
+        if self.__name__ == "dot":
+            return operator.matmul(*blocks)
+        if self.__name__ == "transpose":
+            return blocks[0].conj().T
+        if self.__name__ == "triangular":
+            return scipy.linalg.solve_triangular(*blocks, **self.kwargs)
+        if self.__name__ == "triangular_right":
+            # x solves x @ u = b for an upper triangle u.
+            upper, b = blocks
+            return scipy.linalg.solve_triangular(upper.T, b.T, lower=True).T
+        if self.__name__ == "cholesky":
+            return scipy.linalg.cholesky(blocks[0], lower=True)
+        return getattr(np, self.__name__)(*blocks)
+
+
+def _grid(a: Array) -> list[list[Any]]:
+    """The blocks of a matrix as delayed values."""
+    return a.to_delayed().tolist()  # type: ignore[no-any-return]
+
+
+def _assembled(rows: list[list[Any]], chunks: Any, dtype: Any, label: str, token: str) -> Array:
+    """A matrix of delayed blocks; None stands for zeros."""
+    from oxidask import delayed
+    from oxidask.array.delayed import _over
+
+    values = [
+        block if block is not None else delayed(np.zeros)((m, n), dtype)
+        for row, m in zip(rows, chunks[0], strict=True)
+        for block, n in zip(row, chunks[1], strict=True)
+    ]
+    return _over(values, chunks, np.empty((0, 0), dtype), label, token)
+
+
+def _lazy(name: str, *args: Any, **kwargs: Any) -> Any:
+    from oxidask import delayed
+
+    return delayed(Call(name, **kwargs), pure=True)(*args)
+
+
+def _minus(own: Any, pairs: list[tuple[Any, Any]]) -> Any:
+    return _lazy("minus_products", own, *[x for pair in pairs for x in pair]) if pairs else own
+
+
+def lu(a: Any) -> tuple[Array, Array, Array]:
+    """Permutation, lower and upper triangle of a square matrix of square chunks.
+
+    >>> import oxidask.array as da
+    >>> p, l, u = lu(da.eye(4, chunks=2) * 2)
+    >>> bool(np.allclose((p @ l @ u).compute(), np.eye(4) * 2))
+    True
+    """
+    from oxidask import delayed
+
+    a = asanyarray(a)
+    if a.ndim != 2:
+        raise ValueError(f"Dimension must be 2 to perform lu decomposition: shape {a.shape}")
+    a = _square_blocks(a, "lu")
+    n = a.numblocks[0]
+    with quiet():
+        import scipy.linalg
+
+        dtype = scipy.linalg.lu(np.ones((1, 1), a.dtype))[1].dtype
+    blocks = _grid(a)
+    lower: list[list[Any]] = [[None] * n for _ in range(n)]
+    upper: list[list[Any]] = [[None] * n for _ in range(n)]
+    perms: list[Any] = [None] * n
+    for k in range(n):
+        target = _minus(blocks[k][k], [(lower[k][j], upper[j][k]) for j in range(k)])
+        parts = delayed(Factor("lu"), pure=True, nout=3)(target)
+        perms[k], lower[k][k], upper[k][k] = parts[0], parts[1], parts[2]
+        turn = _lazy("transpose", perms[k])
+        # Rows that were exchanged within the block are exchanged in what lies left of it.
+        for j in range(k):
+            lower[k][j] = _lazy("dot", turn, lower[k][j])
+        for j in range(k + 1, n):
+            rest = _minus(_lazy("dot", turn, blocks[k][j]), [(lower[k][i], upper[i][j]) for i in range(k)])
+            upper[k][j] = _lazy("triangular", lower[k][k], rest, lower=True)
+            below = _minus(blocks[j][k], [(lower[j][i], upper[i][k]) for i in range(k)])
+            lower[j][k] = _lazy("triangular_right", upper[k][k], below)
+    diagonal_blocks: list[list[Any]] = [[perms[i] if i == j else None for j in range(n)] for i in range(n)]
+    token = a.key
+    p = _assembled(diagonal_blocks, a.chunks, dtype, "lu-p", f"lu-p-{token}")
+    return p, _assembled(lower, a.chunks, dtype, "lu-l", f"lu-l-{token}"), _assembled(upper, a.chunks, dtype, "lu-u", f"lu-u-{token}")
+
+
+def cholesky(a: Any, lower: bool = False) -> Array:
+    """The triangle whose product with itself is a positive definite matrix of square chunks.
+
+    >>> import oxidask.array as da
+    >>> cholesky(da.eye(2, chunks=1) * 4).compute()
+    array([[2., 0.],
+           [0., 2.]])
+    """
+    a = _square_blocks(asanyarray(a), "cholesky")
+    n = a.numblocks[0]
+    dtype = np.linalg.cholesky(np.eye(1, dtype=a.dtype)).dtype
+    blocks = _grid(a)
+    made: list[list[Any]] = [[None] * n for _ in range(n)]
+    turned: list[list[Any]] = [[None] * n for _ in range(n)]
+    for j in range(n):
+        for i in range(j, n):
+            rest = _minus(blocks[i][j], [(made[i][k], turned[k][j]) for k in range(j)])
+            made[i][j] = _lazy("cholesky", rest) if i == j else _lazy("triangular_right", turned[j][j], rest)
+            turned[j][i] = _lazy("transpose", made[i][j])
+    result = made if lower else turned
+    return _assembled(result, a.chunks, dtype, "cholesky", f"cholesky-{lower}-{a.key}")
+
+
+def solve_triangular(a: Any, b: Any, lower: bool = False) -> Array:
+    """The solution of a triangular system of square chunks.
+
+    >>> import oxidask.array as da
+    >>> solve_triangular(da.eye(2, chunks=1), da.ones(2, chunks=1)).compute()
+    array([1., 1.])
+    """
+    a, b = asanyarray(a), asanyarray(b)
+    if a.ndim != 2:
+        raise ValueError("a must be 2 dimensional")
+    if b.ndim not in (1, 2):
+        raise ValueError("b must be 1 or 2 dimensional")
+    if a.shape[1] != b.shape[0]:
+        raise ValueError("a.shape[1] and b.shape[0] must be equal")
+    if a.chunks[1] != b.chunks[0]:
+        raise ValueError("a.chunks[1] and b.chunks[0] must be equal. Use .rechunk method to change the size of chunks.")
+    one = b.ndim == 1
+    matrix = b[:, None] if one else b
+    blocks, right = _grid(a), _grid(matrix)
+    n, columns = a.numblocks[0], matrix.numblocks[1]
+    with quiet():
+        dtype = np.linalg.solve(np.eye(1, dtype=a.dtype), np.ones((1, 1), b.dtype)).dtype
+    made: list[list[Any]] = [[None] * columns for _ in range(n)]
+    order = range(n) if lower else range(n - 1, -1, -1)
+    for i in order:
+        known = range(i) if lower else range(i + 1, n)
+        for j in range(columns):
+            rest = _minus(right[i][j], [(blocks[i][k], made[k][j]) for k in known])
+            made[i][j] = _lazy("triangular", blocks[i][i], rest, lower=lower)
+    result = _assembled(made, (a.chunks[0], matrix.chunks[1]), dtype, "solve-triangular", f"solve-{lower}-{a.key}-{b.key}")
+    return result[:, 0] if one else result
+
+
+def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") -> Array:
+    """The solution of a linear system of square chunks.
+
+    Parameters
+    ----------
+    a : array_like, shape (m, m)
+    b : array_like, shape (m,) or (m, k)
+    sym_pos : bool, optional
+        The same as ``assume_a="pos"``.
+    assume_a : {"gen", "pos"}
+        Whether the matrix is positive definite.
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> solve(da.eye(2, chunks=1) * 2, da.ones(2, chunks=1)).compute()
+    array([0.5, 0.5])
+    """
+    a, b = asanyarray(a), asanyarray(b)
+    if sym_pos is not None:
+        import warnings
+
+        warnings.warn("The sym_pos keyword is deprecated and should be replaced by using ``assume_a = 'pos'``.", FutureWarning, stacklevel=2)
+        assume_a = "pos" if sym_pos else "gen"
+    if assume_a == "pos":
+        lower = cholesky(a, lower=True)
+        upper = lower.T.conj() if lower.dtype.kind == "c" else lower.T
+    elif assume_a == "gen":
+        p, lower, upper = lu(a)
+        b = p.T.dot(b)
+    else:
+        raise ValueError(f"{assume_a = } is not a recognized matrix structure, valid structures in Dask are 'pos' and 'gen'.")
+    return solve_triangular(upper, solve_triangular(lower, b, lower=True))
+
+
+def inv(a: Any) -> Array:
+    """The inverse of a square matrix of square chunks.
+
+    >>> import oxidask.array as da
+    >>> inv(da.eye(2, chunks=1) * 2).compute()
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    from oxidask.array.creation import eye
+
+    a = asanyarray(a)
+    return solve(a, eye(a.shape[0], chunks=a.chunks[0][0]).rechunk((a.chunks[0], a.chunks[0])))
+
+
+def lstsq(a: Any, b: Any) -> tuple[Array, Array, Array, Array]:
+    """The solution of least squares, residuals, rank and singular values.
+
+    Parameters
+    ----------
+    a : array_like, shape (m, n), one chunk of columns
+    b : array_like, shape (m,) or (m, k)
+
+    Examples
+    --------
+    >>> import oxidask.array as da
+    >>> x, *_ = lstsq(da.eye(3, chunks=3), da.ones(3, chunks=3))
+    >>> x.compute()
+    array([1., 1., 1.])
+    """
+    from oxidask.array.ufunc import sqrt  # type: ignore[attr-defined]
+
+    a, b = asanyarray(a), asanyarray(b)
+    q, r = qr(a)
+    adjoint = q.T.conj() if q.dtype.kind == "c" else q.T
+    x = solve_triangular(r, adjoint.dot(b))
+    gap = b - a.dot(x)
+    residuals = (abs(gap) ** 2).sum(axis=0, keepdims=b.ndim == 1)
+    with quiet():
+        kind = np.empty(0, r.dtype).real.dtype
+    flat = np.array([[[0, 0]]])
+    rank = table(Rank(), "matrix_rank", "rank", [r], flat, (), np.empty((), np.intp))
+    gram = (r.T.conj() if r.dtype.kind == "c" else r.T).dot(r)
+    s = table(Spectrum(), "eigvals", "spectrum", [gram.rechunk(-1)], flat, ((r.shape[0],),), np.empty((0,), kind))
+    return x, residuals, rank, sqrt(s)
+
+
+class Rank:
+    """The rank of a block."""
+
+    __name__ = "matrix_rank"
+
+    def __call__(self, block: Any) -> Any:
+        return np.asarray(np.linalg.matrix_rank(block))
+
+
+class Spectrum:
+    """The eigenvalues of a symmetric block, the largest first."""
+
+    __name__ = "eigvalsh"
+
+    def __call__(self, block: Any) -> Any:
+        return np.maximum(np.linalg.eigvalsh(block)[::-1], 0)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+    """Norms of vectors and matrices, as :func:`numpy.linalg.norm`.
+
+    >>> norm([3.0, 4.0]).compute()
+    np.float64(5.0)
+    """
+    x = asanyarray(x)
+    if axis is None:
+        axes = tuple(range(x.ndim))
+    else:
+        axes = tuple(axis_of(a, x.ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+    if len(axes) > 2 and ord is not None or len(axes) > 2:
+        if axis is not None or ord is not None:
+            raise ValueError("Improper number of dimensions to norm.")
+    if ord == "fro":
+        ord = None
+        if len(axes) == 1:
+            raise ValueError("Invalid norm order for vectors.")
+    size = abs(x.astype(float) if x.dtype.kind in "iub" else x)
+    if ord is None:
+        return (size**2).sum(axis=axes, keepdims=keepdims) ** 0.5
+    if ord == "nuc":
+        if len(axes) == 1:
+            raise ValueError("Invalid norm order for vectors.")
+        if x.ndim > 2:
+            raise NotImplementedError("SVD based norm not implemented for ndim > 2")
+        return svd(x)[1][None].sum(keepdims=keepdims) if keepdims is False else svd(x)[1].sum()[None, None]
+    if ord == np.inf:
+        size = size.max(axis=axes, keepdims=keepdims) if len(axes) == 1 else size.sum(axis=axes[1], keepdims=True).max(axis=axes[0], keepdims=True)
+    elif ord == -np.inf:
+        size = size.min(axis=axes, keepdims=keepdims) if len(axes) == 1 else size.sum(axis=axes[1], keepdims=True).min(axis=axes[0], keepdims=True)
+    elif ord == 0:
+        if len(axes) == 2:
+            raise ValueError("Invalid norm order for matrices.")
+        return (size != 0).astype(size.dtype).sum(axis=axes, keepdims=keepdims)
+    elif ord == 1 and len(axes) == 2:
+        size = size.sum(axis=axes[0], keepdims=True).max(axis=axes[1], keepdims=True)
+    elif ord == -1 and len(axes) == 2:
+        size = size.sum(axis=axes[0], keepdims=True).min(axis=axes[1], keepdims=True)
+    elif ord in (2, -2) and len(axes) == 2:
+        if x.ndim > 2:
+            raise NotImplementedError("SVD based norm not implemented for ndim > 2")
+        s = svd(x)[1][None, :]
+        made = s.max(axis=1, keepdims=True) if ord == 2 else s.min(axis=1, keepdims=True)
+        return made if keepdims else made[0, 0]
+    elif len(axes) == 2:
+        raise ValueError("Invalid norm order for matrices.")
+    else:
+        return (size**ord).sum(axis=axes, keepdims=keepdims) ** (1.0 / ord)
+    if len(axes) == 2 and not keepdims:
+        size = size[tuple(0 if a in axes else slice(None) for a in range(size.ndim))]
+    return size
+
+
+def _stacked(name: str, signature: str, nout: int = 1, doc: str = "") -> Any:
+    def function(a: Any, *args: Any, **kwargs: Any) -> Any:
+        a = asanyarray(a)
+        if a.ndim < 2:
+            raise ValueError(f"{name} needs matrices, not an array of shape {a.shape}")
+        a = a.rechunk({a.ndim - 2: -1, a.ndim - 1: -1})
+        n, m = a.shape[-2:]
+        with quiet():
+            sample = getattr(np.linalg, name)(np.eye(2, dtype=a.dtype), *args, **kwargs)
+        kinds = [np.asarray(s).dtype for s in (sample if nout > 1 else (sample,))]
+        return apply_gufunc(
+            Linear(name, args, kwargs), signature, a, output_dtypes=kinds if nout > 1 else kinds[0],
+            output_sizes={"p": n, "q": m},
+        )
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = f"""{doc} of matrices that become one chunk each; as :func:`numpy.linalg.{name}`.
+
+    >>> import numpy as np
+    >>> x = np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> ours, numpys = {name}(x{", 2" if name == "matrix_power" else ""}), np.linalg.{name}(x{", 2" if name == "matrix_power" else ""})
+    >>> bool(np.allclose({"ours[0]" if nout > 1 else "ours"}, {"numpys[0]" if nout > 1 else "numpys"}))
+    True
+    """
+    return function
+
+
+class Linear:
+    """A function of NumPy's linear algebra on the last two axes of a block."""
+
+    def __init__(self, name: str, args: Any, kwargs: Any) -> None:
+        self.__name__, self.args, self.kwargs = name, args, kwargs
+
+    def __call__(self, block: Any) -> Any:
+        made = getattr(np.linalg, self.__name__)(block, *self.args, **self.kwargs)
+        return tuple(made) if isinstance(made, tuple) else made
+
+
+eigh = _stacked("eigh", "(p,p)->(p),(p,p)", 2, "Eigenvalues and eigenvectors of symmetric")
+eigvalsh = _stacked("eigvalsh", "(p,p)->(p)", 1, "Eigenvalues of symmetric")
+det = _stacked("det", "(p,p)->()", 1, "Determinants")
+slogdet = _stacked("slogdet", "(p,p)->(),()", 2, "Signs and logarithms of determinants")
+pinv = _stacked("pinv", "(p,q)->(q,p)", 1, "Pseudo-inverses")
+cond = _stacked("cond", "(p,q)->()", 1, "Condition numbers")
+matrix_rank = _stacked("matrix_rank", "(p,q)->()", 1, "Ranks")
+matrix_power = _stacked("matrix_power", "(p,p)->(p,p)", 1, "Powers")
+
+
+def diagonal(x: Any, /, *, offset: int = 0) -> Array:
+    """The diagonals of stacks of matrices.
+
+    >>> diagonal([[1, 2], [3, 4]]).compute()
+    array([1, 4])
+    """
+    from oxidask.array.creation import diagonal as plain
+
+    return plain(x, offset=offset, axis1=-2, axis2=-1)
+
+
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """The sums of diagonals of stacks of matrices.
+
+    >>> trace([[1, 2], [3, 4]]).compute()
+    np.int64(5)
+    """
+    return diagonal(x, offset=offset).sum(axis=-1, dtype=dtype)
+
+
