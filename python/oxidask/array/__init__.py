@@ -5,7 +5,7 @@
 >>> y = (x + x.T)[::2, 500:].mean(axis=1)
 >>> y
 oxidask.array<mean, shape=(500,), dtype=float64, chunksize=(125,), chunktype=numpy.ndarray>
->>> bool(abs(y.mean().compute() - 1) < 0.01)
+>>> float(abs(y.mean().compute() - 1)) < 0.01
 True
 
 Chains of elementwise functions run as one program over small tiles, and into the
@@ -69,7 +69,7 @@ from oxidask.array.core import *
 from oxidask.array.creation import *
 from oxidask.array.cumulative import *
 from oxidask.array.delayed import from_delayed
-from oxidask.array.overlap import map_overlap
+from oxidask.array.overlap import map_overlap, sliding_window_view
 from oxidask.array.products import *
 from oxidask.array.reductions import *
 from oxidask.array.routines import *
@@ -105,6 +105,7 @@ __all__ = [
     "permute_dims",
     "persist",
     "pi",
+    "sliding_window_view",
     "visualize",
     *blocks.__all__,
     *_blockwise.__all__,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from oxidask.array import api, counting, fft, image, io, io_zarr, lib, linalg, ma, random, stats, utils
 from oxidask.array._select import PerformanceWarning
+from oxidask.array.core import CHUNK_TYPES
 from oxidask.array.counting import *
 from oxidask.array.gufunc import apply_gufunc, as_gufunc, gufunc
 from oxidask.array.io import *
@@ -15,13 +18,15 @@ from oxidask.array.io_zarr import *
 def register_chunk_type(type: Any) -> None:
     """Says that a class of arrays may be that of blocks.
 
-    Nothing needs to be noted: blocks may be of any class that answers NumPy's
-    functions.
+    A lazy array then takes the lead in operations with it.
 
-    >>> register_chunk_type(list)
+    >>> class Mine(np.ndarray):
+    ...     pass
+    >>> register_chunk_type(Mine)
     """
     if not hasattr(type, "__mro__"):
         raise TypeError(f"{type!r} is no class")
+    CHUNK_TYPES.append(type)
 
 
 __all__ = [

@@ -93,8 +93,8 @@ def has_unknown(chunks: Iterable[Iterable[Any]]) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def is_native(dtype: np.dtype) -> bool:
-    """Whether the engine has arrays of a dtype."""
-    if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None:
+    """Whether the engine computes with a dtype; others stay with NumPy."""
+    if dtype.kind not in "biuf" or dtype == np.float16:
         return False
     try:
         ArrayCore.normalize_chunks((), [], dtype.name)
@@ -117,20 +117,22 @@ def empty_block(meta: Any, ndim: int, dtype: Any = None) -> Any:
         meta = np.empty((0,) * ndim, dtype=dtype) if meta is np.ndarray else meta((0,) * ndim, dtype=dtype)
     if not hasattr(meta, "dtype") or not hasattr(meta, "ndim"):
         meta = np.asarray(meta)
-    if np.isscalar(meta):
-        meta = np.asarray(meta)
     if meta.ndim != ndim or any(meta.shape):
-        if meta.ndim > ndim:
-            meta = meta[(0 if meta.shape[0] else slice(None),) * (meta.ndim - ndim)] if all(meta.shape) else meta.sum(
-                axis=tuple(range(meta.ndim - ndim))
-            )
-        meta = np.asanyarray(meta) if np.isscalar(meta) else meta
-        if meta.ndim < ndim:
-            meta = meta[(Ellipsis, *((None,) * (ndim - meta.ndim)))]
-        meta = meta[tuple(slice(0, 0) for _ in range(ndim))] if ndim else meta
+        meta = _emptied(meta, ndim)
     if dtype is not None and meta.dtype != dtype:
         meta = meta.astype(dtype)
     return meta
+
+
+def _emptied(meta: Any, ndim: int) -> Any:
+    """The block without its elements, with this many axes."""
+    if ndim:
+        return meta.reshape(-1)[:0].reshape((0,) * ndim)
+    if isinstance(meta, np.ma.MaskedArray):
+        return np.ma.masked_array(np.empty((), dtype=meta.dtype))
+    if isinstance(meta, np.ndarray):
+        return np.empty((), dtype=meta.dtype)
+    return meta.reshape(-1)[:0].sum()
 
 
 def table(

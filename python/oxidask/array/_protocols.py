@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oxidask.array.core import Array
+from oxidask.array.core import CHUNK_TYPES, Array
 
 
 def call_function(func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -32,9 +32,9 @@ def call_function(func: Callable[..., Any], types: Any, args: Any, kwargs: Any) 
 
 
 def _known(kind: type) -> bool:
-    """Whether arrays of a class may stand beside lazy ones: as blocks, at their will."""
+    """Whether arrays of a class may stand beside lazy ones: as blocks, or as lazy ones of another library."""
     module = kind.__module__.split(".")[0]
-    return module in ("sparse", "cupy", "dask", "scipy")
+    return module in ("sparse", "cupy", "dask", "scipy") or any(issubclass(kind, known) for known in CHUNK_TYPES)
 
 
 def _computed(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -61,6 +61,8 @@ def normalize_chunks(
             raise ValueError(f"chunks {chunks!r} need a shape")
         return tuple(tuple(int(n) if not _nan(n) else math.nan for n in c) for c in chunks)
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    if chunks == () and shape and not any(shape):
+        return ((0,),) * len(shape)
     if any(_nan(n) for n in shape) or _mentions_nan(chunks):
         return _unknown_chunks(chunks, shape)
     shape = tuple(int(n) for n in shape)

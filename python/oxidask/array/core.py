@@ -23,8 +23,8 @@ from oxidask.base import DaskMethodsMixin
 
 __all__ = ["Array"]
 
-#: The names of the engine's elementwise functions.
-NATIVE = frozenset(name for name, _ in _oxidask.array_functions())
+#: The names of the engine's elementwise functions, without those that NumPy refuses for some dtypes.
+NATIVE = frozenset(name for name, _ in _oxidask.array_functions()) - {"isnat", "conj", "conjugate"}
 
 #: Functions of NumPy that reduce, by the ufunc whose ``reduce`` they are.
 _REDUCTIONS = {
@@ -58,6 +58,18 @@ def _native(array: np.ndarray) -> np.ndarray:
 
 def _is_array_like(x: Any) -> bool:
     return hasattr(x, "shape") and hasattr(x, "dtype") and hasattr(x, "__getitem__")
+
+
+#: Classes of arrays that users said may be blocks.
+CHUNK_TYPES: list[type] = []
+
+
+def is_chunk(x: Any) -> bool:
+    """Whether an array may be a block, so that a lazy array beside it takes the lead."""
+    if isinstance(x, np.ndarray | np.generic | memoryview):
+        return True
+    module = type(x).__module__.split(".")[0]
+    return module in ("sparse", "cupy", "scipy") or any(isinstance(x, kind) for kind in CHUNK_TYPES)
 
 
 def _operand(x: Any) -> Any:
@@ -119,6 +131,9 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
     from oxidask.array.blockwise import broadcast_shape, elemwise
 
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
+    func = getattr(np, name)
+    # NumPy has second names for some: acos, pow.
+    name = func.__name__ if func.__name__ in NATIVE else name
     if where is True and not kwargs and name in NATIVE and all(_is_native_operand(x) for x in args):
         try:
             operands = [_operand(x) for x in args]
@@ -130,7 +145,6 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
             pass
         else:
             return _into(out, result if dtype is None else result.astype(dtype))
-    func = getattr(np, name)
     args = tuple(asanyarray(x) if isinstance(x, list | tuple) else x for x in args)
     broadcast_shape(*[getattr(x, "shape", ()) for x in args])
     if where is not True:
@@ -166,10 +180,9 @@ def _into(out: Any, result: Any) -> Any:
 
 def _binary(name: str, *, reflected: bool = False) -> Callable[[Array, Any], Any]:
     def method(self: Array, other: Any) -> Any:
-        if not (
-            isinstance(other, Array | np.ndarray | np.generic | bool | int | float | list) or _is_array_like(other)
-        ):
-            return NotImplemented
+        if not (isinstance(other, Array | bool | int | float | complex | list | str | bytes) or is_chunk(other)):
+            if not hasattr(other, "__dask_graph__") or hasattr(other, "__array_ufunc__") and not hasattr(other, "chunks"):
+                return NotImplemented
         return _apply(name, other, self) if reflected else _apply(name, self, other)
 
     return method
@@ -444,9 +457,14 @@ class Array(DaskMethodsMixin):
     # NumPy's protocols.
 
     def __array__(self, dtype: Any = None, copy: bool | None = None, **kwargs: Any) -> np.ndarray:
-        del kwargs
+        import warnings
+
+        if kwargs:
+            message = f"Extra keyword arguments {sorted(kwargs)} are ignored and will raise a TypeError in the future"
+            warnings.warn(message, FutureWarning, stacklevel=2)
         if copy is False:
-            raise ValueError("a lazy array has no memory that could be shared\nhint: use copy=None")
+            message = "Can't acquire a memory view of a Dask array. This will raise in the future."
+            warnings.warn(message, FutureWarning, stacklevel=2)
         computed = self.compute()
         if not isinstance(computed, np.ndarray):
             computed = np.asarray(computed)

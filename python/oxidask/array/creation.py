@@ -425,7 +425,8 @@ def indices(dimensions: Any, dtype: Any = int, chunks: Any = "auto") -> Array:
             raise ValueError("positions need chunks of known sizes\nhint: call compute_chunk_sizes() first")
         along = arange(n, dtype=dtype, chunks=(chunks[axis],))
         shaped = along[(None,) * axis + (slice(None),) + (None,) * (len(dimensions) - axis - 1)]
-        made.append(broadcast_to(shaped, dimensions, chunks=chunks))
+        # Slices leave empty chunks out, and these are wanted.
+        made.append(broadcast_to(shaped.rechunk({axis: chunks[axis]}), dimensions, chunks=chunks))
     return stack(made) if made else empty((0,), dtype=dtype)
 
 

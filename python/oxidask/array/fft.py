@@ -80,13 +80,15 @@ def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any =
         raise ValueError(f"Given unknown `kind` {kind!r}.")
     several = kind.endswith(("2", "n"))
 
-    def transform(a: Any, n: Any, axes: Any) -> Array:
+    def transform(a: Any, n: Any, axes: Any, extra: dict[str, Any]) -> Array:
         a = asanyarray(a)
         if axes is None:
             axes = (-2, -1) if kind.endswith("2") else tuple(range(a.ndim)) if n is None else tuple(range(-len(n), 0))
         axes = tuple(axis_of(axis, a.ndim) for axis in axes)
         if len(axes) == 0:
             return a
+        if len(set(axes)) < len(axes):
+            raise ValueError(f"Duplicate axes not allowed: {axes}")
         _whole(a, axes, kind)
         lengths = None if n is None else tuple(int(m) for m in n)
         if lengths is not None and len(lengths) != len(axes):
@@ -99,7 +101,7 @@ def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any =
         if lengths is None or not kind.startswith(("irfft", "hfft")):
             sizes[last] = rule(sizes[last])
         kwargs: dict[str, Any] = {"s": lengths, "axes": axes} if several else {"n": None if lengths is None else lengths[0], "axis": axes[0]}
-        function = Transform(fft_func, kwargs)
+        function = Transform(fft_func, {**kwargs, **extra})
         kindof = dtype
         if kindof is None:
             with quiet():
@@ -109,13 +111,13 @@ def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any =
 
     if several:
 
-        def function(a: Any, s: Any = None, axes: Any = None) -> Array:
-            return transform(a, s, axes)
+        def function(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Array:
+            return transform(a, s, axes, {} if norm is None else {"norm": norm})
 
     else:
 
-        def function(a: Any, n: Any = None, axis: int = -1) -> Array:  # type: ignore[misc]
-            return transform(a, None if n is None else (n,), (axis,))
+        def function(a: Any, n: Any = None, axis: int = -1, norm: str | None = None) -> Array:  # type: ignore[misc]
+            return transform(a, None if n is None else (n,), (axis,), {} if norm is None else {"norm": norm})
 
     function.__name__ = function.__qualname__ = kind
     function.__module__ = __name__

@@ -192,6 +192,7 @@ def apply_gufunc(
     pairs: list[Any] = []
     for x, core, n in zip(arrays, ins, loops, strict=True):
         pairs += [x, (*loop[n_loop - n :], *core)]
+    _checked_loops(pairs, allow_rechunk)
     chunks, unified = unify_chunks(*pairs)
     sizes = {name: chunks[name] for core in ins for name in core} | {k: (v,) for k, v in output_sizes.items()}
     for i in range(1, len(pairs), 2):
@@ -199,18 +200,20 @@ def apply_gufunc(
     call = Results(func, None, kwargs, nout)
     results = []
     if nout is None:
-        new = {c: sizes[c] for c in out_list[0] if not any(c in core for core in ins)}
         _sized(out_list[0], sizes)
-        made = blockwise(call, (*loop, *out_list[0]), *pairs, new_axes=new, concatenate=True, meta=meta_from_array(metas[0], n_loop + len(out_list[0]), metas[0].dtype), token=call.__name__.strip("<>"))
+        names = _unique_names(out_list[0], sizes)
+        new = {c: sizes[c] for c in names if not any(c in core for core in ins)}
+        made = blockwise(call, (*loop, *names), *pairs, new_axes=new, concatenate=True, meta=meta_from_array(metas[0], n_loop + len(out_list[0]), metas[0].dtype), token=call.__name__.strip("<>"))
         results.append(made)
     else:
         for core in out_list:
             _sized(core, sizes)
         together = blockwise(call, tuple(loop), *pairs, concatenate=True, meta=np.empty((0,) * n_loop, object), token=call.__name__.strip("<>"))
         for at, core in enumerate(out_list):
+            names = _unique_names(core, sizes)
             results.append(
                 blockwise(
-                    Nth(at), (*loop, *core), together, tuple(loop), new_axes={c: sizes[c] for c in core},
+                    Nth(at), (*loop, *names), together, tuple(loop), new_axes={c: sizes[c] for c in names},
                     meta=meta_from_array(metas[at], n_loop + len(core), metas[at].dtype), token=call.__name__.strip("<>"),
                 )
             )
@@ -227,6 +230,32 @@ def apply_gufunc(
             x = x.transpose(order)
         final.append(x)
     return final[0] if nout is None else tuple(final)
+
+
+def _checked_loops(pairs: list[Any], allow_rechunk: bool) -> None:
+    """Axes of the loop have one length, and the same chunks unless they may be changed."""
+    seen: dict[Any, Any] = {}
+    for x, ind in zip(pairs[::2], pairs[1::2], strict=True):
+        for name, sizes in zip(ind, x.chunks, strict=True):
+            if sum(sizes) == 1 or not isinstance(name, tuple):
+                continue
+            first = seen.setdefault(name, sizes)
+            if sum(first) != sum(sizes) and sum(sizes) == sum(sizes):
+                raise ValueError(f"Dimension `'loop {name[1]}'` with different lengths in arrays: {sum(first)} and {sum(sizes)}")
+            if first != sizes and not allow_rechunk and sum(sizes) == sum(sizes):
+                raise ValueError(f"Dimension `'loop {name[1]}'` with different chunksize present: {first} and {sizes}")
+
+
+def _unique_names(core: tuple[Any, ...], sizes: dict[Any, Any]) -> tuple[Any, ...]:
+    """Names of core axes of a result; one that comes twice gets another."""
+    made: list[Any] = []
+    for name in core:
+        other = name
+        while other in made:
+            other = (other, "again")
+            sizes[other] = sizes[name]
+        made.append(other)
+    return tuple(made)
 
 
 def _sized(core: Any, sizes: dict[str, Any]) -> None:

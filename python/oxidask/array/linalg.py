@@ -367,9 +367,9 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
 def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> tuple[Array, Array]:
     """Singular vectors with signs that do not depend on how they were found.
 
-    >>> u, v = svd_flip([[-1.0]], [[1.0]])
+    >>> u, v = svd_flip([[1.0]], [[-1.0]])
     >>> u.compute(), v.compute()
-    (array([[1.]]), array([[-1.]]))
+    (array([[-1.]]), array([[1.]]))
     """
     from oxidask.array.routines import where
 
@@ -495,9 +495,8 @@ class Call:
         blocks = tuple(np.asarray(b) for b in blocks)
         if self.__name__ == "minus_products":
             own, *pairs = blocks
-            own = own.copy()
             for left, right in zip(pairs[::2], pairs[1::2], strict=True):
-                own -= left @ right
+                own = own - left @ right
             return own
         if self.__name__ == "dot":
             return operator.matmul(*blocks)

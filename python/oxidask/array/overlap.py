@@ -300,7 +300,13 @@ def map_overlap(
     from oxidask.array.blockwise import unify_chunks
 
     if isinstance(func, Array) and args and callable(args[0]):
-        raise TypeError("the first argument is the function, arrays come after it")
+        import warnings
+
+        message = "map_overlap takes the function first and arrays after it; the other order will be an error"
+        warnings.warn(message, FutureWarning, stacklevel=2)
+        names = ("depth", "boundary", "trim")
+        given = dict(zip(names, args[1:], strict=False))
+        return map_overlap(args[0], func, **{**given, "align_arrays": align_arrays, "allow_rechunk": allow_rechunk, **{k: v for k, v in (("depth", depth), ("boundary", boundary)) if v is not None}, **kwargs})
     if not callable(func):
         raise TypeError(
             f"First argument must be callable function, not {type(func).__name__}\n"

@@ -820,8 +820,24 @@ class Quantile:
         self.__name__, self.q, self.axes, self.kwargs = name, q, axes, kwargs
 
     def __call__(self, block: Any) -> Any:
-        axis = self.axes if len(self.axes) > 1 else self.axes[0]
-        return getattr(np, self.__name__)(block, self.q, axis=axis, **self.kwargs)
+        # The axes become one, the last: NumPy takes weights of one axis only, and of
+        # the last one surely.
+        options = dict(self.kwargs)
+        keepdims, weights = options.pop("keepdims"), options.pop("weights", None)
+        n = len(self.axes)
+        moved = np.moveaxis(block, self.axes, range(-n, 0))
+        flat = moved.reshape((*moved.shape[: moved.ndim - n], -1))
+        if weights is not None:
+            if weights.ndim == block.ndim:
+                weights = np.moveaxis(weights, self.axes, range(-n, 0)).reshape(flat.shape)
+            elif weights.ndim == 1:
+                weights = np.broadcast_to(weights, flat.shape)
+            options["weights"] = weights
+        made = getattr(np, self.__name__)(flat, self.q, axis=-1, **options)
+        if not keepdims:
+            return made
+        lead = np.ndim(self.q)
+        return np.expand_dims(made, tuple(a + lead for a in self.axes))
 
 
 __all__ = [*REDUCTIONS, "median", "moment", "nanmedian", "nanquantile", "quantile", "reduction"]

@@ -592,12 +592,11 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     """
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    if not condlist:
+    if len(condlist) == 0:
         raise ValueError("select with an empty condition list is not possible")
     if not all(asanyarray(c).dtype.kind == "b" for c in condlist):
         raise TypeError("invalid entries in condlist: they should be boolean arrays")
     dtype = result_type(*choicelist, default)
-    made: Any = np.asarray(default, dtype=dtype)[()]
     made = asanyarray(np.asarray(default, dtype=dtype))
     for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
         made = where(asanyarray(condition), choice, made)

@@ -202,7 +202,8 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
 def matrix_transpose(x: Any) -> Array:
     """The array with its last two axes exchanged.
 
-    >>> matrix_transpose([[1, 2, 3]]).shape
+    >>> import oxidask.array as da
+    >>> da.matrix_transpose([[1, 2, 3]]).shape
     (3, 1)
     """
     return swapaxes(x, -1, -2)
@@ -692,10 +693,6 @@ def roll(array: Any, shift: Any, axis: Any = None) -> Array:
         return reshape(roll(ravel(a), shift, 0), a.shape)
     shifts = shift if isinstance(shift, tuple | list) else (shift,)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
-    if len(shifts) == 1:
-        shifts = tuple(shifts) * len(axes)
-    if len(axes) == 1:
-        axes = tuple(axes) * len(shifts)
     if len(shifts) != len(axes):
         raise ValueError("Must have the same number of shifts as axes.")
     result = a

@@ -555,6 +555,7 @@ class BlockView:
         x = self._array
         numbers = block_numbers(x.numblocks)
         # NumPy judges the index, so that mistakes read as usual.
+        numbers[index]
         keep = tuple(_range_of(entry) for entry in index)
         chosen = numbers[keep]
         full = _complete_blocks(keep, x.ndim)
@@ -691,7 +692,10 @@ def _assign(x: Array, full: list[Any], value: Array) -> Array:
     value = value.astype(x.dtype) if value.dtype != x.dtype else value
     from oxidask.array.routines import broadcast_to
 
-    return (broadcast_to(value, x.shape, chunks=x.chunks) if mask is None else where(mask, value, x)).astype(x.dtype)
+    if mask is not None:
+        return where(mask, value, x).astype(x.dtype)
+    value = value.rechunk(tuple(own if n == 1 else c for own, n, c in zip(value.chunks, value.shape, x.chunks, strict=True)))
+    return broadcast_to(value, x.shape, chunks=x.chunks)
 
 
 def _assign_masks(x: Array, full: list[Any], value: Array) -> Array:

@@ -73,7 +73,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
         arrays, axis = [x.ravel() for x in arrays], 0
     n = arrays[0].ndim
     if any(x.ndim != n for x in arrays):
-        raise ValueError(f"all the input array dimensions except for the concatenation axis must match: shapes {[x.shape for x in arrays]}")
+        raise ValueError(f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}")
     if n == 0:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     if not -n <= axis < n:
@@ -90,7 +90,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
                     "Tried to concatenate arrays with unknown shapes. To force concatenation pass allow_unknown_chunksizes=True."
                 )
             raise ValueError(
-                f"all the input array dimensions except for the concatenation axis must match: shapes {[x.shape for x in arrays]}"
+                f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}"
             )
     arrays, meta = _promoted(arrays)
     kept = [x for x in arrays if is_unknown(x.shape[axis]) or x.shape[axis]] or arrays[:1]

@@ -13,7 +13,8 @@ import numpy as np
 
 from oxidask.array.blockwise import elemwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array, _apply, _is_array_like
+from oxidask.array.core import Array, _apply, is_chunk
+from oxidask.base import is_dask_collection
 
 #: Functions of NumPy that reduce, by the ufunc whose ``reduce`` they are.
 REDUCED = {
@@ -130,8 +131,13 @@ def _call(name: str, args: tuple[Any, ...], out: Any, where: Any, dtype: Any, kw
 
 
 def _plain(args: tuple[Any, ...]) -> bool:
-    """Whether all arguments are single numbers, for which NumPy answers at once."""
-    return all(np.isscalar(x) for x in args)
+    """Whether NumPy answers itself: no argument is a lazy array."""
+    return any(_is_rows(x) for x in args) or not any(is_dask_collection(x) for x in args)
+
+
+def _is_rows(x: Any) -> bool:
+    """Whether ``x`` is a column or frame, of pandas or a lazy one: NumPy's function keeps it one."""
+    return type(x).__module__.startswith(("pandas.", "oxidask.dataframe."))
 
 
 for _name, _arity in NAMES.items():
@@ -176,14 +182,9 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 def _accepts(x: Any) -> bool:
     if x is None or isinstance(x, Array | np.ndarray | np.generic | bool | int | float | complex | list | str):
         return True
-    if hasattr(type(x), "__array_ufunc__") and not _is_plain_array(x):
-        return False
-    return _is_array_like(x) or not hasattr(x, "__array_priority__")
-
-
-def _is_plain_array(x: Any) -> bool:
-    module = type(x).__module__.split(".")[0]
-    return _is_array_like(x) and module not in ("xarray", "pandas", "pint", "oxidask")
+    if is_chunk(x) or is_dask_collection(x):
+        return True
+    return not hasattr(type(x), "__array_ufunc__") and not hasattr(type(x), "__array_priority__")
 
 
 def outer_of(ufunc: Any, A: Any, B: Any, **kwargs: Any) -> Array:
@@ -287,7 +288,7 @@ def _elementwise(name: str, example: str = "[1.0, -2.0]") -> Callable[..., Array
     function_of_blocks = getattr(np, name)
 
     def function(x: Any, *args: Any, **kwargs: Any) -> Array:
-        if np.isscalar(x):
+        if _plain((x, *args)):
             return function_of_blocks(x, *args, **kwargs)  # type: ignore[no-any-return]
         return elemwise(function_of_blocks, asanyarray(x), *args, **kwargs)
 
@@ -335,6 +336,8 @@ def _two(name: str) -> Callable[..., tuple[Array, Array]]:
     def function(*args: Any, **kwargs: Any) -> tuple[Array, Array]:
         if any(value is not None for value in kwargs.values()):
             raise NotImplementedError(f"{name} takes no keyword arguments")
+        if _plain(args):
+            return getattr(np, name)(*args)  # type: ignore[no-any-return]
         args = tuple(asanyarray(x) if not np.isscalar(x) else x for x in args)
         return elemwise(Pick(name, 0), *args), elemwise(Pick(name, 1), *args)
 

@@ -25,12 +25,6 @@ impl BlockMemory {
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dtype = self.block.dtype();
         let size = dtype.itemsize();
-        let code = match dtype.name().as_bytes()[0] {
-            b'b' => 'b',
-            b'f' => 'f',
-            b'u' => 'u',
-            _ => 'i',
-        };
         let interface = PyDict::new(py);
         interface.set_item("version", 3)?;
         // Bytes in this machine's own order; single bytes have none.
@@ -41,13 +35,32 @@ impl BlockMemory {
         } else {
             '>'
         };
-        interface.set_item("typestr", format!("{order}{code}{size}"))?;
+        interface.set_item("typestr", format!("{order}{}", type_code(dtype)))?;
         interface.set_item("shape", PyTuple::new(py, self.block.shape())?)?;
         let strides: Vec<isize> = self.block.strides().iter().map(|stride| stride * size as isize).collect();
         interface.set_item("strides", PyTuple::new(py, strides)?)?;
         interface.set_item("data", (self.block.as_ptr() as usize, !self.writable))?;
         Ok(interface)
     }
+}
+
+/// NumPy's short name of a dtype, without byte order: `f8`, `M8[ns]`.
+fn type_code(dtype: DType) -> String {
+    let (name, size) = (dtype.name(), dtype.itemsize());
+    if let Some(unit) = name.strip_prefix("datetime64") {
+        return format!("M8{unit}");
+    }
+    if let Some(unit) = name.strip_prefix("timedelta64") {
+        return format!("m8{unit}");
+    }
+    let code = match name.as_bytes().first() {
+        Some(b'b') => 'b',
+        Some(b'f') => 'f',
+        Some(b'u') => 'u',
+        Some(b'c') => 'c',
+        _ => 'i',
+    };
+    format!("{code}{size}")
 }
 
 /// A block as a NumPy array over the same memory. The array keeps the block
