@@ -76,7 +76,8 @@ def scheduler_file(tmp_path: Path) -> Path:
 
 
 def test_a_cluster_of_commands(scheduler_file: Path, tmp_path: Path) -> None:
-    with command("scheduler", "--port", "0", "--scheduler-file", str(scheduler_file), "--dashboard-address", ":0") as scheduler:
+    listen = ["--port", "0", "--scheduler-file", str(scheduler_file), "--dashboard-address", ":0"]
+    with command("scheduler", *listen) as scheduler:
         assert scheduler.stdout is not None
         address = scheduler.stdout.readline().split()[-1]
         pages = scheduler.stdout.readline().split()[-1]
@@ -125,7 +126,8 @@ def test_preloaded_modules_are_set_up(scheduler_file: Path, tmp_path: Path) -> N
     module = tmp_path / "setup_scheduler.py"
     told = tmp_path / "told"
     module.write_text(f"def dask_setup(scheduler):\n    open({str(told)!r}, 'w').write(scheduler.address)\n")
-    with command("scheduler", "--port", "0", "--no-dashboard", "--preload", str(module), "--scheduler-file", str(scheduler_file)):
+    options = ["--port", "0", "--no-dashboard", "--preload", str(module), "--scheduler-file", str(scheduler_file)]
+    with command("scheduler", *options):
         eventually(lambda: told.exists() and told.read_text(), "the module was set up")
         assert told.read_text() == json.loads(scheduler_file.read_text())["address"]
 
@@ -177,7 +179,13 @@ def secret_file(tmp_path: Path) -> Path:
 
 def test_python_functions_run_encrypted_in_children_that_preload(secret_file: Path, tmp_path: Path) -> None:
     module = tmp_path / "prepared.py"
-    module.write_text("import os\nprepared_by = None\ndef dask_setup(worker):\n    global prepared_by\n    prepared_by = os.getpid()\n")
+    module.write_text(
+        "import os\n"
+        "prepared_by = None\n"
+        "def dask_setup(worker):\n"
+        "    global prepared_by\n"
+        "    prepared_by = os.getpid()\n"
+    )
     secret = ["--secret-file", str(secret_file)]
 
     def prepared() -> tuple[int, int]:
@@ -186,7 +194,8 @@ def test_python_functions_run_encrypted_in_children_that_preload(secret_file: Pa
 
         return sys.modules["prepared"].prepared_by, os.getpid()
 
-    with command("scheduler", "--host", "127.0.0.1", "--port", "0", "--protocol", "tls", "--no-dashboard", *secret) as scheduler:
+    listen = ["--host", "127.0.0.1", "--port", "0", "--protocol", "tls", "--no-dashboard"]
+    with command("scheduler", *listen, *secret) as scheduler:
         assert scheduler.stdout is not None
         address = scheduler.stdout.readline().split()[-1]
         assert address.startswith("tls://127.0.0.1:")
