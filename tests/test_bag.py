@@ -447,7 +447,7 @@ def test_encodings(tmp_path, encoding):
 def test_bytes_that_cannot_be_decoded(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"good\nbad \xff\n")
-    with pytest.raises(ValueError, match=r"0xff at offset 9"):
+    with pytest.raises(ValueError, match=r"0xff .* at offset 9"):
         db.read_text(path).compute()
     assert db.read_text(path, errors="replace").compute() == ["good\n", "bad \ufffd\n"]
     with pytest.raises(UnicodeDecodeError):
@@ -460,8 +460,8 @@ def test_delimiters_and_gzip(tmp_path):
     assert db.read_text(tmp_path / "a.gz", linedelimiter=";").compute() == ["1;", "2;", "\n3"]
     with pytest.raises(ValueError, match="blocks"):
         db.read_text(tmp_path / "a.gz", blocksize=2)
-    with pytest.raises(ValueError, match="xz"):
-        db.read_text(tmp_path / "a.gz", compression="xz")
+    with pytest.raises(OSError, match="a.gz"):
+        db.read_text(tmp_path / "a.gz", compression="xz").compute()
 
 
 def test_files_that_do_not_exist(tmp_path):

@@ -189,26 +189,6 @@ impl Block {
         }
         Ok(whole)
     }
-
-    /// How many delimiters there are in the file before `offset`.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn lines_before(&self, delimiter: &[u8], offset: u64) -> Result<u64> {
-        let first = Block { start: 0, end: Some(offset), ..self.clone() };
-        let mut reader = first.reader(delimiter, 1)?;
-        let mut lines = 0;
-        while let Some(chunk) = reader.next_chunk()? {
-            let until = usize::try_from(offset.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
-            let bytes = &chunk.bytes[..chunk.bytes.len().min(until)];
-            let mut at = 0;
-            while let Some(found) = find(bytes, delimiter, at) {
-                lines += 1;
-                at = found + delimiter.len();
-            }
-        }
-        Ok(lines)
-    }
 }
 
 /// Whether a delimiter is like `--`: which of its places in `---` count depends on

@@ -23,6 +23,8 @@ pub enum Compression {
     Lz4,
     /// Snappy's framing format.
     Snappy,
+    /// The first file of a zip archive; read only.
+    Zip,
 }
 
 /// Each compression's names, the first of which is shown, and the endings of
@@ -34,6 +36,7 @@ const TABLE: &[(Compression, &[&str], &[&str])] = &[
     (Compression::Zstd, &["zstd", "zst"], &["zst", "zstd"]),
     (Compression::Lz4, &["lz4"], &["lz4"]),
     (Compression::Snappy, &["snappy"], &["snappy", "sz"]),
+    (Compression::Zip, &["zip"], &["zip"]),
 ];
 
 impl Compression {
@@ -75,7 +78,7 @@ impl Compression {
     pub fn inferred(path: &str) -> Result<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
-        if matches!(ending.as_str(), "zip" | "br" | "rar" | "7z") {
+        if matches!(ending.as_str(), "br" | "rar" | "7z" | "lzo") {
             return Err(Error::value(format!("'{path}' is an archive or a compression that cannot be read"))
                 .with_hint("pass compression=None if the file is plain, or unpack it first"));
         }
@@ -104,6 +107,7 @@ impl Compression {
             Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(buffered(bytes))?),
             Compression::Lz4 => Box::new(Lz4Frames(Some(lz4_flex::frame::FrameDecoder::new(buffered(bytes))))),
             Compression::Snappy => Box::new(snap::read::FrameDecoder::new(buffered(bytes))),
+            Compression::Zip => zip_reader(buffered(bytes))?,
         })
     }
 
@@ -141,6 +145,7 @@ impl Compression {
                 writer.write_all(bytes)?;
                 writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
             }
+            Compression::Zip => Err(io::Error::new(io::ErrorKind::Unsupported, "zip archives are only read")),
         }
     }
 }
@@ -157,6 +162,27 @@ fn xz_reader<R: io::BufRead>(bytes: R) -> io::Result<liblzma::bufread::XzDecoder
     let concatenated = liblzma::stream::CONCATENATED;
     let stream = liblzma::stream::Stream::new_auto_decoder(u64::MAX, concatenated).map_err(io::Error::other)?;
     Ok(liblzma::bufread::XzDecoder::new_stream(bytes, stream))
+}
+
+/// The content of the first file of an archive.
+fn zip_reader<'a>(mut bytes: impl io::BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("the zip archive {what}"));
+    let mut header = [0; 30];
+    bytes.read_exact(&mut header)?;
+    if !header.starts_with(b"PK\x03\x04") {
+        return Err(invalid("has no file in it, or is none"));
+    }
+    let short = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    let (flags, method) = (short(6), short(8));
+    let packed = u32::from_le_bytes([header[18], header[19], header[20], header[21]]);
+    // The name and further fields of the header tell nothing that is needed.
+    io::copy(&mut bytes.by_ref().take(u64::from(short(26)) + u64::from(short(28))), &mut io::sink())?;
+    match method {
+        _ if flags & 1 != 0 => Err(invalid("is encrypted")),
+        8 => Ok(Box::new(flate2::bufread::DeflateDecoder::new(bytes))),
+        0 if flags & 8 == 0 => Ok(Box::new(bytes.take(u64::from(packed)))),
+        _ => Err(invalid("is compressed in a way that cannot be read")),
+    }
 }
 
 /// LZ4 frames one after another; the decoder stops after each.
@@ -184,7 +210,8 @@ mod tests {
     use super::*;
 
     fn all() -> impl Iterator<Item = Compression> {
-        TABLE.iter().map(|(compression, ..)| *compression).chain([Compression::None])
+        let written = TABLE.iter().map(|(compression, ..)| *compression).filter(|c| *c != Compression::Zip);
+        written.chain([Compression::None])
     }
 
     fn decompressed(compression: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
@@ -234,6 +261,6 @@ mod tests {
             }
         }
         assert_eq!(Compression::inferred("dir.gz/plain").unwrap(), Compression::None);
-        assert!(Compression::inferred("a.zip").unwrap_err().to_string().contains("a.zip"));
+        assert!(Compression::inferred("a.rar").unwrap_err().to_string().contains("a.rar"));
     }
 }

@@ -10,10 +10,12 @@
 //! This crate knows neither plans nor Python, and starts no thread except the
 //! one that waits for the network.
 
+pub mod avro;
 mod block;
 mod compression;
 mod glob;
 pub mod json;
+mod lines;
 mod location;
 mod options;
 pub mod record;
@@ -22,5 +24,6 @@ mod remote;
 pub use block::{Block, BlockOptions, BlockReader, Chunk, file_blocks, find, plan};
 pub use compression::Compression;
 pub use glob::expand;
+pub use lines::{lines, universal_newlines, utf8};
 pub use location::Location;
 pub use options::StorageOptions;

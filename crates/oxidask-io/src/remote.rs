@@ -141,7 +141,8 @@ fn with_headers(mut request: reqwest::RequestBuilder, options: &StorageOptions) 
 /// If the server cannot be reached or has no such file.
 pub fn http_size(url: &str, options: &StorageOptions) -> Result<Option<u64>> {
     let request = with_headers(client()?.head(url), options);
-    let answer = wait(request.send())?.map_err(|cause| http_failed(url, &cause))?;
+    // The request is made where the runtime is: it sets its timer at once.
+    let answer = wait(async { request.send().await })?.map_err(|cause| http_failed(url, &cause))?;
     match answer.status() {
         StatusCode::NOT_FOUND | StatusCode::GONE => return Err(http_status(url, answer.status())),
         // Servers that do not answer HEAD may still answer GET.
@@ -297,4 +298,58 @@ pub fn object_list(store: &Arc<dyn ObjectStore>, folder: &str) -> Result<Vec<Str
         Ok(names)
     };
     wait(work)?.map_err(|cause: object_store::Error| store_failed(&cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Location, StorageOptions};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    /// Serves one text to `n` requests, with ranges; answers the address.
+    fn served(text: &'static str, n: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/text", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(n) {
+                let mut stream = stream.unwrap();
+                let head: Vec<String> =
+                    BufReader::new(&stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+                let range = head
+                    .iter()
+                    .find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+                let (start, end) = range
+                    .as_deref()
+                    .and_then(|range| range.split_once('-'))
+                    .map_or((0, text.len()), |(a, b)| (a.parse().unwrap(), b.parse::<usize>().unwrap() + 1));
+                let (status, body) =
+                    if head[0].contains("/text") { ("206 Partial", &text[start..end]) } else { ("404 Not Found", "") };
+                let length = body.len();
+                let fields = format!("Content-Length: {length}\r\nAccept-Ranges: bytes\r\nConnection: close\r\n");
+                let body = if head[0].starts_with("HEAD") { "" } else { body };
+                write!(stream, "HTTP/1.1 {status}\r\n{fields}\r\n{body}").unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn ranges_of_a_web_server_are_read() {
+        let options = StorageOptions::default();
+        let address = served("one\ntwo\nthree\n", 5);
+        let location = Location::parse(&address, &options).unwrap();
+        assert_eq!(location.size(&options).unwrap(), Some(14));
+        assert_eq!(&location.read(0, None, &options).unwrap()[..], b"one\ntwo\nthree\n");
+        assert_eq!(&location.read(4, Some(7), &options).unwrap()[..], b"two");
+    }
+
+    #[test]
+    fn addresses_that_fail_are_named() {
+        let options = StorageOptions::default();
+        let missing = served("", 1).replace("/text", "/none");
+        for (address, reason) in [(missing.as_str(), "404"), ("http://127.0.0.1:1/x", "refused")] {
+            let error = Location::parse(address, &options).unwrap().size(&options).unwrap_err().to_string();
+            assert!(error.contains(address) && error.contains(reason), "{error}");
+        }
+    }
 }

@@ -59,7 +59,6 @@ pub mod delayed;
 pub mod draw;
 pub mod executor;
 pub mod prelude;
-pub mod text;
 
 pub use executor::{local_cluster, processes, sync, threads};
 pub use oxidask_array as array;
@@ -69,6 +68,7 @@ pub use oxidask_core as core;
 pub use oxidask_core::{Error, ErrorKind, Executor, Future, Key, Result, Status, Value};
 pub use oxidask_exec as exec;
 pub use oxidask_frame as frame;
+pub use oxidask_io as io;
 pub use oxidask_macros::task;
 
 /// The example of the README, which the tests run.

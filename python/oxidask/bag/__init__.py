@@ -14,6 +14,7 @@ default in child processes, because Python functions hold Python's lock.
 from __future__ import annotations
 
 from oxidask.bag import random
+from oxidask.bag.avro import read_avro, to_avro
 from oxidask.bag.core import Bag
 from oxidask.bag.creation import concat, from_delayed, from_sequence, from_url, map, map_partitions, range, zip
 from oxidask.bag.item import Item
@@ -32,7 +33,9 @@ __all__ = [
     "map_partitions",
     "random",
     "range",
+    "read_avro",
     "read_text",
+    "to_avro",
     "to_textfiles",
     "zip",
 ]

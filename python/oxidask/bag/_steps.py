@@ -11,17 +11,17 @@ import copy
 import functools
 import heapq
 import inspect
+import io
 import itertools
 import math
 import operator
-import os
 import random
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from oxidask._oxidask import bag_distinct, bag_merge_counts
+from oxidask._oxidask import bag_distinct, bag_merge_counts, bag_write_file
 
 
 class Nothing:
@@ -93,6 +93,16 @@ def pluck(partition: Any, key: Any) -> Any:
     if len(key) == 1:
         return zip(map(operator.itemgetter(key[0]), partition))
     return map(operator.itemgetter(*key), partition) if key else map(tuple, [() for _ in partition])
+
+
+def lines_of(text: str, delimiter: str | None) -> list[str]:
+    """The lines of a text, each with its end; without a delimiter any newline ends one."""
+    if delimiter is None:
+        return list(io.StringIO(text, newline=None))
+    pieces = text.split(delimiter)
+    last = pieces.pop()
+    lines = [piece + delimiter for piece in pieces]
+    return [*lines, last] if last else lines
 
 
 def is_empty(partition: Any) -> bool:
@@ -309,9 +319,10 @@ def size_of(partition: Any) -> int:
     return sizeof(partition)
 
 
-def write_lines(partition: Any, path: str, wish: tuple[str, str, bool]) -> str:
+def write_lines(
+    partition: Any, path: str, storage: list[tuple[str, str]], encoding: str, compression: str | None, last_endline: bool
+) -> str:
     """Writes each element as a line; answers the path."""
-    encoding, compression, last_endline = wish
     partition = list(partition)
     try:
         text = "\n".join(partition)
@@ -319,20 +330,8 @@ def write_lines(partition: Any, path: str, wish: tuple[str, str, bool]) -> str:
         text = "\n".join(map(str, partition))
     if last_endline and partition:
         text += "\n"
-    content = text.encode(encoding)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with _opened(path, compression) as file:
-        file.write(content)
+    bag_write_file(path, storage, compression, text.encode(encoding))
     return path
-
-
-def _opened(path: str, compression: str | None) -> Any:
-    import bz2
-    import gzip
-    import lzma
-
-    opener: dict[str | None, Any] = {None: open, "gzip": gzip.open, "gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-    return opener[compression](path, "wb")
 
 
 def to_frame(partition: Any, columns: Any, dtypes: Any) -> Any:

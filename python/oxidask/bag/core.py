@@ -295,6 +295,9 @@ class Bag(Reductions, BagCollection):
         return left._pipe("product", _steps.product, left, right)
 
     def _partitions(self, numbers: list[int]) -> Bag:
+        if numbers == list(builtins.range(self.npartitions)):
+            # Nothing is selected, so that what follows can join what is before.
+            return self
         return Bag._over(_oxidask.bag_select(self, numbers))
 
     def take(self, k: int, npartitions: int = 1, compute: bool = True, warn: bool = True) -> Any:
@@ -473,6 +476,12 @@ class Bag(Reductions, BagCollection):
         from oxidask.bag.text import to_textfiles
 
         return to_textfiles(self, path, **kwargs)
+
+    def to_avro(self, filename: Any, schema: dict[builtins.str, Any], **kwargs: Any) -> Any:
+        """Writes an Avro file for each partition; see :func:`oxidask.bag.to_avro`."""
+        from oxidask.bag.avro import to_avro
+
+        return to_avro(self, filename, schema, **kwargs)
 
     def to_dataframe(self, meta: Any = None, columns: Any = None, optimize_graph: bool = True) -> Any:
         """A dataframe whose rows are the elements.

@@ -115,7 +115,7 @@ def _merge_picks(k: int, parts: list[Drawn]) -> Drawn:
 def _checked(name: str, k: int, merge: Any, parts: list[Drawn]) -> list[Any]:
     drawn, size = merge(parts)
     if name == "sample" and size < k:
-        raise ValueError(f"sample: {k} elements were asked for, the bag has {size}")
+        raise ValueError(f"Sample larger than population: {k} elements were asked for, the bag has {size}")
     if name == "choices" and size == 0 and k > 0:
         raise IndexError("choices: the bag has no elements")
     return drawn  # type: ignore[no-any-return]

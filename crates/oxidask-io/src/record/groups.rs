@@ -8,6 +8,7 @@
 
 use super::cell::{Cell, Scalar};
 use super::program::Program;
+use super::rows::{decode, encode};
 use super::term::Term;
 use crate::json::Beyond;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -61,6 +62,19 @@ impl Groups {
     #[must_use]
     pub fn nbytes(&self) -> u64 {
         (self.bytes.len() + self.len() * (size_of::<usize>() + size_of::<Scalar>() + 5)) as u64
+    }
+
+    /// Sets the value of a new key.
+    ///
+    /// # Errors
+    /// [`Beyond`] if the key is there, or cannot be told from all others by its
+    /// bytes.
+    pub fn insert(&mut self, key: &Cell<'_>, value: Scalar) -> Result<(), Beyond> {
+        if self.place(key)? != self.values.len() {
+            return Err(Beyond);
+        }
+        self.values.push(value);
+        Ok(())
     }
 
     /// Adds one to the count of a key.
@@ -182,7 +196,7 @@ impl Groups {
     /// The place of a key; a new key is added, and its value is to be pushed.
     fn place(&mut self, key: &Cell<'_>) -> Result<usize, Beyond> {
         self.scratch.clear();
-        encode(key, &mut self.scratch, &mut self.numbers)?;
+        encode_key(key, &mut self.scratch, &mut self.numbers)?;
         self.check_numbers()?;
         self.place_of_scratch()
     }
@@ -242,70 +256,24 @@ impl<'a> Key<'a> {
     }
 
     fn check(self) -> Option<()> {
-        let mut rest = self.0;
-        decode(&mut rest)?;
-        rest.is_empty().then_some(())
+        super::rows::check(self.0)
     }
 }
 
-fn encode(key: &Cell<'_>, out: &mut Vec<u8>, numbers: &mut u8) -> Result<(), Beyond> {
+/// Encodes a key, if keys with other bytes are other keys.
+fn encode_key(key: &Cell<'_>, out: &mut Vec<u8>, numbers: &mut u8) -> Result<(), Beyond> {
     match key {
-        Cell::None => out.push(b'n'),
-        Cell::Str(text) => {
-            out.push(b's');
-            out.extend_from_slice(&u32::try_from(text.len()).map_err(|_| Beyond)?.to_le_bytes());
-            out.extend_from_slice(text.as_bytes());
-        }
-        Cell::Int(value) => {
-            *numbers |= INT;
-            out.push(b'i');
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-        Cell::Bool(value) => {
-            *numbers |= BOOL;
-            out.push(if *value { b't' } else { b'f' });
-        }
+        Cell::None | Cell::Str(_) => {}
+        Cell::Int(_) => *numbers |= INT,
+        Cell::Bool(_) => *numbers |= BOOL,
         // NaNs are equal to nothing, and there are two zeros.
-        Cell::Float(value) if !value.is_nan() && (*value != 0.0 || value.is_sign_positive()) => {
-            *numbers |= FLOAT;
-            out.push(b'd');
-            out.extend_from_slice(&value.to_le_bytes());
-        }
+        Cell::Float(value) if !value.is_nan() && (*value != 0.0 || value.is_sign_positive()) => *numbers |= FLOAT,
         Cell::Tuple(cells) => {
-            out.push(b'(');
-            out.extend_from_slice(&u32::try_from(cells.len()).map_err(|_| Beyond)?.to_le_bytes());
-            cells.iter().try_for_each(|cell| encode(cell, out, numbers))?;
+            // The tuple is encoded as a whole; its elements are only looked at.
+            let mut unused = Vec::new();
+            cells.iter().try_for_each(|cell| encode_key(cell, &mut unused, numbers))?;
         }
         Cell::Float(_) | Cell::Json(..) | Cell::List(_) => return Err(Beyond),
     }
-    Ok(())
-}
-
-fn decode<'a>(bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
-    fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = bytes.split_at_checked(n)?;
-        *bytes = rest;
-        Some(head)
-    }
-    let length = |bytes: &mut &'a [u8]| Some(u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?) as usize);
-    Some(match take(bytes, 1)?[0] {
-        b'n' => Cell::None,
-        b't' => Cell::Bool(true),
-        b'f' => Cell::Bool(false),
-        b'i' => Cell::Int(i64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
-        b'd' => Cell::Float(f64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
-        b's' => {
-            let n = length(bytes)?;
-            Cell::Str(std::str::from_utf8(take(bytes, n)?).ok()?.into())
-        }
-        b'(' => {
-            let n = length(bytes)?;
-            let mut cells = Vec::new();
-            for _ in 0..n {
-                cells.push(decode(bytes)?);
-            }
-            Cell::Tuple(cells)
-        }
-        _ => return None,
-    })
+    encode(key, out)
 }

@@ -15,13 +15,15 @@ mod dump;
 mod eval;
 mod groups;
 mod program;
+mod rows;
 mod term;
 mod text;
 
 pub use crate::json::Beyond;
 pub use cell::{Cell, Scalar};
-pub use groups::Groups;
+pub use groups::{Groups, Key};
 pub use program::{Program, Step};
+pub use rows::Rows;
 pub use term::{Function, Term};
 
 #[cfg(test)]

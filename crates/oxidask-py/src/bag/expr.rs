@@ -1,5 +1,6 @@
 //! The lazy nodes of bags: what is in each partition, before it is tasks.
 
+use super::native::op_of;
 use super::pipe::{Head, PipeOp, Step};
 use super::text::TextSource;
 use crate::template::index_of;
@@ -147,7 +148,7 @@ impl Pipe {
         };
         let n_extras = index_of(self.pipe.inputs.len() - self.n_first());
         let (label, steps) = (self.pipe.label.clone(), self.pipe.steps.clone());
-        Arc::new(PipeOp { label, head, steps, n_extras, n_parts: None })
+        op_of(PipeOp { label, head, steps, n_extras, n_parts: None })
     }
 
     /// This pipe with the calls of the one below it before its own.

@@ -3,7 +3,10 @@
 //! The Python layer says which function is called with which arguments; here
 //! that becomes nodes ([`expr`]) whose tasks run a [`pipe::PipeOp`].
 
+mod avro;
+mod cells;
 mod expr;
+mod native;
 mod pipe;
 mod steps;
 mod text;
@@ -16,8 +19,10 @@ use crate::template::{Arg, Builder, Template};
 use crate::value::{from_value, to_value};
 use crate::{base, travel};
 use expr::{BagMeta, Origin, Pipe, PipeExpr, ScanExpr, SelectExpr, ShuffleExpr, SourceExpr, SplitExpr, partitions_of};
-use oxidask::text::{Compression, TextBlock, TextOptions};
+
+use native::{Native, native_of};
 use oxidask_core::{Error, ExprRef, Key, KeyHasher, Result, Value};
+use oxidask_io::{Block, BlockOptions, Compression, Location, StorageOptions};
 use pipe::Step;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -29,8 +34,13 @@ use std::sync::Arc;
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     steps::register(module)?;
+    avro::register(module)?;
     module.add_function(wrap_pyfunction!(bag_source, module)?)?;
     module.add_function(wrap_pyfunction!(bag_text, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_file_blocks, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_read_block, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_write_file, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_files_token, module)?)?;
     module.add_function(wrap_pyfunction!(bag_expand, module)?)?;
     module.add_function(wrap_pyfunction!(bag_pipe, module)?)?;
     module.add_function(wrap_pyfunction!(bag_reduce, module)?)?;
@@ -153,7 +163,12 @@ fn bag_gather<'py>(parts: Vec<Bound<'py, PyAny>>, py: Python<'py>) -> PyResult<B
 fn own_step(py: Python<'_>, name: &str) -> PyResult<Step> {
     let function = crate::delayed::own_function(py, name)?;
     let template = Template { args: [Arg::Input(0)].into_iter().collect(), ..Template::default() };
-    Ok(Step { call: Arc::new(PyCall::new(function, template)), extras: Default::default(), listed: false })
+    Ok(Step {
+        call: Arc::new(PyCall::new(function, template)),
+        extras: Default::default(),
+        listed: false,
+        native: None,
+    })
 }
 
 /// The expression of a bag.
@@ -193,8 +208,9 @@ fn bag_source(partitions: &Bound<'_, PyList>, label: &str) -> PyExpr {
 
 /// The files of paths and globs.
 #[pyfunction]
-fn bag_expand(py: Python<'_>, paths: Vec<String>) -> PyResult<Vec<String>> {
-    py.detach(|| oxidask::text::expand(&paths)).or_raise()
+fn bag_expand(py: Python<'_>, paths: Vec<String>, storage: Vec<(String, String)>) -> PyResult<Vec<String>> {
+    let storage: StorageOptions = storage.into_iter().collect();
+    py.detach(|| oxidask_io::expand(&paths, &storage)).or_raise()
 }
 
 /// How text is read: what does not depend on the files.
@@ -205,40 +221,57 @@ struct TextWish {
     compression: Option<String>,
     delimiter: Option<String>,
     delimiter_bytes: Vec<u8>,
-    encoding: Option<(String, String)>,
+    encoding: (String, String, u8, bool),
     include_path: bool,
     files_per_partition: Option<usize>,
+    storage: Vec<(String, String)>,
+}
+
+/// The compression that a user named; none infers it from each file's name.
+fn compression_of(name: Option<&str>) -> PyResult<Option<Compression>> {
+    match name {
+        Some("infer") => Ok(None),
+        named => Compression::named(named).or_raise().map(Some),
+    }
+}
+
+/// Adds what tells versions of files apart, so that a file that changed is
+/// another source.
+fn identified(mut hasher: KeyHasher, files: &[String], storage: &StorageOptions) -> KeyHasher {
+    for file in files {
+        let identity = Location::parse(file, storage).and_then(|location| location.identity(storage)).ok();
+        hasher = hasher.params(&identity);
+    }
+    hasher
 }
 
 /// Lines of files; answers the bag and how many partitions each file has.
 #[pyfunction]
 fn bag_text(py: Python<'_>, files: Vec<String>, wish: TextWish) -> PyResult<(PyExpr, Vec<usize>)> {
-    let compression = match wish.compression.as_deref() {
-        Some("infer") => None,
-        named => Some(Compression::named(named).or_raise()?),
+    let storage: StorageOptions = wish.storage.into_iter().collect();
+    let (name, errors, unit, is_stateless) = wish.encoding;
+    let options = BlockOptions {
+        block_bytes: wish.blocksize,
+        compression: compression_of(wish.compression.as_deref())?,
+        delimiter: wish.delimiter_bytes.clone(),
+        unit,
     };
-    let options = TextOptions { block_bytes: wish.blocksize, compression, delimiter: wish.delimiter_bytes.clone() };
-    let blocks = py.detach(|| oxidask::text::plan(&files, &options)).or_raise()?;
+    let blocks = py.detach(|| oxidask_io::plan(&files, &options, &storage)).or_raise()?;
     let counts = blocks.iter().map(Vec::len).collect();
-    let partitions: Vec<Vec<TextBlock>> = match wish.files_per_partition {
+    let partitions: Vec<Vec<Block>> = match wish.files_per_partition {
         Some(0) => return Err(PyValueError::new_err("files_per_partition must be at least 1")),
-        Some(n) => blocks.chunks(n).map(<[Vec<TextBlock>]>::concat).collect(),
+        Some(n) => blocks.chunks(n).map(<[Vec<Block>]>::concat).collect(),
         None => blocks.into_iter().flatten().map(|block| vec![block]).collect(),
     };
     let source = text::TextSource {
         partitions,
         delimiter_bytes: wish.delimiter_bytes,
         delimiter: wish.delimiter,
-        encoding: wish.encoding,
+        encoding: text::Encoding { name, errors, unit, is_stateless },
         include_path: wish.include_path,
     };
-    let mut hasher = KeyHasher::new("bag.text").params(&source);
-    for file in &files {
-        // A file that changed is another source.
-        let metadata = std::fs::metadata(file).ok();
-        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-        hasher = hasher.params(&(metadata.as_ref().map(std::fs::Metadata::len), modified));
-    }
+    let hasher = KeyHasher::new("bag.text").params(&source);
+    let hasher = py.detach(|| identified(hasher, &files, &storage));
     let pipe = PipeExpr {
         key: hasher.finish(),
         label: Arc::from("read_text"),
@@ -249,6 +282,93 @@ fn bag_text(py: Python<'_>, files: Vec<String>, wish: TextWish) -> PyResult<(PyE
         annotations: current_annotations(py)?,
     };
     Ok((bag_of(Pipe::expr(pipe)), counts))
+}
+
+/// A block of a file, as Python passes it around.
+type BlockForm = (String, Vec<(String, String)>, u64, Option<u64>, Option<String>);
+
+fn block_of(form: BlockForm) -> PyResult<Block> {
+    let (path, storage, start, end, compression) = form;
+    let options = Arc::new(storage.into_iter().collect());
+    let compression = match compression_of(compression.as_deref())? {
+        Some(compression) => compression,
+        None => Compression::inferred(&path).or_raise()?,
+    };
+    Ok(Block { path: path.into(), options, start, end, compression })
+}
+
+/// Where the blocks of a file begin and end.
+#[pyfunction]
+fn bag_file_blocks(
+    py: Python<'_>,
+    file: BlockForm,
+    block_bytes: Option<u64>,
+    delimiter: Vec<u8>,
+) -> PyResult<Vec<(u64, Option<u64>)>> {
+    let block = block_of(file)?;
+    let options = BlockOptions { block_bytes, compression: Some(block.compression), delimiter, unit: 1 };
+    let blocks = py.detach(|| oxidask_io::file_blocks(&block.path, &options, &block.options)).or_raise()?;
+    Ok(blocks.into_iter().map(|block| (block.start, block.end)).collect())
+}
+
+/// The bytes of a block, decompressed, cut at delimiters.
+#[pyfunction]
+fn bag_read_block<'py>(py: Python<'py>, block: BlockForm, delimiter: Vec<u8>) -> PyResult<Bound<'py, PyBytes>> {
+    let block = block_of(block)?;
+    let chunk = py.detach(|| block.read(&delimiter, 1)).or_raise()?;
+    Ok(PyBytes::new(py, &chunk.bytes))
+}
+
+/// Writes a whole file.
+#[pyfunction]
+fn bag_write_file(
+    py: Python<'_>,
+    path: &str,
+    storage: Vec<(String, String)>,
+    compression: Option<&str>,
+    content: &[u8],
+) -> PyResult<()> {
+    let storage: StorageOptions = storage.into_iter().collect();
+    let compression = match compression_of(compression)? {
+        Some(compression) => compression,
+        None => Compression::inferred(path).or_raise()?,
+    };
+    let location = Location::parse(path, &storage).or_raise()?;
+    py.detach(|| {
+        let bytes =
+            compression.compress(content).map_err(|cause| Error::io(format!("compressing '{path}'"), &cause))?;
+        location.write(bytes)
+    })
+    .or_raise()
+}
+
+/// A name for the content of files, which changes when they do.
+#[pyfunction]
+fn bag_files_token(py: Python<'_>, files: Vec<String>, storage: Vec<(String, String)>) -> String {
+    let storage: StorageOptions = storage.into_iter().collect();
+    py.detach(|| identified(KeyHasher::new("files"), &files, &storage).finish().to_string())
+}
+
+/// What is well known of a call; see `oxidask.bag._native`.
+fn native_call(
+    function: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+    base: &Bound<'_, PyAny>,
+) -> Option<Native> {
+    static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = function.py();
+    let describe = DESCRIBE.import(py, "oxidask.bag._native", "describe").ok()?;
+    let form = describe.call1((function, args, kwargs, base)).ok()?;
+    if form.is_none() { None } else { native_of(&form).ok() }
+}
+
+/// As [`native_call`], for a function that combines results.
+fn native_tree(function: &Bound<'_, PyAny>) -> Option<Native> {
+    static DESCRIBE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let describe = DESCRIBE.import(function.py(), "oxidask.bag._native", "describe_tree").ok()?;
+    let form = describe.call1((function,)).ok()?;
+    if form.is_none() { None } else { native_of(&form).ok() }
 }
 
 /// A call on the elements of `base`, wherever that is among the arguments. Other
@@ -298,6 +418,7 @@ impl Call {
             call: Arc::new(PyCall::new(Function::of(function), template)),
             extras: (0..crate::template::index_of(inputs.len())).collect(),
             listed: listed || n_base > 1,
+            native: None,
         };
         Ok(Call { step, inputs })
     }
@@ -337,7 +458,10 @@ fn bag_pipe(
     let py = base.py();
     let expr = expr_of(base)?;
     let n = partitions_of(&expr).unwrap_or(1);
-    let call = Call::new(&expr, function, args, kwargs, listed)?;
+    let mut call = Call::new(&expr, function, args, kwargs, listed)?;
+    if call.inputs.is_empty() && !item {
+        call.step.native = native_call(function, args, kwargs, base);
+    }
     let n_out = groups.as_ref().map_or(n, Vec::len);
     for other in &call.inputs {
         let others = partitions_of(other).unwrap_or(n_out);
@@ -387,6 +511,7 @@ fn bag_reduce(
         call: Arc::new(PyCall::new(Function::of(function), Template::of_inputs(1))),
         extras: Default::default(),
         listed: false,
+        native: if item { None } else { native_tree(function) },
     };
     let (combine, aggregate) = (step(combine), step(aggregate));
     for level in 0_u64.. {
@@ -456,7 +581,7 @@ fn bag_split(base: &Bound<'_, PyAny>, counts: Vec<u32>) -> PyResult<PyExpr> {
             template.literals.push(count.into_pyobject(py)?.into_any().unbind());
             template.args.push(Arg::Literal(0));
             let call = Arc::new(PyCall::new(function.clone(), template));
-            Ok((Step { call, extras: Default::default(), listed: true }, count))
+            Ok((Step { call, extras: Default::default(), listed: true, native: None }, count))
         })
         .collect::<PyResult<_>>()?;
     Ok(bag_of(SplitExpr::expr(expr, cuts)))
@@ -478,7 +603,7 @@ fn call_step(function: &Bound<'_, PyAny>, args: &[Option<&Bound<'_, PyAny>>], n_
         }
     }
     let call = Arc::new(PyCall::new(Function::of(function), template));
-    Step { call, extras: (0..n_extras).collect(), listed: false }
+    Step { call, extras: (0..n_extras).collect(), listed: false, native: None }
 }
 
 /// Moves elements to `n` partitions: `scatter(key, n, partition)` answers a list

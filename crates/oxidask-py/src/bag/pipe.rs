@@ -4,7 +4,8 @@
 //! partition streams through all of them at C speed and only the end makes a
 //! list.
 
-use super::text::TextSource;
+use super::native::{Native, Sink, groups_of, native_head};
+use super::text::{self, Chunks, TextSource};
 use crate::call::{PyCall, gil_lane};
 use crate::error::OrError;
 use crate::value::{from_value, to_value};
@@ -13,6 +14,7 @@ use oxidask_core::{Blob, EncodedOp, Error, ErrorKind, Key, Lane, Op, Parts, Resu
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -41,6 +43,8 @@ pub struct Step {
     pub extras: SmallVec<[u32; 2]>,
     /// Whether the function needs a list and not just something to iterate.
     pub listed: bool,
+    /// What the function does, if it is well known.
+    pub native: Option<Native>,
 }
 
 /// Calls functions on a partition, each on the answer of the one before.
@@ -70,44 +74,113 @@ pub fn listed(object: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
 }
 
 impl PipeOp {
-    fn elements<'py>(&self, py: Python<'py>, block: u64, group: &[Value]) -> PyResult<Bound<'py, PyAny>> {
+    /// What the first call gets, and how many calls that takes care of.
+    fn elements<'py>(&self, py: Python<'py>, block: u64, group: &[Value]) -> PyResult<(Bound<'py, PyAny>, usize)> {
         match (&self.head, group) {
-            (Head::Text(source), _) => source.read(py, block),
-            (Head::Partition, [partition]) => Ok(from_value(py, partition)?.into_bound(py)),
+            (Head::Text(source), _) => self.text(py, source, block),
+            (Head::Partition, [partition]) => Ok((from_value(py, partition)?.into_bound(py), 0)),
             (Head::Partition, _) => Err(PyValueError::new_err("a task of a bag reads exactly one partition")),
             (Head::Group, values) => {
                 let objects: Vec<_> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
-                Ok(PyList::new(py, objects)?.into_any())
+                Ok((PyList::new(py, objects)?.into_any(), 0))
             }
         }
+    }
+
+    /// The elements of text, chunk by chunk, after the calls that run natively.
+    fn text<'py>(&self, py: Python<'py>, source: &Arc<TextSource>, block: u64) -> PyResult<(Bound<'py, PyAny>, usize)> {
+        static CHAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let head = if source.include_path { None } else { native_head(&self.steps) };
+        let n = head.as_ref().map_or(0, |(_, n)| *n);
+        let native = head.map(|(program, n)| {
+            let steps: Vec<Step> = self.steps[..n].to_vec();
+            text::Native { program, python: steps }
+        });
+        let chunks = Bound::new(py, Chunks::new(source.clone(), block, native)?)?;
+        let chain = CHAIN.get_or_try_init(py, || -> PyResult<Py<PyAny>> {
+            Ok(py.import("itertools")?.getattr("chain")?.getattr("from_iterable")?.unbind())
+        })?;
+        Ok((chain.bind(py).call1((chunks,))?, n))
+    }
+
+    /// Some calls on some elements.
+    pub fn calls<'py>(
+        &self,
+        elements: Bound<'py, PyAny>,
+        steps: &[Step],
+        extras: &[Bound<'py, PyAny>],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        run_calls(elements, steps, extras).and_then(listed)
     }
 
     fn result(&self, py: Python<'_>, block: u64, inputs: &[Value]) -> PyResult<Value> {
         let (group, extras) = inputs.split_at(inputs.len().saturating_sub(self.n_extras as usize));
         let extras: SmallVec<[Bound<'_, PyAny>; 2]> =
             extras.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect::<PyResult<_>>()?;
-        let mut current = self.elements(py, block, group)?;
-        for step in &self.steps {
-            if step.listed {
-                current = listed(current)?;
-            }
-            let mut holes: SmallVec<[Bound<'_, PyAny>; 4]> = SmallVec::new();
-            holes.push(current);
-            holes.extend(step.extras.iter().map(|extra| extras[*extra as usize].clone()));
-            current = step.call.call(py, &holes)?;
-        }
-        let Some(n_parts) = self.n_parts else { return Ok(to_value(listed(current)?)) };
+        let (elements, n_done) = self.elements(py, block, group)?;
+        let current = run_calls(elements, &self.steps[n_done..], &extras)?;
+        let Some(n_parts) = self.n_parts else {
+            let result = listed(current)?;
+            // What is counted travels and merges without Python.
+            let is_grouped = matches!(
+                self.steps.last(),
+                Some(Step { native: Some(Native::Sink(Sink::Counts | Sink::Fold { .. })), .. })
+            );
+            return Ok(is_grouped.then(|| groups_of(&result)).flatten().unwrap_or_else(|| to_value(result)));
+        };
         let parts = current.cast_into::<PyList>()?;
         if parts.len() != n_parts as usize {
             return Err(PyValueError::new_err(format!("{} parts were made instead of {n_parts}", parts.len())));
         }
         Ok(Value::new(Parts(parts.iter().map(to_value).collect())))
     }
+
+    /// Says of a broken JSON line where it stands.
+    fn placed(&self, py: Python<'_>, error: PyErr, block: u64) -> PyErr {
+        static JSON_ERROR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let Head::Text(source) = &self.head else { return error };
+        let build = || -> PyResult<Option<PyErr>> {
+            let class = JSON_ERROR.import(py, "json", "JSONDecodeError")?;
+            if !error.value(py).is_exact_instance(class) {
+                return Ok(None);
+            }
+            let value = error.value(py);
+            let (doc, at): (String, usize) = (value.getattr("doc")?.extract()?, value.getattr("pos")?.extract()?);
+            let Some((path, line)) = py.detach(|| source.locate(block, &doc)) else { return Ok(None) };
+            let around: String = doc.trim_end().chars().skip(at.saturating_sub(40)).take(80).collect();
+            let message = format!("{} in '{path}', line {line}, near {around:?}", value.getattr("msg")?);
+            Ok(Some(PyErr::from_value(class.call1((message, doc, at))?)))
+        };
+        build().ok().flatten().unwrap_or(error)
+    }
+}
+
+/// Calls, each on the answer of the one before.
+///
+/// # Errors
+/// Whatever a function raises.
+pub fn run_calls<'py>(
+    elements: Bound<'py, PyAny>,
+    steps: &[Step],
+    extras: &[Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = elements.py();
+    let mut current = elements;
+    for step in steps {
+        if step.listed {
+            current = listed(current)?;
+        }
+        let mut holes: SmallVec<[Bound<'_, PyAny>; 4]> = SmallVec::new();
+        holes.push(current);
+        holes.extend(step.extras.iter().map(|extra| extras[*extra as usize].clone()));
+        current = step.call.call(py, &holes)?;
+    }
+    Ok(current)
 }
 
 impl Op for PipeOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        Python::attach(|py| self.result(py, block, inputs).or_error(py))
+        Python::attach(|py| self.result(py, block, inputs).map_err(|error| self.placed(py, error, block)).or_error(py))
     }
 
     fn label(&self) -> Cow<'_, str> {
@@ -123,7 +196,8 @@ impl Op for PipeOp {
     }
 }
 
-const KIND: &str = "bag.pipe";
+/// The registered name.
+pub const KIND: &str = "bag.pipe";
 
 #[derive(Serialize, Deserialize)]
 enum HeadForm {
@@ -139,6 +213,7 @@ struct StepForm {
     blobs: Vec<u32>,
     extras: Vec<u32>,
     listed: bool,
+    native: Option<Native>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,7 +237,8 @@ impl OpCodec for PipeOp {
             let EncodedOp { kind, body, blobs: own } = step.call.encode()?;
             let numbers = own.into_iter().map(|blob| place_of(&mut blobs, blob)).collect();
             let extras = step.extras.to_vec();
-            steps.push(StepForm { kind, body: body.to_vec(), blobs: numbers, extras, listed: step.listed });
+            let (listed, native) = (step.listed, step.native.clone());
+            steps.push(StepForm { kind, body: body.to_vec(), blobs: numbers, extras, listed, native });
         }
         let head = match &self.head {
             Head::Partition => HeadForm::Partition,
@@ -198,7 +274,7 @@ fn decode(encoded: &EncodedOp) -> Result<Arc<dyn Op>> {
         let op = decode_op(&EncodedOp { kind: step.kind, body: step.body.into(), blobs })?;
         let any: Arc<dyn Any + Send + Sync> = op;
         let call = any.downcast::<PyCall>().map_err(|_| invalid())?;
-        steps.push(Step { call, extras: step.extras.into(), listed: step.listed });
+        steps.push(Step { call, extras: step.extras.into(), listed: step.listed, native: step.native });
     }
     let head = match form.head {
         HeadForm::Partition => Head::Partition,

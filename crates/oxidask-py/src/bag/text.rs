@@ -1,66 +1,273 @@
-//! Lines of text files as partitions of bags.
+//! Lines of text files as elements of bags.
+//!
+//! A partition is read in chunks of about a megabyte: [`Chunks`] is an iterator of
+//! lists of lines, so that a pipe of Python functions streams through a file of
+//! any size in little memory and stops reading when nobody asks for more.
 
+use super::cells;
+use super::pipe::{Step, listed, run_calls};
 use crate::error::OrRaise;
-use oxidask::text::{TextBlock, universal_newlines};
+use oxidask_io::record::Program;
+use oxidask_io::{Block, BlockReader, Chunk, lines, universal_newlines, utf8};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyUnicodeDecodeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyString};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How bytes become text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoding {
+    /// Python's name for it.
+    pub name: String,
+    /// What to do with bytes that are no text, as for `bytes.decode`.
+    pub errors: String,
+    /// Bytes of its smallest unit.
+    pub unit: u8,
+    /// Whether lines can be decoded one by one: no state goes from one to the
+    /// next, as a byte order mark does.
+    pub is_stateless: bool,
+}
+
+impl Encoding {
+    fn is_utf8(&self) -> bool {
+        self.name == "utf-8"
+    }
+}
 
 /// What is read into which partition, and how.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TextSource {
     /// The blocks of each partition.
-    pub partitions: Vec<Vec<TextBlock>>,
+    pub partitions: Vec<Vec<Block>>,
     /// What ends a line, as bytes of the file.
     pub delimiter_bytes: Vec<u8>,
     /// What ends a line, if the user said so; else any newline does, and lines
     /// end in `\n`.
     pub delimiter: Option<String>,
-    /// The encoding and how to treat errors in it; none is strict UTF-8.
-    pub encoding: Option<(String, String)>,
+    /// How bytes become text.
+    pub encoding: Encoding,
     /// Whether elements are pairs of a line and the path of its file.
     pub include_path: bool,
 }
 
-impl TextSource {
-    /// The lines of a partition as a list.
+/// A chunk as text, or as what Python has to decode.
+pub enum Decoded {
+    /// UTF-8, with `\n` at the ends of lines unless another delimiter is given.
+    Text(String),
+    /// All else.
+    Bytes(Chunk),
+}
+
+/// Reads the blocks of one partition, one after another.
+pub struct PartitionReader {
+    source: Arc<TextSource>,
+    partition: usize,
+    /// The block that is being read, and its reader.
+    current: usize,
+    reader: Option<BlockReader>,
+}
+
+impl PartitionReader {
+    /// A reader of partition `partition`.
+    pub fn new(source: Arc<TextSource>, partition: u64) -> PyResult<Self> {
+        let partition = usize::try_from(partition)?;
+        if partition >= source.partitions.len() {
+            return Err(PyValueError::new_err(format!("there is no partition {partition}")));
+        }
+        Ok(PartitionReader { source, partition, current: 0, reader: None })
+    }
+
+    /// The next chunk, and the number of its block.
     ///
     /// # Errors
-    /// If a file cannot be read or decoded; the message names it.
-    pub fn read<'py>(&self, py: Python<'py>, partition: u64) -> PyResult<Bound<'py, PyAny>> {
-        let list = PyList::empty(py);
-        for block in &self.partitions[usize::try_from(partition)?] {
-            let text = self.text_of(py, block)?;
-            if self.include_path {
-                let path = PyString::new(py, &block.path);
-                self.each_line(&text, |line| list.append((PyString::new(py, line), &path)))?;
+    /// If a file cannot be read; the message names it.
+    pub fn next_chunk(&mut self) -> oxidask_core::Result<Option<(Decoded, usize)>> {
+        loop {
+            let Some(block) = self.source.partitions[self.partition].get(self.current) else { return Ok(None) };
+            let (delimiter, encoding) = (&self.source.delimiter_bytes, &self.source.encoding);
+            let chunk = if encoding.is_stateless {
+                if self.reader.is_none() {
+                    self.reader = Some(block.reader(delimiter, encoding.unit)?);
+                }
+                match &mut self.reader {
+                    Some(reader) => reader.next_chunk()?,
+                    None => None,
+                }
+            } else if self.reader.is_none() {
+                // The marker that this block has been read.
+                self.reader = Some(block.reader(delimiter, encoding.unit)?);
+                Some(block.read(delimiter, encoding.unit)?)
             } else {
-                self.each_line(&text, |line| list.append(PyString::new(py, line)))?;
+                None
+            };
+            let Some(chunk) = chunk else {
+                self.current += 1;
+                self.reader = None;
+                continue;
+            };
+            let number = self.current;
+            let is_text = encoding.is_utf8() && std::str::from_utf8(&chunk.bytes).is_ok();
+            if !is_text {
+                return Ok(Some((Decoded::Bytes(chunk), number)));
+            }
+            let text = utf8(chunk, &block.path)?;
+            let text = if self.source.delimiter.is_some() { text } else { universal_newlines(text) };
+            return Ok(Some((Decoded::Text(text), number)));
+        }
+    }
+}
+
+impl TextSource {
+    /// The path of a block.
+    pub fn path(&self, partition: u64, block: usize) -> &str {
+        self.partitions.get(partition as usize).and_then(|blocks| blocks.get(block)).map_or("", |block| &block.path)
+    }
+
+    /// What ends the lines of decoded text.
+    pub fn line_end(&self) -> &str {
+        self.delimiter.as_deref().unwrap_or("\n")
+    }
+
+    /// The lines of a chunk that Python decodes.
+    ///
+    /// # Errors
+    /// `UnicodeDecodeError` that names the file, the offset and what to do.
+    pub fn decode<'py>(&self, py: Python<'py>, chunk: &Chunk, path: &str) -> PyResult<Bound<'py, PyList>> {
+        static LINES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let bytes = PyBytes::new(py, &chunk.bytes);
+        let decode = bytes.call_method1(intern!(py, "decode"), (&self.encoding.name, &self.encoding.errors));
+        let text = decode.map_err(|error| self.placed(py, error, chunk, path))?;
+        let lines = LINES.import(py, "oxidask.bag._steps", "lines_of")?;
+        Ok(lines.call1((text, self.delimiter.as_deref()))?.cast_into()?)
+    }
+
+    fn placed(&self, py: Python<'_>, error: PyErr, chunk: &Chunk, path: &str) -> PyErr {
+        let build = || -> PyResult<PyErr> {
+            let value = error.value(py);
+            let start: u64 = value.getattr("start")?.extract()?;
+            let reason: String = value.getattr("reason")?.extract()?;
+            let reason = format!(
+                "{reason}, in '{path}' at offset {}\nhint: pass the file's encoding=, or how to treat errors: \
+                 errors='replace', 'ignore' or 'surrogateescape'",
+                chunk.offset + start
+            );
+            let args = (value.getattr("encoding")?, value.getattr("object")?, start, value.getattr("end")?, reason);
+            Ok(PyErr::from_value(py.get_type::<PyUnicodeDecodeError>().call1(args)?))
+        };
+        if error.is_instance_of::<PyUnicodeDecodeError>(py) { build().unwrap_or(error) } else { error }
+    }
+
+    /// Where in the files of a partition a line stands: path and number.
+    pub fn locate(self: &Arc<Self>, partition: u64, wanted: &str) -> Option<(String, u64)> {
+        let wanted = wanted.trim();
+        let blocks = self.partitions.get(usize::try_from(partition).ok()?)?;
+        for block in blocks {
+            let mut before = 0;
+            let only = TextSource { partitions: vec![vec![block.clone()]], ..(**self).clone() };
+            let mut reader = PartitionReader::new(Arc::new(only), 0).ok()?;
+            while let Some((Decoded::Text(text), _)) = reader.next_chunk().ok()? {
+                for line in lines(&text, self.line_end()) {
+                    if line.trim() == wanted {
+                        let first = block.first_line(&self.delimiter_bytes, self.encoding.unit).ok()?;
+                        return Some((block.path.to_string(), first + before + 1));
+                    }
+                    before += 1;
+                }
             }
         }
-        Ok(list.into_any())
+        None
+    }
+}
+
+/// Lists of the elements of a partition of text, chunk by chunk.
+#[pyclass(frozen, module = "oxidask._oxidask")]
+pub struct Chunks {
+    reader: Mutex<PartitionReader>,
+    partition: u64,
+    /// Steps that are done on each line before Python sees it.
+    native: Option<Native>,
+}
+
+/// Steps that run natively, and in Python on lines that are beyond Rust.
+pub struct Native {
+    /// The steps.
+    pub program: Program,
+    /// The calls that they stand for.
+    pub python: Vec<Step>,
+}
+
+impl Native {
+    fn ask<'py>(&self, lines: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        run_calls(lines, &self.python, &[]).and_then(listed)
+    }
+}
+
+impl Chunks {
+    /// The elements of partition `partition`.
+    pub fn new(source: Arc<TextSource>, partition: u64, native: Option<Native>) -> PyResult<Self> {
+        Ok(Chunks { reader: Mutex::new(PartitionReader::new(source, partition)?), partition, native })
     }
 
-    fn text_of(&self, py: Python<'_>, block: &TextBlock) -> PyResult<String> {
-        let Some((encoding, errors)) = &self.encoding else {
-            return py.detach(|| block.read_utf8(&self.delimiter_bytes)).or_raise();
-        };
-        let read = py.detach(|| block.read(&self.delimiter_bytes)).or_raise()?;
-        let decode = || -> PyResult<String> {
-            PyBytes::new(py, &read.bytes).call_method1(intern!(py, "decode"), (encoding, errors))?.extract()
-        };
-        decode().inspect_err(|error| {
-            // The error stays the one that Python's own decoding raises.
-            let note = format!("in '{}', from offset {}", block.path, read.offset);
-            let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
-        })
+    fn list<'py>(&self, py: Python<'py>, source: &TextSource, text: &str, path: &str) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        match &self.native {
+            Some(native) => {
+                let mut cells = Vec::new();
+                for line in lines(text, source.line_end()) {
+                    cells.clear();
+                    if native.program.run(line, &mut cells).is_ok()
+                        && let Ok(objects) = cells::to_objects(py, &cells)
+                    {
+                        objects.into_iter().try_for_each(|object| list.append(object))?;
+                    } else {
+                        let one = PyList::new(py, [line])?.into_any();
+                        for object in native.ask(one)?.try_iter()? {
+                            list.append(object?)?;
+                        }
+                    }
+                }
+            }
+            None if source.include_path => {
+                let path = PyString::new(py, path);
+                lines(text, source.line_end()).try_for_each(|line| list.append((PyString::new(py, line), &path)))?;
+            }
+            None => lines(text, source.line_end()).try_for_each(|line| list.append(PyString::new(py, line)))?,
+        }
+        Ok(list)
+    }
+}
+
+#[pymethods]
+impl Chunks {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
     }
 
-    fn each_line(&self, text: &str, mut see: impl FnMut(&str) -> PyResult<()>) -> PyResult<()> {
-        match self.delimiter.as_deref() {
-            None => universal_newlines(text).split_inclusive('\n').try_for_each(&mut see),
-            Some(delimiter) => text.split_inclusive(delimiter).try_for_each(&mut see),
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let next = py.detach(|| {
+            let mut reader = self.reader.lock();
+            reader.next_chunk().map(|next| next.map(|(chunk, block)| (chunk, block, reader.source.clone())))
+        });
+        let Some((chunk, block, source)) = next.or_raise()? else { return Ok(None) };
+        let path = source.path(self.partition, block);
+        match chunk {
+            Decoded::Text(text) => Ok(Some(self.list(py, &source, &text, path)?.into_any())),
+            Decoded::Bytes(chunk) => {
+                let decoded = source.decode(py, &chunk, path)?.into_any();
+                match &self.native {
+                    Some(native) => native.ask(decoded).map(Some),
+                    None if source.include_path => {
+                        let path = PyString::new(py, path);
+                        let pairs = decoded.try_iter()?.map(|line| Ok((line?, path.clone())));
+                        Ok(Some(PyList::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?.into_any()))
+                    }
+                    None => Ok(Some(decoded)),
+                }
+            }
         }
     }
 }

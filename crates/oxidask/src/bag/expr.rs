@@ -1,8 +1,8 @@
 //! The plan nodes of bags: given partitions, one task a partition, trees.
 
 use crate::delayed::{Typed, unique};
-use crate::text::{TextBlock, lines};
 use oxidask_core::{Blocks, Expr, ExprRef, FnOp, Graph, Input, Inputs, Key, KeyHasher, Op, Result, Value};
+use oxidask_io::Block;
 use oxidask_macros::op;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -79,10 +79,21 @@ impl PerPartition {
     }
 
     /// The lines of each block of text.
-    pub fn read_text(blocks: Vec<TextBlock>) -> Self {
+    pub fn read_text(blocks: Vec<Block>) -> Self {
         let n_blocks = blocks.len();
         // Files may change under an equal name, so each reading is its own.
         PerPartition { key: unique(), op: Arc::new(ReadText { blocks }), inputs: Inputs::default(), n_blocks }
+    }
+
+    /// A closure of each block of text.
+    pub fn of_blocks(
+        label: &'static str,
+        blocks: Vec<Block>,
+        run: impl Fn(&Block) -> Result<Value> + Send + Sync + 'static,
+    ) -> Self {
+        let n_blocks = blocks.len();
+        let op = FnOp::new(label, move |number: u64, _: &[Value]| run(&blocks[number as usize]));
+        PerPartition { key: unique(), op: Arc::new(op), inputs: Inputs::default(), n_blocks }
     }
 }
 
@@ -123,16 +134,17 @@ impl Expr for PerPartition {
 #[op("bag.read_text")]
 #[derive(Serialize, Deserialize)]
 struct ReadText {
-    blocks: Vec<TextBlock>,
+    blocks: Vec<Block>,
 }
 
 impl Op for ReadText {
     fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
-        let text = self.blocks[block as usize].read_utf8(b"\n")?;
-        let bare = |line: &str| {
-            line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line)).to_owned()
-        };
-        Ok(Value::new(Typed::new(lines(&text, "\n").map(bare).collect::<Vec<String>>())))
+        let mut lines = Vec::new();
+        self.blocks[block as usize].each_line(|_, line| {
+            lines.push(line.to_owned());
+            Ok(())
+        })?;
+        Ok(Value::new(Typed::new(lines)))
     }
 
     fn label(&self) -> Cow<'_, str> {

@@ -20,9 +20,9 @@ mod tests;
 
 use crate::delayed::TaskFn;
 use crate::executor;
-use crate::text::{self, TextBlock, TextOptions};
 use expr::{Given, PerPartition, Reduce};
 use oxidask_core::{Data, DataKind, Error, Executor, ExprRef, Frames, Result, Value, lower, optimize};
+use oxidask_io::{Block, BlockOptions, StorageOptions, expand, plan};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -107,42 +107,100 @@ impl<T: TaskValue + Clone> Bag<T> {
 
 impl Bag<String> {
     /// The lines of text files, without their ends, in partitions of about
-    /// `block_bytes`, or one of each file. Files that end in `.gz` are
-    /// decompressed and not cut.
+    /// `block_bytes`, or one of each file. Compressed files are known by their
+    /// endings, decompressed and not cut.
     ///
     /// # Errors
     /// If a path does not exist or a glob matches nothing.
     pub fn read_text<S: AsRef<str>>(paths: &[S], block_bytes: Option<u64>) -> Result<Self> {
-        let files = text::expand(paths)?;
-        let options = TextOptions { block_bytes, ..TextOptions::default() };
-        let blocks: Vec<TextBlock> = text::plan(&files, &options)?.into_iter().flatten().collect();
+        let options = BlockOptions { block_bytes, ..BlockOptions::default() };
+        Bag::read_text_with(paths, &options, &StorageOptions::default())
+    }
+
+    /// [`Bag::read_text`] with all options: a compression by name, and what a
+    /// storage other than this machine's file systems needs.
+    ///
+    /// ```
+    /// use oxidask::io::{BlockOptions, Compression, StorageOptions};
+    /// use oxidask::prelude::*;
+    ///
+    /// let path = std::env::temp_dir().join(format!("oxidask-lines-{}", std::process::id()));
+    /// std::fs::write(&path, Compression::Zstd.compress(b"one\ntwo\n").unwrap()).unwrap();
+    /// let options = BlockOptions { compression: Some(Compression::Zstd), ..BlockOptions::default() };
+    /// let lines = Bag::read_text_with(&[path.to_string_lossy()], &options, &StorageOptions::default())?;
+    /// assert_eq!(lines.collect()?, ["one", "two"]);
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), oxidask::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Bag::read_text`].
+    pub fn read_text_with<S: AsRef<str>>(
+        paths: &[S],
+        options: &BlockOptions,
+        storage: &StorageOptions,
+    ) -> Result<Self> {
+        let blocks = blocks_of(paths, options, storage)?;
         let n_partitions = blocks.len();
         Ok(Bag::from_source(Arc::new(PerPartition::read_text(blocks)), n_partitions, "read_text"))
     }
 }
 
+fn blocks_of<S: AsRef<str>>(paths: &[S], options: &BlockOptions, storage: &StorageOptions) -> Result<Vec<Block>> {
+    Ok(plan(&expand(paths, storage)?, options, storage)?.into_iter().flatten().collect())
+}
+
 impl<R: DeserializeOwned + Clone + Send + Sync + 'static> Bag<R> {
     /// The records of text files with one JSON record a line; see
-    /// [`Bag::read_text`].
+    /// [`Bag::read_text`]. Empty lines are left out.
+    ///
+    /// ```
+    /// use oxidask::prelude::*;
+    ///
+    /// #[derive(Clone, serde::Deserialize)]
+    /// struct Click {
+    ///     tz: Option<String>,
+    /// }
+    ///
+    /// let path = std::env::temp_dir().join(format!("oxidask-clicks-{}", std::process::id()));
+    /// std::fs::write(&path, "{\"tz\": \"Europe/Rome\"}\n{}\n").unwrap();
+    /// let clicks: Bag<Click> = Bag::read_json(&[path.to_string_lossy()], None)?;
+    /// assert_eq!(clicks.flat_map(|click| click.tz).frequencies()?["Europe/Rome"], 1);
+    /// # std::fs::remove_file(path).unwrap();
+    /// # Ok::<(), oxidask::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Bag::read_text`]; computing fails at a line that is no such record
-    /// and quotes it.
+    /// As [`Bag::read_text`]; computing fails at a line that is no such record,
+    /// names its file and number, and quotes it.
     pub fn read_json<S: AsRef<str>>(paths: &[S], block_bytes: Option<u64>) -> Result<Self> {
-        let lines = Bag::read_text(paths, block_bytes)?;
-        Ok(lines.then("read_json", |lines| {
-            lines.filter(|line| !line.trim().is_empty()).map(|line| parse_json(&line)).collect()
-        }))
+        let options = BlockOptions { block_bytes, ..BlockOptions::default() };
+        let blocks = blocks_of(paths, &options, &StorageOptions::default())?;
+        let n_partitions = blocks.len();
+        let source: ExprRef = Arc::new(PerPartition::of_blocks("read_json", blocks, |block| {
+            let mut records: Vec<R> = Vec::new();
+            block.each_line(|number, line| {
+                if !line.trim().is_empty() {
+                    records.push(parse_json(line, number, block)?);
+                }
+                Ok(())
+            })?;
+            Ok(Value::new(Local(records)))
+        }));
+        Ok(Bag { source, n_partitions, items: Arc::new(local_items), is_source: false, label: "read_json" })
     }
 }
 
 /// Longest part of a broken line that an error quotes.
 const QUOTED_CHARS: usize = 80;
 
-fn parse_json<R: DeserializeOwned>(line: &str) -> Result<R> {
+fn parse_json<R: DeserializeOwned>(line: &str, number: u64, block: &Block) -> Result<R> {
     serde_json::from_str(line).map_err(|cause| {
-        let quoted: String = line.chars().take(QUOTED_CHARS).collect();
-        Error::value(format!("a line is not the JSON record that is expected: {cause}: {quoted}"))
+        let first = block.first_line(b"\n", 1).unwrap_or(0);
+        let at = cause.column().saturating_sub(QUOTED_CHARS / 2);
+        let quoted: String = line.chars().skip(at).take(QUOTED_CHARS).collect();
+        let place = format!("'{}', line {}", block.path, first + number + 1);
+        Error::value(format!("{place}: not the JSON record that is expected: {cause}: {quoted}"))
     })
 }
 
