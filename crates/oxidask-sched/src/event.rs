@@ -133,9 +133,9 @@ pub struct Submit {
     pub inputs: Vec<Piece>,
     /// Tasks whose results the client holds a claim on until it releases them.
     pub wants: Vec<TaskId>,
-    /// Whether more of the same graph follows in another event: what nothing
-    /// needs yet is kept until the last part is here.
-    pub more: bool,
+    /// How many tasks of the same graph follow in other events: while it is not 0,
+    /// what nothing needs yet is kept.
+    pub n_later: usize,
 }
 
 /// Why a worker is gone; only some causes count against what it ran.

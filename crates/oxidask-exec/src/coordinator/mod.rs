@@ -211,6 +211,8 @@ impl<H: Clone> Coordinator<H> {
         let n_new = ids.iter().filter(|&&id| id >= NEEDED).count();
         let rows = &self.rows;
         self.tasks.reserve(n_new, |&id| hash(rows[id as usize].key));
+        self.rows.reserve(n_new.saturating_sub(self.free_tasks.len()));
+        let mut n_later = n_new;
         let mut part = Part::default();
         for (row, task) in submission.tasks.iter().enumerate() {
             let is_output = ids[row] == WANTED;
@@ -259,7 +261,9 @@ impl<H: Clone> Coordinator<H> {
                 part.work.wants.push(TaskId(id));
             }
             if part.work.tasks.len() == PART_TASKS {
-                self.submit_part(now, client, &mut part, true);
+                // At least 1, because the rest may be known under other rows.
+                n_later = n_later.saturating_sub(PART_TASKS).max(1);
+                self.submit_part(now, client, &mut part, n_later);
             }
         }
         for (row, name) in &submission.names {
@@ -277,16 +281,16 @@ impl<H: Clone> Coordinator<H> {
             .filter(|(stage, _)| **stage != NO_STAGE)
             .map(|(&stage, new)| (new.label.clone(), u64::from(self.stage_row(stage).n_tasks)))
             .collect();
-        self.submit_part(now, client, &mut part, false);
+        self.submit_part(now, client, &mut part, 0);
         Ok(Accepted { graph: u64::from(graph), outputs, data, labels })
     }
 
     /// Gives the core a part of a submission.
-    fn submit_part(&mut self, now: Nanos, client: ClientId, part: &mut Part, more: bool) {
+    fn submit_part(&mut self, now: Nanos, client: ClientId, part: &mut Part, n_later: usize) {
         part.wanted.extend_from_slice(&part.work.wants);
         let work = std::mem::take(&mut part.work);
-        self.take(now, SchedulerEvent::Submit { client, work: Submit { more, ..work } });
-        if more {
+        self.take(now, SchedulerEvent::Submit { client, work: Submit { n_later, ..work } });
+        if n_later > 0 {
             part.work.tasks.reserve(PART_TASKS);
         } else {
             self.settle(now);
@@ -728,7 +732,7 @@ impl Part {
 }
 
 /// Rows whose memory is kept for the next graph when no task is left.
-const ROWS_KEPT: usize = 1 << 18;
+const ROWS_KEPT: usize = 1 << 20;
 
 /// Dead tasks, beyond as many as are alive, whose room new ones take over.
 const MAX_DEAD: usize = 4096;

@@ -1,9 +1,9 @@
 //! How many tasks a thread takes at once, and how one is run.
 
+use super::queue::Queue;
 use crate::encoded::{decoded, is_encoded};
 use crate::node::{Completion, Node, Runnable};
 use crate::work::Work;
-use crossbeam_deque::Worker as Queue;
 use oxidask_core::{Error, ErrorKind, Result, Value};
 use oxidask_sched::{Failure, Nanos};
 use std::any::Any;
@@ -23,7 +23,8 @@ const BATCH_STRETCH: u64 = 8;
 /// Moves tasks that may run to the thread's queue; answers how many. A stage of
 /// unknown duration ends the batch. `idle` threads wait for what becomes ready
 /// later.
-pub(super) fn refill(node: &mut Node, now: Nanos, queue: &Queue<Runnable>, idle: usize, has_children: bool) -> usize {
+pub(super) fn refill(node: &mut Node, now: Nanos, queue: &Queue, idle: usize, has_children: bool) -> usize {
+    let mut queue = queue.lock();
     let mut budget = BATCH_NS;
     let mut n_taken = 0;
     let mut want = 1;
@@ -39,7 +40,7 @@ pub(super) fn refill(node: &mut Node, now: Nanos, queue: &Queue<Runnable>, idle:
         {
             cost = cost_of(&runnable.job.work, has_children);
             budget = budget.saturating_sub(cost);
-            queue.push(runnable);
+            queue.push_back(runnable);
             n_taken += 1;
         }
         if n_taken == before {
@@ -47,6 +48,7 @@ pub(super) fn refill(node: &mut Node, now: Nanos, queue: &Queue<Runnable>, idle:
         }
         want = ((budget / cost) as usize).clamp(1, (BATCH_TASKS - n_taken).max(1));
     }
+    drop(queue);
     node.capacity(now, idle as u32);
     n_taken
 }

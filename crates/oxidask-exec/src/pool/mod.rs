@@ -10,17 +10,18 @@
 pub(crate) mod batch;
 mod io;
 pub(crate) mod memory;
+mod queue;
 mod thread;
 
 use crate::child::{ChildCommand, Children};
-use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Runnable, Unwanted, Uplink};
+use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Unwanted, Uplink};
 use crate::observe::Observers;
 use crate::store::spill::SpillFolders;
-use crossbeam_deque::Stealer;
 use memory::Monitor;
 use oxidask_core::{Error, Key, Result, Value, config};
 use oxidask_sched::{FetchFrom, Nanos, Piece, TaskId, WorkerConfig};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+use queue::Queue;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -63,7 +64,8 @@ pub(crate) struct Inner<U> {
     /// Those who wait for threads to end wait here.
     ended: Condvar,
     started: Instant,
-    stealers: RwLock<Vec<(u32, Stealer<Runnable>)>>,
+    /// Of all threads, by their numbers.
+    queues: RwLock<Vec<(u32, Arc<Queue>)>>,
     io: OnceLock<Option<Sender<IoRequest>>>,
     /// Made when it is first needed; an error if that did not work.
     folders: OnceLock<Result<SpillFolders>>,
@@ -152,7 +154,7 @@ impl<U: Uplink> Pool<U> {
             work: Condvar::new(),
             ended: Condvar::new(),
             started: Instant::now(),
-            stealers: RwLock::default(),
+            queues: RwLock::default(),
             io: OnceLock::new(),
             folders,
             spill_dirs,

@@ -1,10 +1,10 @@
 //! A thread of the pool: takes tasks, runs them, hands in what they answered.
 
 use super::batch::{not_run, refill, run};
+use super::queue::Queue;
 use super::{Inner, State, TICK_NS};
 use crate::child::ChildSlot;
 use crate::node::{Completion, Runnable, Uplink};
-use crossbeam_deque::{Steal, Worker as Queue};
 use oxidask_core::events::TaskFinished;
 use oxidask_core::{Error, ErrorKind, Lane, Result};
 use oxidask_sched::{Failure, Nanos};
@@ -36,7 +36,7 @@ struct Thread<U: Uplink> {
     number: u32,
     /// Takes the place of blocked ones, and ends when it is one too many.
     is_spare: bool,
-    queue: Queue<Runnable>,
+    queue: Arc<Queue>,
     /// Taken from the queue, but of another lane than the one that was open.
     held: Cell<Option<Runnable>>,
     done: RefCell<Vec<Completion>>,
@@ -80,18 +80,18 @@ pub(super) fn blocking<U: Uplink, R>(inner: &Arc<Inner<U>>, wait: impl FnOnce() 
 /// Starts a thread.
 pub(super) fn spawn<U: Uplink>(inner: &Arc<Inner<U>>, state: &mut State<U>, is_spare: bool) -> Result<()> {
     let number = state.next_thread;
-    let queue = Queue::new_fifo();
-    let stealer = queue.stealer();
+    let queue = Arc::new(Queue::default());
+    let own = queue.clone();
     let shared = inner.clone();
     std::thread::Builder::new()
         .name(format!("oxidask-{number}"))
         .spawn(move || {
-            let thread = Rc::new(Thread::new(shared, number, is_spare, queue));
+            let thread = Rc::new(Thread::new(shared, number, is_spare, own));
             thread.work_on(|_| false, || Ok(())).unwrap_or_default();
             thread.end();
         })
         .map_err(|cause| Error::io("starting a thread", &cause))?;
-    inner.stealers.write().push((number, stealer));
+    inner.queues.write().push((number, queue));
     state.next_thread += 1;
     state.live += 1;
     Ok(())
@@ -103,13 +103,13 @@ pub(super) fn run_here<U: Uplink>(
     done: impl FnMut(&mut U) -> bool,
     interrupted: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let queue = Queue::new_fifo();
+    let queue = Arc::new(Queue::default());
     let number = {
         let mut state = inner.state.lock();
         let number = state.next_thread;
         state.next_thread += 1;
         state.live += 1;
-        inner.stealers.write().push((number, queue.stealer()));
+        inner.queues.write().push((number, queue.clone()));
         number
     };
     let thread = Rc::new(Thread::new(inner.clone(), number, false, queue));
@@ -127,7 +127,7 @@ enum Next {
 }
 
 impl<U: Uplink> Thread<U> {
-    fn new(inner: Arc<Inner<U>>, number: u32, is_spare: bool, queue: Queue<Runnable>) -> Self {
+    fn new(inner: Arc<Inner<U>>, number: u32, is_spare: bool, queue: Arc<Queue>) -> Self {
         Thread {
             inner,
             number,
@@ -269,21 +269,14 @@ impl<U: Uplink> Thread<U> {
     }
 
     fn others_have_work(&self) -> bool {
-        self.inner.stealers.read().iter().any(|(number, stealer)| *number != self.number && !stealer.is_empty())
+        self.inner.queues.read().iter().any(|(number, queue)| *number != self.number && !queue.is_empty())
     }
 
     /// Takes tasks that another thread took and did not begin.
     fn steal(&self) -> bool {
-        let stealers = self.inner.stealers.read();
-        stealers.iter().filter(|(number, _)| *number != self.number).any(|(_, stealer)| {
-            loop {
-                match stealer.steal_batch(&self.queue) {
-                    Steal::Success(()) => return true,
-                    Steal::Empty => return false,
-                    Steal::Retry => {}
-                }
-            }
-        })
+        let queues = self.inner.queues.read();
+        let mut others = queues.iter().filter(|(number, _)| *number != self.number);
+        others.any(|(_, other)| self.queue.steal_from(other))
     }
 
     fn is_surplus(&self, state: &State<U>) -> bool {
@@ -408,7 +401,7 @@ impl<U: Uplink> Thread<U> {
     /// Leaves the pool.
     fn end(&self) {
         self.child.borrow_mut().end(&self.inner.children);
-        self.inner.stealers.write().retain(|(number, _)| *number != self.number);
+        self.inner.queues.write().retain(|(number, _)| *number != self.number);
         let finished = self.announce();
         let mut guard = self.inner.state.lock();
         let state = &mut *guard;

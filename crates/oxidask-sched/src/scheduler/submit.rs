@@ -10,7 +10,7 @@ impl Scheduler {
             self.declare(group, spec);
         }
         if let Some(highest) = work.tasks.iter().map(|task| task.id).max() {
-            self.tasks.grow_to(highest);
+            self.tasks.grow_to(highest, work.n_later);
         }
         for row in &work.tasks {
             let inputs = &work.inputs[row.inputs_start as usize..][..row.n_inputs as usize];
@@ -23,7 +23,7 @@ impl Scheduler {
         // inputs.
         let is_unneeded = |row: &&NewTask| !self.tasks[row.id].is_needed();
         self.kept_back.extend(work.tasks.iter().filter(is_unneeded).map(|row| row.id));
-        if !work.more {
+        if work.n_later == 0 {
             self.unneeded.append(&mut self.kept_back);
         }
     }

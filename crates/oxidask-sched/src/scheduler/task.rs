@@ -162,13 +162,14 @@ pub(super) struct Tasks {
 }
 
 /// Records that are kept for the next graph when no task is left.
-const RECORDS_KEPT: usize = 1 << 18;
+const RECORDS_KEPT: usize = 1 << 20;
 
 impl Tasks {
-    /// Makes room for the number.
-    pub fn grow_to(&mut self, task: TaskId) {
+    /// Makes room for the number, at once for so many more that will come.
+    pub fn grow_to(&mut self, task: TaskId, n_later: usize) {
         let needed = task.0 as usize + 1;
         if self.records.len() < needed {
+            self.records.reserve(needed - self.records.len() + n_later);
             self.records.resize(needed, Task::vacant(self.first_attempt));
         }
     }

@@ -98,7 +98,7 @@ impl World {
         let is_later = |task: &TaskId| work.tasks.iter().any(|row| row.id == *task);
         let n_wants = work.wants.iter().take(n_wants).take_while(|task| !is_later(task)).count();
         let wants = work.wants.drain(..n_wants).collect();
-        Submit { groups, tasks, inputs, wants, more: true }
+        Submit { groups, tasks, inputs, wants, n_later: work.tasks.len() }
     }
 
     /// Sends a client's value to some worker.
