@@ -190,6 +190,8 @@ impl Worker {
             self.advance();
         }
         self.report_memory();
+        self.orders.shrink();
+        self.pieces.shrink();
         std::mem::swap(&mut self.out, actions);
         #[cfg(debug_assertions)]
         if self.pieces.len() + self.orders.len() < 200 {

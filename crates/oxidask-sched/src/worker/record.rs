@@ -184,6 +184,9 @@ impl PieceRecord {
     }
 }
 
+/// Records whose memory is kept when none is left.
+const KEPT: usize = 1 << 16;
+
 /// Records in reused slots.
 pub(super) struct Slab<T> {
     slots: Vec<Option<T>>,
@@ -209,6 +212,13 @@ impl<T> Slab<T> {
     pub fn remove(&mut self, slot: u32) -> T {
         self.free.push(slot);
         self.slots[slot as usize].take().expect("a record is removed once")
+    }
+
+    /// Gives the memory back of many records that are gone.
+    pub fn shrink(&mut self) {
+        if self.free.len() == self.slots.len() && self.slots.capacity() > KEPT {
+            *self = Slab::default();
+        }
     }
 
     pub fn get(&self, slot: u32) -> Option<&T> {
