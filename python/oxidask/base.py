@@ -184,6 +184,8 @@ def persist(
     if pairs:
         # Collections whose blocks another kind holds: that kind is persisted.
         inner = [pairs[number][0] if number in pairs else arg for number, arg in enumerate(args)]
+        if chosen_scheduler(scheduler, pool=pool, num_workers=num_workers) is None:
+            scheduler = _oxidask.default_scheduler(args, traverse)
         choice = {"scheduler": scheduler, "pool": pool, "num_workers": num_workers}
         held = persist(*inner, traverse=traverse, optimize_graph=optimize_graph, **choice, **kwargs)
         return tuple(pairs[number][1](one) if number in pairs else one for number, one in enumerate(held))

@@ -17,8 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from oxidask import _oxidask
+from oxidask.tokenize import normalize_token
 
 __all__ = ["Plan", "concat"]
+
+
+@normalize_token.register(_oxidask.Expr)
+def _token_of(expr: Any) -> Any:
+    return ("Expr", expr.key)
 
 
 def _scan(call: Any, rows: Any, state: Any) -> list[Any]:

@@ -52,7 +52,8 @@ def native_form(self: Collection, name: str, args: tuple[Any, ...], kwargs: dict
     if native is None:
         return NOT_NATIVE
     method = getattr(type(native), name, None)
-    if method is None:
+    # What every object has, such as equality by identity, is no form of the engine.
+    if method is None or method is getattr(object, name, None):
         return NOT_NATIVE
     try:
         taken = [_native_arg(arg) for arg in args]
@@ -231,9 +232,11 @@ class Collection(base.DaskMethodsMixin):
         if self._native is not None:
             return self._native.__oxidask_expr__()
         plan = self._plan
-        return _oxidask.bag_pipe(
+        whole = _oxidask.bag_pipe(
             plan.expr, "concat", _rows.finish, (plan.expr,), listed=True, groups=[(0, plan.n)], item=True
         )
+        # A delayed value runs on threads unless told otherwise, where a bag would take processes.
+        return _oxidask.find_lazy((_oxidask.bag_delayed(whole, False)[0],), False)[0]
 
     def __dask_tokenize__(self) -> Any:
         expr = self._native.__oxidask_expr__() if self._native is not None else self._plan.expr

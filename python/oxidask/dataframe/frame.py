@@ -141,7 +141,9 @@ class DataFrame(FrameStatistics, Rows):
         else:
             self._check_label(key)
         names = self._meta.columns
-        if names.is_unique and not isinstance(names, pd.MultiIndex):
+        # A plan of the engine without columns would forget how many rows there are.
+        some = not isinstance(key, list) or len(key) > 0
+        if some and names.is_unique and not isinstance(names, pd.MultiIndex):
             answer = native_form(self, "__getitem__", (key,), {})
             if answer is not NOT_NATIVE:
                 return answer
@@ -307,7 +309,7 @@ class DataFrame(FrameStatistics, Rows):
                 "hint: rows are dropped by a filter: df[condition]"
             )
         answer = native_form(self, "drop", (), {"columns": columns, "errors": errors})
-        if answer is not NOT_NATIVE:
+        if answer is not NOT_NATIVE and len(answer.columns):
             return answer  # type: ignore[no-any-return]
         return self._each("drop", columns=columns, errors=errors)  # type: ignore[no-any-return]
 

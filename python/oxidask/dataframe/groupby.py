@@ -161,8 +161,18 @@ class _GroupBy:
         return [meta(key) if isinstance(key, Collection) else key for key in self.by]
 
     # -- native ---------------------------------------------------------------------------
-    def _native(self, name: str, args: Any = (), kwargs: Any = None) -> Any:
-        """The engine's answer, or none."""
+    def _native(self, name: str, args: Any = (), kwargs: Any = None, meta: Any = None) -> Any:
+        """The engine's answer, or none; one that does not look like ``meta`` is none."""
+        answer = self._native_answer(name, args, kwargs)
+        if answer is None or meta is None:
+            return answer
+        if isinstance(meta, pd.DataFrame):
+            alike = answer._kind == "frame" and list(answer._meta.columns) == list(meta.columns)
+        else:
+            alike = answer._kind == "series" and answer.name == meta.name
+        return answer if alike else None
+
+    def _native_answer(self, name: str, args: Any, kwargs: Any) -> Any:
         if self.obj._native is None or self.observed is not None or not self.group_keys or not self._engine_keys():
             return None
         try:
@@ -240,7 +250,7 @@ class _GroupBy:
         meta = self._emulated(call)
         plain = {key: value for key, value in kwargs.items() if value not in (None, False)}
         if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False) and _split_out(split_out) == 1:
-            answer = self._native(name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v})
+            answer = self._native(name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta)
             if answer is not None:
                 return answer
         columns = list(meta.columns) if isinstance(meta, pd.DataFrame) else [self._value_column(meta)]
@@ -272,11 +282,11 @@ class _GroupBy:
     def size(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any) -> Any:
         """How many rows each group has."""
         del shuffle_method
+        meta = self._emulated(_Method(self._flags, self._slice, "size", (), {}))
         if split_every is None and _split_out(split_out) == 1:
-            answer = self._native("size")
+            answer = self._native("size", (), None, meta)
             if answer is not None:
                 return answer
-        meta = self._emulated(_Method(self._flags, self._slice, "size", (), {}))
         return self._tree([(None, "size")], meta, kwargs, split_every, split_out)
 
     def agg(self, arg: Any = None, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any) -> Any:
@@ -305,13 +315,13 @@ class _GroupBy:
             raise TypeError("Must provide 'func' or tuples of 'column, aggfunc'.")
         if isinstance(arg, str) and arg == "size" and not kwargs:
             return self.size(split_every=split_every, split_out=split_out)
-        if split_every in (None, False) and _split_out(split_out) == 1 and not _has_own(arg, kwargs):
-            answer = self._native("agg", () if arg is None else (arg,), kwargs)
-            if answer is not None:
-                return answer
         shown_arg, shown_kwargs = _shown(arg), {key: _shown(value) for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, "agg", () if arg is None else (shown_arg,), shown_kwargs)
         meta = self._emulated(call)
+        if split_every in (None, False) and _split_out(split_out) == 1 and not _has_own(arg, kwargs):
+            answer = self._native("agg", () if arg is None else (arg,), kwargs, meta)
+            if answer is not None:
+                return answer
         specs = self._specs(arg, kwargs, meta)
         if specs is None or any(parts_of(func) is None for _, func in specs):
             if _has_own(arg, kwargs):
