@@ -6,6 +6,7 @@
 //! that exists.
 
 use crate::dtype::{DType, Element};
+use crate::memory::{Filled, Memory};
 use bytes::Bytes;
 use oxidask_core::{Data, Decode, Error, ErrorKind, Frames, Result};
 use oxidask_macros::data;
@@ -49,29 +50,6 @@ impl<T: Element> AsRef<[u8]> for Owner<T> {
         // memory is initialised bytes; the length is that of the vector.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), std::mem::size_of_val(self.0.as_slice())) }
     }
-}
-
-/// Blocks from this size on are put on large pages where the system has them.
-const LARGE_BYTES: usize = 4 << 20;
-
-/// Room for the elements of a block. Large blocks ask for large pages: touching
-/// fresh memory page by page costs more than many computations.
-#[must_use]
-pub fn allocate<T: Element>(n: usize) -> Vec<T> {
-    let memory: Vec<T> = Vec::with_capacity(n);
-    #[cfg(target_os = "linux")]
-    if n * size_of::<T>() >= LARGE_BYTES {
-        const PAGE: usize = 4096;
-        let start = (memory.as_ptr() as usize).next_multiple_of(PAGE);
-        let end = (memory.as_ptr() as usize + n * size_of::<T>()) / PAGE * PAGE;
-        // SAFETY: the pages lie inside memory that the vector has just been
-        // given, and the advice changes nothing of its content. That it is not
-        // followed everywhere is no error.
-        let _ = unsafe {
-            rustix::mm::madvise(start as *mut std::ffi::c_void, end - start, rustix::mm::Advice::LinuxHugepage)
-        };
-    }
-    memory
 }
 
 /// Strides of contiguous memory in C order.
@@ -126,17 +104,13 @@ impl Block {
         if n_bytes == 0 {
             return Block::from_buffer(dtype, Bytes::new(), 0, shape, &contiguous_strides(shape));
         }
-        let n_words = n_bytes.div_ceil(size_of::<u64>());
-        let mut words: Vec<u64> = allocate(n_words);
-        // SAFETY: the vector has room for so many words; the last one is whole
-        // even where the elements end inside it.
-        unsafe { words.as_mut_ptr().add(n_words - 1).write(0) };
-        fill(words.as_mut_ptr().cast())?;
+        let memory = Memory::new(n_bytes);
+        fill(memory.as_ptr())?;
         // SAFETY: the caller vouches that all elements were written.
-        unsafe { words.set_len(n_words) };
+        let filled = unsafe { Filled::new(memory, n_bytes) };
         Ok(Block {
             dtype,
-            buffer: Bytes::from_owner(Owner(words)).slice(..n_bytes),
+            buffer: Bytes::from_owner(filled),
             offset: 0,
             shape: shape.into(),
             strides: contiguous_strides(shape),

@@ -2,10 +2,11 @@
 //! transposes, new axes and broadcasts.
 
 use super::body::{AxisMap, Body, Operand, Reads};
+use super::source::Source;
 use super::{ArrayMeta, meta_of};
 use crate::block::{Block, Strides};
 use crate::chunks::Chunks;
-use crate::evaluate::{Source, evaluate_to_block};
+use crate::evaluate::{self, evaluate_to_block};
 use crate::generate::Generator;
 use crate::program::Program;
 use oxidask_core::graph::{Blocks, Graph};
@@ -74,6 +75,34 @@ impl Blockwise {
             let body = Body { chunks: chunks.clone(), ..self.body.clone() };
             Blockwise::build(self.label.clone(), body, Reads::default())
         })
+    }
+
+    /// The same elements with other chunks, if everything that is read is in
+    /// memory, where cutting in another way costs nothing.
+    #[must_use]
+    pub fn over_sources(&self, chunks: &Chunks) -> Option<ExprRef> {
+        let mut reads = Reads::default();
+        let mut operands = Vec::with_capacity(self.body.operands.len());
+        for operand in &self.body.operands {
+            operands.push(match operand {
+                Operand::Input { input, axes } => {
+                    let source = super::node::<Source>(&self.reads.nodes[*input as usize])?;
+                    let own = meta_of(&self.reads.nodes[*input as usize]).ok()?;
+                    let mut borders: Vec<Arc<[usize]>> =
+                        (0..own.chunks.ndim()).map(|axis| own.chunks.borders(axis).clone()).collect();
+                    for (axis, from) in axes.iter().enumerate() {
+                        if let Some(from) = from {
+                            borders[*from as usize] = chunks.borders(axis).clone();
+                        }
+                    }
+                    let recut = source.rechunked(&Chunks::from_borders(borders));
+                    Operand::Input { input: reads.add(&recut, 1), axes: axes.clone() }
+                }
+                generate @ Operand::Generate { .. } => generate.clone(),
+            });
+        }
+        let body = Body { program: self.body.program.clone(), operands, chunks: chunks.clone() };
+        Some(Blockwise::build(self.label.clone(), body, reads))
     }
 
     /// What `picks` take of it, reading only what is needed.
@@ -151,7 +180,7 @@ impl Op for BlockwiseOp {
         self.body.program.check()?;
         let coordinates = self.body.chunks.coordinates(block as usize);
         let (shape, sources) = self.body.sources(&coordinates, inputs)?;
-        if let ([Source::Block { block, strides }], true) = (&sources[..], self.body.is_view()) {
+        if let ([evaluate::Source::Block { block, strides }], true) = (&sources[..], self.body.is_view()) {
             return Ok(Value::new(view(block, strides, &shape)));
         }
         Ok(Value::new(evaluate_to_block(&self.body.program, &sources, &shape)?))

@@ -2,7 +2,11 @@
 //! function.
 
 use super::body::AxisMap;
+use super::slice::Slice;
 use super::{ArrayMeta, meta_of};
+use crate::block::Dims;
+use crate::chunks::Chunks;
+use crate::index::{Pick, Range};
 use oxidask_core::graph::{Annotations, Blocks, Graph, Input, Stage};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result};
 use smallvec::SmallVec;
@@ -17,6 +21,10 @@ pub struct MapBlocks {
     label: Arc<str>,
     annotations: Option<Arc<Annotations>>,
     axes: Vec<AxisMap>,
+    /// All chunks that the op knows, of which `meta` has some.
+    all: Chunks,
+    /// The first chunk along every axis that `meta` has.
+    first: Dims,
     inputs: Inputs,
     key: Key,
     meta: ArrayMeta,
@@ -62,7 +70,67 @@ impl MapBlocks {
             .keys(inputs.iter().map(|input| input.key()))
             .finish();
         let label = Arc::from(&*op.label());
-        Ok(Arc::new(MapBlocks { op, op_key, label, annotations, axes, inputs: inputs.into(), key, meta }))
+        let (all, first) = (meta.chunks.clone(), Dims::from_elem(0, meta.chunks.ndim()));
+        Ok(Arc::new(MapBlocks { op, op_key, label, annotations, axes, all, first, inputs: inputs.into(), key, meta }))
+    }
+
+    /// What `picks` take, from a node that makes only the blocks they need; none
+    /// if they need all of them.
+    ///
+    /// # Errors
+    /// If the picks do not fit.
+    pub fn picked(&self, picks: &[Pick]) -> Result<Option<ExprRef>> {
+        let (_, pieces) = self.meta.chunks.picked(picks);
+        let chunks = &self.meta.chunks;
+        let mut ranges = Vec::with_capacity(chunks.ndim());
+        for pieces in &pieces {
+            let used = pieces.iter().map(|piece| piece.0);
+            let (Some(low), Some(high)) = (used.clone().min(), used.max()) else { return Ok(None) };
+            ranges.push(low..high + 1);
+        }
+        if chunks.has_unknown() || ranges.iter().enumerate().all(|(axis, range)| range.len() == chunks.n_along(axis)) {
+            return Ok(None);
+        }
+        let starts: Dims = ranges.iter().enumerate().map(|(axis, range)| chunks.borders(axis)[range.start]).collect();
+        let sizes = ranges.iter().enumerate().map(|(axis, range)| {
+            let sizes: Vec<usize> = chunks.sizes(axis).collect();
+            sizes[range.clone()].to_vec()
+        });
+        let meta = ArrayMeta { chunks: Chunks::from_sizes(sizes.collect::<Vec<_>>()), dtype: self.meta.dtype };
+        let first: Dims = self.first.iter().zip(&ranges).map(|(first, range)| first + range.start).collect();
+        let part = self.part(first, self.inputs.to_vec(), meta);
+        let shifted = picks
+            .iter()
+            .zip(&starts)
+            .map(|(pick, start)| match *pick {
+                Pick::At(position) => Pick::At(position - start),
+                Pick::Range(range) if range.len == 0 => Pick::Range(range),
+                Pick::Range(range) => Pick::Range(Range { start: range.start - start, ..range }),
+            })
+            .collect();
+        Slice::build(&part, shifted).map(Some)
+    }
+
+    /// The node of some of the blocks, from chunk `first` on.
+    fn part(&self, first: Dims, inputs: Vec<ExprRef>, meta: ArrayMeta) -> ExprRef {
+        let hasher = KeyHasher::new("array.map_blocks.part").key(self.op_key).params(&(meta.dtype, &self.axes));
+        let key = meta
+            .chunks
+            .hash(self.all.hash(hasher.params(&first.as_slice())))
+            .keys(inputs.iter().map(|input| input.key()))
+            .finish();
+        Arc::new(MapBlocks {
+            op: self.op.clone(),
+            op_key: self.op_key,
+            label: self.label.clone(),
+            annotations: self.annotations.clone(),
+            axes: self.axes.clone(),
+            all: self.all.clone(),
+            first,
+            inputs: inputs.into(),
+            key,
+            meta,
+        })
     }
 }
 
@@ -80,6 +148,9 @@ impl Expr for MapBlocks {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
+        if self.all != self.meta.chunks {
+            return Ok(self.part(self.first.clone(), inputs, self.meta.clone()));
+        }
         let (op, axes) = (self.op.clone(), self.axes.clone());
         MapBlocks::build(op, self.op_key, inputs, axes, self.meta.clone(), self.annotations.clone())
     }
@@ -92,7 +163,9 @@ impl Expr for MapBlocks {
         let mut reads: SmallVec<[Input; 8]> = SmallVec::new();
         Ok((0..chunks.n_blocks())
             .map(|block| {
-                let coordinates = chunks.coordinates(block);
+                let mut coordinates = chunks.coordinates(block);
+                coordinates.iter_mut().zip(&self.first).for_each(|(at, first)| *at += first);
+                let number = self.all.number(&coordinates) as u32;
                 reads.clear();
                 for ((blocks, meta), axes) in inputs.iter().zip(&metas).zip(&self.axes) {
                     let own: SmallVec<[usize; 4]> = axes
@@ -105,7 +178,7 @@ impl Expr for MapBlocks {
                         .collect();
                     reads.push(blocks[meta.chunks.number(&own)]);
                 }
-                Input::whole(graph.task(self.key.block(block as u64), stage, block as u32, &reads))
+                Input::whole(graph.task(self.key.block(block as u64), stage, number, &reads))
             })
             .collect())
     }

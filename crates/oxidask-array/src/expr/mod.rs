@@ -4,16 +4,25 @@
 //! broadcasts are all one node. Reductions ([`reduce`]) hold the same
 //! [`body::Body`] and so run elementwise work and generators in the same pass.
 
+pub mod along;
 pub mod blockwise;
 pub mod body;
+pub mod compress;
 pub mod concatenate;
 pub mod contract;
+pub mod count;
 pub mod map_blocks;
+pub mod matrix;
+pub mod points;
 pub mod rechunk;
 pub mod reduce;
 pub mod reshape;
+pub mod scan;
+pub mod sized;
 pub mod slice;
 pub mod source;
+pub mod take;
+pub mod wired;
 
 use crate::block::Dims;
 use crate::chunks::Chunks;

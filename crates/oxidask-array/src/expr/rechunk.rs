@@ -82,6 +82,11 @@ impl Expr for Rechunk {
             return Ok(Some(source.rechunked(&self.meta.chunks)));
         }
         let Some(blockwise) = node::<Blockwise>(input) else { return Ok(None) };
+        if uses.is_single(input)
+            && let Some(better) = blockwise.over_sources(&self.meta.chunks)
+        {
+            return Ok(Some(better));
+        }
         // A long program over generators is not worth running twice.
         let is_cheap = uses.is_single(input) || blockwise.body.program.steps().is_empty();
         Ok(if is_cheap { blockwise.rechunked(&self.meta.chunks) } else { None })

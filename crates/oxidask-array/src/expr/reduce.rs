@@ -4,18 +4,20 @@
 //! A state has the shape of the result with reduced axes kept at length one, so
 //! that combining is elementwise whatever the axes are.
 
-use super::body::{Body, Reads};
+use super::body::{Body, Operand, Reads};
+use super::compress::Compress;
 use super::rechunk::Rechunk;
 use super::{ArrayMeta, node};
 use crate::block::{Dims, Strides, contiguous_strides};
 use crate::chunks::{Chunks, UNKNOWN};
 use crate::dispatch;
-use crate::dtype::DType;
+use crate::dtype::{Constant, DType};
 use crate::evaluate::{Source, evaluate, evaluate_to_block};
 use crate::generate::Generator;
 use crate::index::{Pick, Range};
 use crate::kernel::fold::Fold;
-use crate::program::Program;
+use crate::kernel::number::Number;
+use crate::program::{Builder, Func, Program};
 use crate::state::{self, ArgSink, FoldSink, MomentsSink};
 use oxidask_core::graph::{Blocks, Graph, Input};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result, Uses, Value};
@@ -155,6 +157,54 @@ impl Reduce {
     }
 }
 
+impl Reduce {
+    /// The fold of a masked array as a fold of all of it, in which elements that
+    /// the mask leaves out are replaced by the neutral one.
+    fn without_compress(&self) -> Result<Option<ExprRef>> {
+        let (Kind::Fold(fold), [Operand::Input { input, axes }]) = (self.shared.kind, &self.body.operands[..]) else {
+            return Ok(None);
+        };
+        let masked = node::<Compress>(&self.reads.nodes[*input as usize]).and_then(Compress::masked);
+        let Some((array, mask)) = masked else { return Ok(None) };
+        let dtype = self.body.program.dtype();
+        // Extremes of nothing are an error, which the mask may lead to.
+        let is_total = matches!(fold, Fold::Add | Fold::Multiply) || dtype == DType::Bool;
+        if !is_total || self.finish.keepdims || self.shared.reduced != [true] || axes[..] != [Some(0)] {
+            return Ok(None);
+        }
+        // The order of the elements does not matter here, so neither do the
+        // chunks that were made for it.
+        let (array, mask) = match (node::<Rechunk>(array), node::<Rechunk>(mask)) {
+            (Some(a), Some(b)) if same_chunks(&a.inputs()[0], &b.inputs()[0])? => (&a.inputs()[0], &b.inputs()[0]),
+            _ => (array, mask),
+        };
+        let chunks = super::meta_of(array)?.chunks.clone();
+        let mut builder = Builder::new();
+        let (element, keeps) = (builder.input(super::meta_of(array)?.dtype), builder.input(DType::Bool));
+        let value = builder.append(&self.body.program, &[element]);
+        let neutral = builder.constant(dispatch!(dtype, T => constant_of(dtype, fold.neutral::<T>())));
+        let chosen = builder.step(Func::Select, &[keeps, value, neutral]);
+        let program = builder.finish(chosen);
+        let mut reads = Reads::default();
+        let straight: Vec<Option<u8>> = (0..chunks.ndim()).map(|axis| Some(axis as u8)).collect();
+        let operands =
+            [array, mask].map(|node| Operand::Input { input: reads.add(node, 1), axes: straight.clone() }).to_vec();
+        let axes: Vec<usize> = (0..chunks.ndim()).collect();
+        let body = Body { program, operands, chunks };
+        let (kind, finish) = (self.shared.kind, self.finish.clone());
+        Ok(Some(Reduce::build(self.label.clone(), (body, reads), kind, &axes, finish, self.split_every)))
+    }
+}
+
+fn same_chunks(a: &ExprRef, b: &ExprRef) -> Result<bool> {
+    Ok(super::meta_of(a)?.chunks == super::meta_of(b)?.chunks)
+}
+
+/// The neutral element of a sum or a product: 0 or 1 in every dtype.
+fn constant_of<T: Number>(dtype: DType, neutral: T) -> Constant {
+    Constant::from_i128(dtype, i128::from(neutral == T::ONE))
+}
+
 impl Expr for Reduce {
     fn key(&self) -> Key {
         self.key
@@ -177,6 +227,9 @@ impl Expr for Reduce {
 
     fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
         if let Some(better) = self.without_rechunk() {
+            return Ok(Some(better));
+        }
+        if let Some(better) = self.without_compress()? {
             return Ok(Some(better));
         }
         Ok(self.body.absorb(&self.reads, uses).map(|(body, reads)| self.over(body, reads)))

@@ -2,6 +2,7 @@
 //! made or read; where they cannot, every block is sliced on its own.
 
 use super::blockwise::Blockwise;
+use super::map_blocks::MapBlocks;
 use super::rechunk::Rechunk;
 use super::reduce::Reduce;
 use super::source::Source;
@@ -98,6 +99,11 @@ impl Expr for Slice {
             && (is_single || blockwise.body.is_generated() || blockwise.body.is_view())
         {
             return blockwise.picked(&self.picks).map(Some);
+        }
+        if let Some(map_blocks) = node::<MapBlocks>(input)
+            && is_single
+        {
+            return map_blocks.picked(&self.picks);
         }
         if let Some(reduce) = node::<Reduce>(input)
             && is_single

@@ -6,6 +6,7 @@
 use super::multiversion;
 use super::number::Number;
 use serde::{Deserialize, Serialize};
+use std::mem::MaybeUninit;
 
 /// Partial results of a row.
 const LANES: usize = 32;
@@ -72,6 +73,18 @@ macro_rules! fold_lanes {
     }};
 }
 
+/// Runs all streams of a tile one step after another.
+macro_rules! scan_streams {
+    ($running:ident, $tile:ident, $out:ident, $method:ident) => {
+        for i in 0..STREAM {
+            for (stream, running) in $running.iter_mut().enumerate() {
+                *running = running.$method($tile[stream * STREAM + i]);
+                $out[stream * STREAM + i].write(*running);
+            }
+        }
+    };
+}
+
 multiversion! {
     /// All elements of a row as one.
     pub fn fold_row<T: Number>(fold: Fold, row: &[T]) -> T {
@@ -98,6 +111,39 @@ multiversion! {
             Fold::Minimum => for (a, &x) in accumulators.iter_mut().zip(row) { *a = a.minimum(x); },
             Fold::Fmax => for (a, &x) in accumulators.iter_mut().zip(row) { *a = a.fmax(x); },
             Fold::Fmin => for (a, &x) in accumulators.iter_mut().zip(row) { *a = a.fmin(x); },
+        }
+    }
+}
+
+/// Rows of a scan that run side by side, since each waits for its own last step.
+const STREAMS: usize = 8;
+/// Elements of one such row.
+const STREAM: usize = 512;
+
+multiversion! {
+    /// The running fold of a row, beginning with `start`. A tile is cut into
+    /// streams; their totals tell what each starts from.
+    pub fn scan_row<T: Number>(fold: Fold, start: T, row: &[T], out: &mut [MaybeUninit<T>]) {
+        let mut last = start;
+        for (tile, out) in row.chunks(STREAMS * STREAM).zip(out.chunks_mut(STREAMS * STREAM)) {
+            if tile.len() < STREAMS * STREAM {
+                for (out, &x) in out.iter_mut().zip(tile) {
+                    last = fold.apply(last, x);
+                    out.write(last);
+                }
+                continue;
+            }
+            let mut running = [last; STREAMS];
+            for stream in 1..STREAMS {
+                let total = fold_row(fold, &tile[(stream - 1) * STREAM..stream * STREAM]);
+                running[stream] = fold.apply(running[stream - 1], total);
+            }
+            match fold {
+                Fold::Add => scan_streams!(running, tile, out, add),
+                Fold::Multiply => scan_streams!(running, tile, out, multiply),
+                _ => unreachable!("there are running sums and products, not {fold:?}"),
+            }
+            last = running[STREAMS - 1];
         }
     }
 }
@@ -216,6 +262,21 @@ mod tests {
             assert_eq!(fold_row(Fold::Add, &row), row.iter().sum::<i64>());
             assert_eq!(fold_row(Fold::Maximum, &row), row.iter().copied().max().unwrap_or(i64::MIN));
             assert_eq!(fold_row(Fold::Minimum, &row), row.iter().copied().min().unwrap_or(i64::MAX));
+        }
+    }
+
+    #[test]
+    fn scans_of_any_length() {
+        for n in [0, 1, 100, STREAMS * STREAM, STREAMS * STREAM + 7, 3 * STREAMS * STREAM] {
+            let row: Vec<i64> = (0..n as i64).map(|i| (i * 7919) % 101 - 50).collect();
+            let mut out = vec![MaybeUninit::new(0); n];
+            scan_row(Fold::Add, 5, &row, &mut out);
+            let mut sum = 5;
+            for (x, out) in row.iter().zip(out) {
+                sum += x;
+                // SAFETY: every element was written at the start.
+                assert_eq!(unsafe { out.assume_init() }, sum);
+            }
         }
     }
 

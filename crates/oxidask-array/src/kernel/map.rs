@@ -23,6 +23,13 @@ macro_rules! dispatch_float {
     };
 }
 
+/// [`dispatch!`] over the floats whose functions are computed as they are.
+macro_rules! dispatch_single {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        dispatch!(@rows $dtype, $T => $body; F32: f32, F64: f64)
+    };
+}
+
 /// [`dispatch!`] over the complex numbers.
 macro_rules! dispatch_complex {
     ($dtype:expr, $T:ident => $body:expr) => {
@@ -232,6 +239,10 @@ pub unsafe fn run(
         // reads or writes.
         unsafe { std::slice::from_raw_parts_mut(pointer.cast(), n) }
     }
+    if dtype == DType::F16 && matches!(func.group(), Group::Binary | Group::BinaryFloat | Group::UnaryFloat) {
+        // SAFETY: passed on to the caller.
+        return unsafe { run_half(func, args, out, n) };
+    }
     // SAFETY: in every arm the element types are those that the dtypes name.
     unsafe {
         match func.group() {
@@ -269,10 +280,10 @@ pub unsafe fn run(
                 each!(out, |x in times| Bool::from(x.is_none() == (func == Func::Isnan)));
             }
             Group::BinaryFloat => {
-                dispatch_float!(dtype, T => binary_float::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
+                dispatch_single!(dtype, T => binary_float::<T>(func, view(args[0], n), view(args[1], n), view_mut(out, n)));
             }
             Group::UnaryFloat => {
-                dispatch_float!(dtype, T => unary_float::<T>(func, view(args[0], n), view_mut(out, n)))
+                dispatch_single!(dtype, T => unary_float::<T>(func, view(args[0], n), view_mut(out, n)))
             }
             Group::Predicate => dispatch_float!(dtype, T => predicate::<T>(func, view(args[0], n), view_mut(out, n))),
             Group::Select => match dtype.itemsize() {
@@ -286,6 +297,33 @@ pub unsafe fn run(
                 _ => select::<[u64; 2]>(view(args[0], n), view(args[1], n), view(args[2], n), view_mut(out, n)),
             },
         }
+    }
+    Ok(())
+}
+
+/// Runs an instruction on half floats in single precision, tile by tile.
+///
+/// # Safety
+/// As for [`run`], the elements being half floats.
+unsafe fn run_half(func: Func, args: [*const u8; 3], out: *mut u8, n: usize) -> Result<()> {
+    const TILE: usize = 256;
+    let mut tiles = [[0.0_f32; TILE]; 2];
+    let mut result = [0.0_f32; TILE];
+    for start in (0..n).step_by(TILE) {
+        let n = TILE.min(n - start);
+        for (tile, arg) in tiles.iter_mut().zip(&args[..func.arity()]) {
+            // SAFETY: the arguments have `n` elements from `start` on.
+            let halves = unsafe { std::slice::from_raw_parts(arg.cast::<f16>().add(start), n) };
+            tile.iter_mut().zip(halves).for_each(|(x, half)| *x = half.to_f32());
+        }
+        let pointers = [tiles[0].as_ptr().cast(), tiles[1].as_ptr().cast(), std::ptr::null()];
+        // SAFETY: the tiles hold `n` elements, and overlap neither each other
+        // nor the result.
+        let halves = unsafe {
+            run(func, DType::F32, DType::F32, pointers, result.as_mut_ptr().cast(), n)?;
+            std::slice::from_raw_parts_mut(out.cast::<f16>().add(start), n)
+        };
+        halves.iter_mut().zip(&result).for_each(|(half, &x)| *half = f16::from_f32(x));
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ pub mod fold;
 pub mod map;
 pub mod math;
 pub mod number;
+pub mod order;
 pub mod random;
+pub mod transform;
 
 /// The instruction sets that loops are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,7 +62,7 @@ macro_rules! complex_numbers {
                 self.remainder(other)
             }
 
-            #[inline(always)]
+            #[inline(never)]
             fn power(self, other: Self) -> Self {
                 let (base, exponent) = (self.widen(), other.widen());
                 // Small whole exponents are products, which are exact.
