@@ -132,6 +132,29 @@ def test_preloaded_modules_are_set_up(scheduler_file: Path, tmp_path: Path) -> N
         assert told.read_text() == json.loads(scheduler_file.read_text())["address"]
 
 
+def test_an_idle_scheduler_ends(scheduler_file: Path) -> None:
+    options = ["--port", "0", "--no-dashboard", "--idle-timeout", "200ms", "--scheduler-file", str(scheduler_file)]
+    with command("scheduler", *options) as scheduler:
+        assert scheduler.wait(30) == 0
+    assert not scheduler_file.exists()
+
+
+def test_a_worker_begins_anew_after_its_lifetime(scheduler_file: Path) -> None:
+    lifetime = ["--lifetime", "300ms", "--lifetime-restart"]
+    with (
+        command("scheduler", "--port", "0", "--scheduler-file", str(scheduler_file), "--no-dashboard"),
+        command("worker", "--scheduler-file", str(scheduler_file), "--nthreads", "1", "--name", "mortal", *lifetime),
+    ):
+        eventually(scheduler_file.exists, "the scheduler file")
+        seen = set()
+
+        def lives() -> bool:
+            seen.update(worker["pid"] for worker in info_of(scheduler_file)["workers"])
+            return len(seen) >= 3
+
+        eventually(lives, "three lives, each a process of its own")
+
+
 @pytest.mark.parametrize(
     ("words", "what"),
     [
