@@ -391,8 +391,18 @@ impl<H: Clone> Coordinator<H> {
     /// `Release`, `Cancel`, `Retry`, `ClientGone`, `WorkerJoined`, `WorkerLost`,
     /// `Retire`, `Placed`, `Tick`.
     pub fn handle(&mut self, now: Nanos, event: SchedulerEvent) {
-        self.take(now, event);
-        self.settle(now);
+        match event {
+            // What follows from each is many times larger than it is itself.
+            SchedulerEvent::Release { client, tasks } if tasks.len() > PART_TASKS => {
+                for part in tasks.chunks(PART_TASKS) {
+                    self.handle(now, SchedulerEvent::Release { client, tasks: part.to_vec() });
+                }
+            }
+            event => {
+                self.take(now, event);
+                self.settle(now);
+            }
+        }
     }
 
     /// Takes one of several events that came together; after the last of them

@@ -12,7 +12,7 @@ use crate::node::Uplink;
 use oxidask_sched::Nanos;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// Between two looks.
@@ -29,6 +29,8 @@ const CULPRIT_SHARE: u64 = 20;
 pub(super) struct Monitor {
     is_awake: AtomicBool,
     gate: Arc<Gate>,
+    /// What the process used before the first work.
+    first_bytes: OnceLock<u64>,
 }
 
 #[derive(Default)]
@@ -108,14 +110,15 @@ fn watch<U: Uplink>(gate: &Gate, pool: &Weak<Inner<U>>) {
 }
 
 impl<U: Uplink> Inner<U> {
-    /// What the process uses and does not count as the pool's: nothing if it is a
-    /// worker and nothing else, else what its user had before there was work.
+    /// What the process uses and does not count as the pool's: what its user has
+    /// now that there is no work yet; for a process that is a worker and nothing
+    /// else, what it had before its first work.
     fn idle_bytes(self: &Arc<Self>) -> u64 {
-        if self.peers.is_some() {
-            return 0;
-        }
-        let resident = self.with(|_, node, _| node.core().memory().0);
-        own_bytes().unwrap_or(0).saturating_sub(resident)
+        let now = || {
+            let resident = self.with(|_, node, _| node.core().memory().0);
+            own_bytes().unwrap_or(0).saturating_sub(resident)
+        };
+        if self.peers.is_some() { *self.monitor.first_bytes.get_or_init(now) } else { now() }
     }
 
     /// Tells the node how much is in use; answers whether it has work.
