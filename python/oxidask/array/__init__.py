@@ -81,7 +81,6 @@ from oxidask.array._extra import *
 from oxidask.array import _extra
 from oxidask.base import compute, optimize, persist, visualize
 
-around = routines.round
 permute_dims = shaping.transpose
 concat = stacking.concatenate
 array = convert.asarray
@@ -89,7 +88,6 @@ astype = shaping.astype
 bool = bool_
 
 __all__ = [
-    "around",
     "array",
     "astype",
     "compute",

@@ -180,7 +180,7 @@ def map_blocks(
         )
     made = blockwise(
         func, tuple(out), *pairs, name=name, token=token, dtype=dtype, adjust_chunks=adjust or None,
-        new_axes=new_axes or None, concatenate=True, meta=meta,
+        new_axes=new_axes or None, concatenate=True, meta=meta, align_arrays=not _on_one_another([a for _, a in arrays]),
         _place=place, _ndim=len(out) if enforce_ndim else None, **kwargs,
     )
     if place is not None:
@@ -188,6 +188,15 @@ def map_blocks(
         for i, a in arrays:
             place.arrays.append((i, a.chunks, [out.index(x) if x in out else None for x in range(n - a.ndim, n)]))
     return made
+
+
+def _on_one_another(arrays: list[Array]) -> bool:
+    """Whether the blocks of arrays lie on one another, whatever their sizes."""
+    n = max(a.ndim for a in arrays)
+    counts = [(1,) * (n - a.ndim) + a.numblocks for a in arrays]
+    return all(len({c for c in along if c != 1}) <= 1 for along in zip(*counts, strict=True)) and all(
+        len({a.chunks[axis - n] for a in arrays if a.ndim >= n - axis and a.numblocks[axis - n] > 1}) <= 1 for axis in range(n)
+    )
 
 
 def _is_lazy_array(a: Any) -> bool:

@@ -282,7 +282,8 @@ def blockwise(
         chunks = {}
         for a, (_, ind) in zip(arrays, _pairs(args), strict=True):
             for axis, sizes in zip(ind or (), a.chunks if ind is not None else (), strict=True):
-                if axis not in chunks or len(sizes) > len(chunks[axis]):
+                known = chunks.get(axis)
+                if known is None or len(sizes) > len(known) or len(sizes) == len(known) and sum(sizes) > sum(known):
                     chunks[axis] = sizes
     indices = [ind for _, ind in _pairs(args)]
     for axis, sizes in new_axes.items():

@@ -208,10 +208,14 @@ class Reader:
         index = tuple(slice(b[i], b[i + 1]) for b, i in zip(self.borders, at, strict=True))
         if self.getitem is not None:
             return self.getitem(self.source, index, asarray=self.asarray, lock=self.lock)
-        if self.lock:
-            with self.lock:
-                return self._read(index)
-        return self._read(index)
+        if not self.lock:
+            return self._read(index)
+        # Some locks have these two methods and are no context managers.
+        self.lock.acquire()
+        try:
+            return self._read(index)
+        finally:
+            self.lock.release()
 
     def _read(self, index: tuple[slice, ...]) -> Any:
         found = self.source[index] if index else self.source[()]

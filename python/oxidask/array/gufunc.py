@@ -88,7 +88,8 @@ def _axes_of(axes: Any, axis: Any, keepdims: bool, ins: Any, outs: Any, nout: in
         else:
             axes += [() for _ in out_list]
     if axes is None:
-        return [tuple(range(-len(c), 0)) for c in ins], [tuple(range(-len(c), 0)) for c in out_list]
+        kept = ins[0] if keepdims and ins else ()
+        return [tuple(range(-len(c), 0)) for c in ins], [tuple(range(-len(c or kept), 0)) for c in out_list]
     axes = [(a,) if isinstance(a, int) else tuple(a) for a in axes]
     if len(axes) == len(ins) and not any(out_list):
         axes = axes + [axes[0] if keepdims else () for _ in out_list]

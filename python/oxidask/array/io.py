@@ -33,10 +33,14 @@ class Write:
         index = tuple(slice(b[i], b[i + 1]) for b, i in zip(self.borders, at, strict=True))
         if self.region is not None:
             index = fuse(self.region, index)
-        if self.lock:
-            with self.lock:
-                return self._write(block, target, index)
-        return self._write(block, target, index)
+        if not self.lock:
+            return self._write(block, target, index)
+        # Some locks have these two methods and are no context managers.
+        self.lock.acquire()
+        try:
+            return self._write(block, target, index)
+        finally:
+            self.lock.release()
 
     def _write(self, block: Any, target: Any, index: Any) -> Any:
         if getattr(block, "size", 1):

@@ -81,9 +81,9 @@ class MaskedArray:
 
 
 def _compared(name: str) -> Callable[[Any, Any], Array]:
-    def function(x: Any, value: Any, copy: bool = True) -> Array:
+    def function(a: Any, value: Any, copy: bool = True) -> Array:
         del copy
-        x = asanyarray(x)
+        x = asanyarray(a)
         if getattr(value, "shape", ()):
             raise ValueError(f"{name} doesn't support array `value`s")
         return elemwise(Call(name, (value,)), x, meta=_masked_meta(x))

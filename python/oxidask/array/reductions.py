@@ -436,22 +436,25 @@ class Arg:
 
     def __init__(self, name: str, axis: int | None, shape: Sequence[Any], chunks: Any) -> None:
         self.__name__, self.axis, self.shape = name, axis, shape
-        self.borders = [np.cumsum([0, *sizes]) for sizes in chunks]
+        # Where a single chunk begins is known even if its size is not.
+        self.borders = [[0, *np.cumsum(sizes[:-1])] for sizes in chunks]
         self.numblocks = [len(sizes) for sizes in chunks]
 
     def of_block(self, block: Any, number: int) -> Any:
         """The extreme of a block and its position in the whole array."""
         at = position_of(number, self.numblocks)
-        starts = [int(b[i]) for b, i in zip(self.borders, at, strict=True)]
+        starts = [b[i] for b, i in zip(self.borders, at, strict=True)]
         if self.axis is not None:
             found = self._position(block, self.axis)
             found = np.expand_dims(np.asarray(found), self.axis)
             values = np.take_along_axis(np.ma.getdata(block), found, self.axis)
             hidden = np.take_along_axis(np.ma.getmaskarray(block), found, self.axis) if isinstance(block, np.ma.MaskedArray) else None
-            return [(values, found + starts[self.axis], hidden)]
+            return [(values, found + int(starts[self.axis]), hidden)]
         flat = int(self._position(block.ravel(), 0))
+        if len(self.numblocks) == 1:
+            return [(block[flat], np.asarray(flat + int(starts[0])), None)]
         local = np.unravel_index(flat, block.shape)
-        whole = np.ravel_multi_index([p + s for p, s in zip(local, starts, strict=True)], self.shape)
+        whole = np.ravel_multi_index([p + int(s) for p, s in zip(local, starts, strict=True)], self.shape)
         return [(block[local], np.asarray(whole), None)]
 
     def _position(self, block: Any, axis: int) -> Any:
@@ -505,7 +508,9 @@ def arg_reduction(x: Any, name: str, axis: Any = None, keepdims: bool = False, s
     axes = axes_of(axis, x.ndim)
     if axis is not None and (isinstance(axis, tuple | list) or not isinstance(axis, int | np.integer)):
         raise TypeError(f"axis must be either `None` or int, got '{axis}'")
-    if builtins.any(is_unknown(n) for a in axes for n in x.chunks[a]):
+    if builtins.any(
+        is_unknown(n) and (x.numblocks[a] > 1 or (axis is None and x.ndim > 1)) for a in axes for n in x.chunks[a]
+    ):
         raise ValueError(
             f"Arg-reductions do not work with arrays of unknown chunksizes. At some point in your computation "
             f"this array lost chunking information (shape {x.shape}).\n\nA possible solution is with\n  x.compute_chunk_sizes()"

@@ -20,6 +20,7 @@ __all__ = [
     "apply_along_axis",
     "apply_over_axes",
     "argwhere",
+    "around",
     "array_equal",
     "average",
     "choose",
@@ -203,13 +204,13 @@ def take(a: Any, indices: Any, axis: int | None = 0) -> Array:
     return a[(slice(None),) * axis + (indices,)]
 
 
-def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
+def isclose(arr1: Any, arr2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
     """Whether elements are equal up to tolerances.
 
     >>> isclose([1.0, 2.0], [1.0, 2.1]).compute()
     array([ True, False])
     """
-    a, b = (asanyarray(x) if not np.isscalar(x) else x for x in (a, b))
+    a, b = (asanyarray(x) if not np.isscalar(x) else x for x in (arr1, arr2))
     return elemwise(Close(rtol, atol, equal_nan), a, b, meta=_bool_like(a, b))
 
 
@@ -270,6 +271,15 @@ def round(a: Any, decimals: int = 0) -> Array:
 
         return rint(a)
     return elemwise(Round(decimals), a)
+
+
+def around(x: Any, decimals: int = 0) -> Array:
+    """The same as :func:`round`.
+
+    >>> around([1.26], 1).compute()
+    array([1.3])
+    """
+    return round(x, decimals)
 
 
 class Round:
@@ -339,7 +349,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     >>> result_type(da.ones(2, dtype="f4"), 1.5)
     dtype('float32')
     """
-    return np.result_type(*[x.dtype if hasattr(x, "dtype") else x for x in arrays_and_dtypes])
+    return np.result_type(*[x.dtype if hasattr(x, "dtype") and not isinstance(x, type) else x for x in arrays_and_dtypes])
 
 
 def shape(array: Any) -> tuple[Any, ...]:
@@ -555,12 +565,15 @@ class Coarsen:
         return self.func(cut.reshape(split), axis=tuple(range(1, 2 * block.ndim, 2)), **self.kwargs)
 
 
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Array:
-    """Whether elements are among others.
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: str | None = None
+) -> Array:
+    """Whether elements are among others; ``kind`` is accepted for compatibility.
 
     >>> isin([1, 2], [2, 3]).compute()
     array([False,  True])
     """
+    del kind
     element, others = asanyarray(element), asanyarray(test_elements).ravel()
     lead = tuple(range(element.ndim))
     found = blockwise(
@@ -797,7 +810,17 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Array:
     return result
 
 
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Array:
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Array:
     """The covariances of variables.
 
     >>> cov([[1.0, 2.0], [2.0, 4.0]]).compute()
@@ -810,7 +833,8 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     m = asanyarray(m)
-    dtype = np.result_type(m.dtype, float) if y is None else np.result_type(m.dtype, asanyarray(y).dtype, float)
+    if dtype is None:
+        dtype = np.result_type(m.dtype, float) if y is None else np.result_type(m.dtype, asanyarray(y).dtype, float)
     x = m[None, :] if m.ndim == 1 else m
     x = x.astype(dtype)
     if not rowvar and x.shape[0] != 1:
@@ -823,11 +847,36 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
         x = concatenate([x, y], 0)
     if ddof is None:
         ddof = 0 if bias else 1
-    x = x - x.mean(axis=1, keepdims=True)
-    norm = x.shape[1] - ddof
-    right = x.T.conj() if x.dtype.kind == "c" else x.T
+    weights = _observation_weights(x.shape[1], fweights, aweights)
+    if weights is None:
+        x, norm = x - x.mean(axis=1, keepdims=True), x.shape[1] - ddof
+        right = x
+    else:
+        total = weights.sum()
+        lazy = asarray(weights, chunks=(x.chunks[1],))
+        x = x - (x * lazy).sum(axis=1, keepdims=True) / total
+        norm = total - ddof * (1 if aweights is None else (weights * np.asarray(aweights)).sum() / total)
+        right = x * lazy
+    right = right.T.conj() if x.dtype.kind == "c" else right.T
     made = dot(x, right) / norm
     return made.squeeze() if 1 in made.shape else made
+
+
+def _observation_weights(n: Any, fweights: Any, aweights: Any) -> Any:
+    """How much each observation counts; None if all count one."""
+    made = None
+    for name, own in (("fweights", fweights), ("aweights", aweights)):
+        if own is None:
+            continue
+        own = np.asarray(own.compute() if isinstance(own, Array) else own, dtype=float)
+        if own.ndim > 1:
+            raise RuntimeError(f"cannot handle multidimensional {name}")
+        if own.shape[0] != n:
+            raise RuntimeError(f"incompatible numbers of samples and {name}: {n} and {own.shape[0]}")
+        if (own < 0).any():
+            raise ValueError(f"{name} cannot be negative")
+        made = own if made is None else made * own
+    return made
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Array:

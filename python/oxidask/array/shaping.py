@@ -50,6 +50,8 @@ def axis_of(axis: Any, ndim: int) -> int:
     numpy.exceptions.AxisError
         If it is out of range.
     """
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"{axis!r} is no axis: axes are integers")
     axis = operator.index(axis)
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim)
@@ -76,7 +78,7 @@ def astype(x: Array, dtype: Any, **kwargs: Any) -> Array:
     >>> da.arange(3, chunks=2).astype("f4").dtype
     dtype('float32')
     """
-    extra = set(kwargs) - {"casting", "copy"}
+    extra = set(kwargs) - {"casting", "copy", "order"}
     if extra:
         raise TypeError(f"astype does not take the following keyword arguments: {sorted(extra)}")
     casting = kwargs.get("casting", "unsafe")

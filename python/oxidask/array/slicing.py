@@ -73,6 +73,8 @@ def _plain_slice(entry: slice) -> slice:
     for part in (entry.start, entry.stop, entry.step):
         if isinstance(part, Array):
             part = part.compute()
+        if part is not None and not hasattr(part, "__index__"):
+            raise IndexError(f"slice indices must be integers or None, not {part!r}")
         parts.append(None if part is None else operator.index(part))
     return slice(*parts)
 
