@@ -41,8 +41,14 @@ def samples():
     ]  # fmt: skip
 
 
+#: What reads and writes files is not called with made-up names.
+FILES = {"from_npy", "from_npy_stack", "from_npz", "from_zarr", "to_hdf5", "to_npy_stack", "to_zarr"}
+
+
 def state_of(function):
     """How a function makes its result."""
+    if function.__name__ in FILES:
+        return HELPER
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for args in samples():

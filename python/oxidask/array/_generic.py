@@ -170,7 +170,8 @@ def table(
     """
     from oxidask.array.core import _wrap
 
-    chunks = tuple(tuple(n if is_unknown(n) else int(n) for n in sizes) for sizes in chunks)
+    # One NaN for all makes equal chunks compare equal.
+    chunks = tuple(tuple(np.nan if is_unknown(n) else int(n) for n in sizes) for sizes in chunks)
     if isinstance(reads, np.ndarray):
         n_blocks, width = reads.shape[:2]
         starts = np.arange(n_blocks + 1, dtype=np.uint32) * np.uint32(width)

@@ -59,7 +59,7 @@ def normalize_chunks(
     if shape is None:
         if not isinstance(chunks, tuple) or not all(isinstance(c, tuple | list) for c in chunks):
             raise ValueError(f"chunks {chunks!r} need a shape")
-        return tuple(tuple(int(n) if not _nan(n) else math.nan for n in c) for c in chunks)
+        return tuple(tuple(int(n) if not _nan(n) else np.nan for n in c) for c in chunks)
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if chunks == () and shape and not any(shape):
         return ((0,),) * len(shape)
@@ -132,14 +132,14 @@ def _unknown_chunks(chunks: Any, shape: tuple[Any, ...]) -> tuple[tuple[Any, ...
     made = []
     for entry, n in zip(chunks, shape, strict=True):
         if isinstance(entry, tuple | list):
-            made.append(tuple(math.nan if _nan(size) else int(size) for size in entry))
+            made.append(tuple(np.nan if _nan(size) else int(size) for size in entry))
         elif _nan(n) or _nan(entry):
             if entry not in (None, -1) and not _nan(entry) and not isinstance(entry, str):
                 raise ValueError(
                     "Arrays chunk sizes are unknown, and cannot be cut to "
                     f"{entry}\n\nA possible solution:\n  x.compute_chunk_sizes()"
                 )
-            made.append((math.nan,))
+            made.append((np.nan,))
         else:
             made.append(normalize_chunks((entry,), (n,))[0])
     return tuple(made)

@@ -19,7 +19,7 @@ from oxidask import _oxidask
 from oxidask._oxidask import ArrayCore
 from oxidask.array._generic import block_numbers, empty_block, has_unknown, is_native, is_unknown, kind_of_block, table
 from oxidask.array._meta import quiet
-from oxidask.base import DaskMethodsMixin
+from oxidask.base import LazyCollection
 
 __all__ = ["Array"]
 
@@ -69,7 +69,7 @@ def is_chunk(x: Any) -> bool:
     if isinstance(x, np.ndarray | np.generic | memoryview):
         return True
     module = type(x).__module__.split(".")[0]
-    return module in ("sparse", "cupy", "scipy") or any(isinstance(x, kind) for kind in CHUNK_TYPES)
+    return module in ("sparse", "cupy", "scipy", "dask") or any(isinstance(x, kind) for kind in CHUNK_TYPES)
 
 
 def _operand(x: Any) -> Any:
@@ -143,6 +143,10 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
             result = _wrap(ArrayCore.apply(name, operands))
         except (TypeError, OverflowError, NotImplementedError):
             pass
+        except ValueError as error:
+            # NumPy has another error for a number that does not fit a dtype.
+            if "out of bounds" not in str(error):
+                raise
         else:
             return _into(out, result if dtype is None else result.astype(dtype))
     args = tuple(asanyarray(x) if isinstance(x, list | tuple) else x for x in args)
@@ -181,8 +185,7 @@ def _into(out: Any, result: Any) -> Any:
 def _binary(name: str, *, reflected: bool = False) -> Callable[[Array, Any], Any]:
     def method(self: Array, other: Any) -> Any:
         if not (isinstance(other, Array | bool | int | float | complex | list | str | bytes) or is_chunk(other)):
-            if not hasattr(other, "__dask_graph__") or hasattr(other, "__array_ufunc__") and not hasattr(other, "chunks"):
-                return NotImplemented
+            return NotImplemented
         return _apply(name, other, self) if reflected else _apply(name, self, other)
 
     return method
@@ -192,7 +195,7 @@ def _unary(name: str) -> Callable[[Array], Array]:
     return lambda self: _apply(name, self)
 
 
-class Array(DaskMethodsMixin):
+class Array(LazyCollection):
     """A lazy array, cut into chunks.
 
     Make one with :func:`from_array`, :func:`oxidask.array.ones` and its kin, or
@@ -312,7 +315,7 @@ class Array(DaskMethodsMixin):
     @property
     def name(self) -> str:
         """A name that depends on the content, or the one that the user gave."""
-        return self._given or f"{self._core.label}-{self._core.key}"
+        return self._given or self._core.expr().name
 
     @property
     def key(self) -> str:
@@ -413,16 +416,6 @@ class Array(DaskMethodsMixin):
 
     # Dask's protocol of collections, for other libraries' schedulers.
 
-    @property
-    def dask(self) -> dict[Any, Any]:
-        """The plan as a dict of tasks."""
-        return self.__dask_graph__()
-
-    def __dask_graph__(self) -> dict[Any, Any]:
-        graph, keys = self._core.expr().dict_graph(False)
-        positions = np.ndindex(*self.numblocks)
-        return {**graph, **{(self.name, *at): key for at, key in zip(positions, keys, strict=True)}}
-
     def __dask_keys__(self) -> list[Any]:
         def nested(prefix: tuple[Any, ...], counts: tuple[int, ...]) -> Any:
             if not counts:
@@ -432,27 +425,8 @@ class Array(DaskMethodsMixin):
         made = nested((self.name,), self.numblocks)
         return made if isinstance(made, list) else [made]
 
-    def __dask_layers__(self) -> tuple[str]:
+    def __dask_layers__(self) -> tuple[str, ...]:
         return (self.name,)
-
-    #: Plans are optimised before they become dicts.
-    __dask_optimize__ = None
-
-    @staticmethod
-    def __dask_scheduler__(dsk: Any, keys: Any, **kwargs: Any) -> Any:
-        from oxidask import threaded
-
-        return threaded.get(dsk, keys, **kwargs)
-
-    def __dask_postcompute__(self) -> tuple[Any, Any]:
-        from oxidask.array.delayed import finish_nested
-
-        return finish_nested, (self.chunks,)
-
-    def __dask_postpersist__(self) -> tuple[Any, Any]:
-        from oxidask.array.delayed import from_graph
-
-        return lambda dsk, *extra, **kw: from_graph(dsk, self.name, self.chunks, meta=self._meta), ()
 
     # NumPy's protocols.
 

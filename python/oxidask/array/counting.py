@@ -105,6 +105,8 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
             raise ValueError("`bins` must be positive, when an integer")
         low, high = (range[0], range[1])
         if isinstance(low, Array) or isinstance(high, Array):
+            from oxidask.array.creation import arange
+
 
             low, high = asanyarray(low), asanyarray(high)
             return low + (high - low) * (arange(int(bins) + 1, chunks=-1) / int(bins))
@@ -116,6 +118,8 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
     if isinstance(bins, str):
         raise ValueError("bins must be an integer, a sequence or edges: rules by name need all elements at once")
     edges = bins if isinstance(bins, Array) else np.asarray(bins)
+    if isinstance(bins, Array) and bins.ndim == 0:
+        raise NotImplementedError("`bins` cannot be a scalar Dask object: the number of bins is a shape\nhint: compute it first")
     if edges.ndim != 1:
         raise ValueError("bins must be 1-dimensional")
     if not isinstance(edges, Array) and (np.diff(edges) < 0).any():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from oxidask import _oxidask
-from oxidask.array._generic import empty_block, finish, table
+from oxidask.array._generic import table
 from oxidask.array._meta import meta_from_array
 from oxidask.array.convert import normalize_chunks
 from oxidask.array.core import Array
@@ -128,19 +128,3 @@ def from_foreign(x: Any) -> Array:
     if optimize is not None:
         dsk = dict(optimize(x.__dask_graph__(), x.__dask_keys__()))
     return from_graph(dsk, x.name, x.chunks, meta=x._meta)
-
-
-def finish_nested(results: Any, chunks: Any) -> Any:
-    """The array of nested lists of blocks, for other libraries' schedulers."""
-    flat: list[Any] = []
-
-    def collect(item: Any, depth: int) -> None:
-        if depth == 0:
-            flat.append(item)
-            return
-        for part in item:
-            collect(part, depth - 1)
-
-    collect(results if chunks else results[0], len(chunks))
-    blocks = [np.asarray(_oxidask.compute_value(b)) if hasattr(_oxidask, "compute_value") else b for b in flat]
-    return finish((chunks, empty_block(None, len(chunks), float)), blocks)

@@ -163,8 +163,8 @@ def reduction(
     ind = tuple(range(x.ndim))
     args: list[Any] = [x, ind]
     if weights is not None:
-        weights = broadcast_to(asanyarray(weights), x.shape, chunks=x.chunks if not _has_nan(x) else None)
-        args += [weights, ind]
+        weights = broadcast_to(asanyarray(weights), x.shape)
+        args += [weights if _has_nan(x) else weights.rechunk(x.chunks), ind]
     label = (name or getattr(chunk, "__name__", "reduction")).split("-")[0]
     kind = _meta_of_partial(of_block, x, weights)
     # Sizes of partial results along reduced axes are known to nobody but the functions.

@@ -386,10 +386,19 @@ def isnull(values: Any) -> Array:
     >>> isnull([1.0, float("nan")]).compute()
     array([False,  True])
     """
-    import pandas as pd
-
     x = asanyarray(values)
-    return elemwise(pd.isnull, x, meta=np.empty((0,) * x.ndim, bool))
+    return elemwise(IsNull(), x, meta=np.empty((0,) * x.ndim, bool))
+
+
+class IsNull:
+    """Where elements of a block are missing, as an array even for a single one."""
+
+    __name__ = "isnull"
+
+    def __call__(self, block: Any) -> Any:
+        import pandas as pd
+
+        return np.asarray(pd.isnull(block))
 
 
 def notnull(values: Any) -> Array:

@@ -467,7 +467,7 @@ def reshape(
         rest = math.prod(n for n in shape if n != -1)
         shape = tuple((x.size // rest if rest else 0) if n == -1 else n for n in shape)
     if math.prod(shape) != x.size:
-        raise ValueError(f"total size of new array must be unchanged: cannot reshape {x.shape} to {shape}")
+        raise ValueError(f"total size of new array must be unchanged: {x.size} elements of shape {x.shape} do not fit {shape}")
     if shape == x.shape:
         return x
     if native(x):

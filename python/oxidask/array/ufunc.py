@@ -182,7 +182,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 def _accepts(x: Any) -> bool:
     if x is None or isinstance(x, Array | np.ndarray | np.generic | bool | int | float | complex | list | str):
         return True
-    if is_chunk(x) or is_dask_collection(x):
+    if is_chunk(x):
         return True
     return not hasattr(type(x), "__array_ufunc__") and not hasattr(type(x), "__array_priority__")
 
