@@ -24,11 +24,13 @@ from oxidask.dataframe.functions import get_dummies, isna, melt, pivot_table, to
 from oxidask.dataframe.groupby import NamedAgg
 from oxidask.dataframe.index import Index
 from oxidask.dataframe.io import demo
-from oxidask.dataframe.io.csv import read_csv, read_fwf, read_table, to_csv
+from oxidask.dataframe.io.csv import read_csv, read_fwf, read_table
+from oxidask.dataframe.io.csv_writer import to_csv
 from oxidask.dataframe.io.hdf import read_hdf, to_hdf
 from oxidask.dataframe.io.json import read_json, to_json
 from oxidask.dataframe.io.orc import read_orc, to_orc
-from oxidask.dataframe.io.parquet import read_parquet, to_parquet
+from oxidask.dataframe.io.parquet import read_parquet
+from oxidask.dataframe.io.parquet_writer import to_parquet
 from oxidask.dataframe.io.sql import read_sql, read_sql_query, read_sql_table, to_sql
 from oxidask.dataframe.merging import concat, merge, merge_asof
 from oxidask.dataframe.scalar import Scalar

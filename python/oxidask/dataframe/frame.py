@@ -640,7 +640,7 @@ class DataFrame(FrameStatistics, Rows):
     # -- out -------------------------------------------------------------------------------------
     def to_parquet(self, path: Any, **kwargs: Any) -> Any:
         """Writes Parquet files; see ``oxidask.dataframe.to_parquet``."""
-        from oxidask.dataframe.io.parquet import to_parquet
+        from oxidask.dataframe.io.parquet_writer import to_parquet
 
         return to_parquet(self, path, **kwargs)
 

@@ -614,7 +614,7 @@ class Rows(Collection):
 
     def to_csv(self, filename: Any, **kwargs: Any) -> Any:
         """Writes CSV files; see ``oxidask.dataframe.to_csv``."""
-        from oxidask.dataframe.io.csv import to_csv
+        from oxidask.dataframe.io.csv_writer import to_csv
 
         return to_csv(self, filename, **kwargs)
 
