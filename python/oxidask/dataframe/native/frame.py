@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from oxidask._oxidask import Frame, concat_frames
-from oxidask.dataframe import _labels, _pandas
+from oxidask.dataframe import _labels
 from oxidask.dataframe.native._expr import Collection, n_rows, scalar
 from oxidask.dataframe.native.groupby import DataFrameGroupBy, keys_of
 from oxidask.dataframe.native.series import Index, Scalar, Series, dtype_name
