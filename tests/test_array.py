@@ -291,16 +291,12 @@ def test_mistakes_are_told_at_the_line_that_makes_them():
         x.rechunk((3, (2, 3)))
     with pytest.raises(ValueError, match="12 elements"):
         x.reshape(5, 2)
-    with pytest.raises(TypeError, match="complex128"):
-        da.from_array(np.ones(2, dtype=complex))
-    with pytest.raises(ValueError, match="out of bounds for uint8"):
+    with pytest.raises(OverflowError, match="out of bounds for uint8"):
         da.ones(3, dtype="u1", chunks=2) + 300
     with pytest.raises(ValueError, match="negative integer powers"):
         (da.arange(4, chunks=2) ** da.from_array(np.array([1, -1, 0, 2]), chunks=2)).compute(scheduler="sync")
     with pytest.raises(ValueError, match="no elements"):
         da.ones((0,), chunks=1).max()
-    with pytest.raises(NotImplementedError, match="slices"):
-        x[[0, 1]]
     with pytest.raises(ValueError, match="ambiguous"):
         bool(x)
 

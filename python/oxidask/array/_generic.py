@@ -222,7 +222,7 @@ def finish(facts: tuple[Chunks, Any], blocks: list[Any]) -> Any:
     if not chunks:
         (block,) = blocks
         # NumPy answers numbers, not arrays without dimensions.
-        return block[()] if type(block) is np.ndarray and block.ndim == 0 else block
+        return block[()] if type(block) in (np.ndarray, np.ma.MaskedArray) and block.ndim == 0 else block
     return joined(blocks, [len(sizes) for sizes in chunks])
 
 
