@@ -12,7 +12,7 @@ import pandas as pd
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate, make_meta
-from oxidask.dataframe._methods import EACH_FRAME, add_elementwise, add_operators
+from oxidask.dataframe._methods import EACH_FRAME, _lazy_of_pandas, add_elementwise, add_operators
 from oxidask.dataframe._reductions import add_reductions
 from oxidask.dataframe._statistics import FrameStatistics
 from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta
@@ -682,7 +682,8 @@ class DataFrame(FrameStatistics, Rows):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs.get("out"):
             return NotImplemented
-        return elemwise(ufunc, *inputs, **kwargs)
+        # A pandas object among them is aligned like any other column.
+        return elemwise(ufunc, *[_lazy_of_pandas(self, one) for one in inputs], **kwargs)
 
     def __repr__(self) -> str:
         return (

@@ -181,7 +181,7 @@ class _GroupBy:
             if self._slice is not None:
                 grouped = grouped[self._slice]
             return wrap_native(getattr(grouped, name)(*args, **(kwargs or {})))
-        except (_NoForm, NotImplementedError, TypeError, AttributeError):
+        except (_NoForm, NotImplementedError, TypeError, AttributeError, ValueError):
             return None
         except KeyError:
             # A key may be a level of the index, which the engine does not group by.
