@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Read in this order: [`wire`] (packets), [`auth`] (who may speak),
-//! [`protocol`] (what is said), [`server`], [`agent`], [`client`],
-//! [`deploy`]. The scheduling itself is in `oxidask-exec` and `oxidask-sched`;
+//! [`protocol`] (what is said), [`server`], [`coordination`] (what clients
+//! share), [`agent`], [`client`], [`deploy`]. The scheduling itself is in `oxidask-exec` and `oxidask-sched`;
 //! this crate gives them sockets. Every connection is authenticated before
 //! anything from it is decoded, and none leaves this machine unencrypted.
 //!
@@ -32,12 +32,14 @@
 //! # }
 //! ```
 
+pub mod actor;
 pub mod agent;
 pub mod auth;
 pub mod blobs;
 pub mod client;
 pub mod connect;
 pub mod constant;
+pub mod coordination;
 pub mod deploy;
 pub mod own_program;
 pub mod protocol;

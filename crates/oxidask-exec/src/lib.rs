@@ -17,6 +17,7 @@
 pub mod child;
 pub mod coordinator;
 pub mod encoded;
+pub mod lend;
 pub mod local;
 pub mod node;
 pub mod observe;
@@ -28,6 +29,7 @@ pub mod work;
 pub use child::{ChildCommand, serve_child};
 pub use coordinator::{Coordinator, Effect, Job, Submission, TaskEnd};
 pub use encoded::{Encoded, decoded};
+pub use lend::{is_in_task, lend_slot, rejoin, secede};
 pub use local::{Local, LocalKind, LocalOptions};
 pub use node::{Assignment, Node, NodeReport, Peers, Uplink};
 pub use pool::{Pool, PoolOptions};

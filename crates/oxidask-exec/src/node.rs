@@ -466,6 +466,11 @@ impl Node {
         }
     }
 
+    /// So many running tasks wait for others, and have lent their threads.
+    pub(crate) fn lent(&mut self, n_lent: usize) {
+        self.report(Report::Lent(u32::try_from(n_lent).unwrap_or(u32::MAX)));
+    }
+
     fn report(&mut self, report: Report) {
         let mut error = None;
         match &report {
@@ -477,7 +482,7 @@ impl Node {
             | Report::Retracted { task, attempt }
             | Report::Abandoned { task, attempt }
             | Report::MissingInput { task, attempt, .. } => self.end_of(*task, *attempt),
-            Report::Copied { .. } | Report::Dropped { .. } | Report::Memory { .. } => {}
+            Report::Copied { .. } | Report::Dropped { .. } | Report::Lent(_) | Report::Memory { .. } => {}
         }
         self.reports.push(NodeReport { report, error });
     }

@@ -1,6 +1,10 @@
-//! The client of a cluster for Python.
+//! The client of a cluster for Python; what clients share and actors are in
+//! files of their own.
 //!
 //! `oxidask.distributed.Client` wraps a [`ClientHandle`] and documents it.
+
+mod actor;
+mod shared;
 
 use crate::base::{Lazy, graph_of};
 use crate::call::{self, Function};
@@ -13,17 +17,67 @@ use crate::future::{FutureHandle, deadline_of};
 use crate::persist::lowering_for;
 use crate::template::{Arg, Builder};
 use crate::value::{from_value, to_value};
+use actor::Reply;
+use oxidask_cluster::agent::Membership;
 use oxidask_cluster::protocol::{Answer, Question, WorkerInfo};
-use oxidask_cluster::{Client, ClientOptions, Secret};
+use oxidask_cluster::{Client, ClientOptions, Secret, Security};
 use oxidask_core::{ErrorKind, Executor, ExprRef, Graph, Input, Key, KeyHasher, Stage, Value};
+use oxidask_exec::lend_slot;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use shared::Shared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<ClientHandle>()
+    module.add_class::<ClientHandle>()?;
+    module.add_function(wrap_pyfunction!(membership, module)?)?;
+    module.add_function(wrap_pyfunction!(key_of_name, module)?)?;
+    module.add_function(wrap_pyfunction!(secede, module)?)?;
+    module.add_function(wrap_pyfunction!(rejoin, module)?)?;
+    module.add_function(wrap_pyfunction!(temporary_security, module)?)?;
+    shared::register(module)?;
+    actor::register(module)
+}
+
+/// The worker whose task the calling thread runs, as JSON; none outside tasks.
+#[pyfunction]
+fn membership() -> Option<String> {
+    Membership::current().and_then(|membership| serde_json::to_string(&*membership).ok())
+}
+
+/// The key in the engine of a result that its user named so, as hexadecimal
+/// digits.
+#[pyfunction]
+fn key_of_name(name: &str) -> String {
+    Key::named(name).to_string()
+}
+
+/// Gives the slot of the running task to others until it ends; whether a task
+/// runs on this thread.
+#[pyfunction]
+fn secede(py: Python<'_>) -> bool {
+    py.detach(oxidask_exec::secede)
+}
+
+/// Takes the slot again that `secede` gave away.
+#[pyfunction]
+fn rejoin(py: Python<'_>) -> bool {
+    py.detach(oxidask_exec::rejoin)
+}
+
+/// A fresh authority and a certificate that it signed, as JSON.
+#[pyfunction]
+fn temporary_security() -> PyResult<String> {
+    let security = Security::temporary().or_raise()?;
+    serde_json::to_string(&security).map_err(|cause| pyo3::exceptions::PyRuntimeError::new_err(cause.to_string()))
+}
+
+/// Certificates as Python hands them over: JSON.
+fn security_of(json: Option<&str>) -> PyResult<Security> {
+    let Some(json) = json else { return Ok(Security::default()) };
+    serde_json::from_str(json).map_err(|cause| pyo3::exceptions::PyValueError::new_err(cause.to_string()))
 }
 
 /// Longest wait for the scheduler's answer to a question.
@@ -130,9 +184,19 @@ impl<'py> Call<'_, 'py> {
 #[pymethods]
 impl ClientHandle {
     #[new]
-    fn new(py: Python<'_>, address: &str, secret: &str, name: String, timeout: f64) -> PyResult<Self> {
+    #[pyo3(signature = (address, secret, name, timeout, security = None))]
+    fn new(
+        py: Python<'_>,
+        address: &str,
+        secret: &str,
+        name: String,
+        timeout: f64,
+        security: Option<&str>,
+    ) -> PyResult<Self> {
+        let security = security_of(security)?;
         let options = ClientOptions {
             name,
+            security,
             timeout: Duration::try_from_secs_f64(timeout)
                 .map_err(|_| pyo3::exceptions::PyValueError::new_err("the timeout is no length of time"))?,
             ..ClientOptions::new(address.parse().or_raise()?, Secret::from_hex(secret).or_raise()?)
@@ -147,6 +211,38 @@ impl ClientHandle {
     #[getter]
     fn executor(&self, py: Python<'_>) -> Py<executor::Executor> {
         self.wrapped.clone_ref(py)
+    }
+
+    /// What this client shares with others.
+    #[getter]
+    fn shared(&self) -> Shared {
+        Shared::new(self.client.clone())
+    }
+
+    /// Calls the actor of this name that lives behind the mailbox at `address`.
+    fn call_actor(&self, py: Python<'_>, address: &str, name: &str, body: &Bound<'_, PyAny>) -> PyResult<Reply> {
+        Reply::of_call(py, &self.client, address, name, body)
+    }
+
+    /// Futures for results that others made: key in the engine, label, and the
+    /// name that their user chose.
+    fn want<'py>(&self, py: Python<'py>, wanted: Vec<(String, String, Option<String>)>) -> PyResult<Futures<'py>> {
+        let keys = wanted.iter().map(|(key, ..)| key_of(key)).collect::<PyResult<Vec<Key>>>()?;
+        let futures = py.detach(|| self.client.want(&keys)).or_raise()?;
+        futures
+            .into_iter()
+            .zip(wanted)
+            .map(|(future, (_, label, name))| {
+                let name = name.map(Arc::from);
+                Bound::new(py, FutureHandle::new(future, Arc::from(label), name, self.executor.clone()))
+            })
+            .collect()
+    }
+
+    /// Futures for results that users named so.
+    fn want_named<'py>(&self, py: Python<'py>, names: Vec<String>) -> PyResult<Futures<'py>> {
+        let wanted = names.into_iter().map(|name| (Key::named(&name).to_string(), name.clone(), Some(name)));
+        self.want(py, wanted.collect())
     }
 
     #[getter]
@@ -240,7 +336,9 @@ impl ClientHandle {
     /// The results of futures, in order.
     fn gather<'py>(&self, py: Python<'py>, futures: Futures<'py>) -> PyResult<Bound<'py, PyList>> {
         let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
-        let values = py.detach(|| self.client.gather(&keys, &check_signals)).or_raise()?;
+        let is_pending = futures.iter().any(|future| future.get().is_pending());
+        let gathering = || self.client.gather(&keys, &check_signals);
+        let values = py.detach(|| if is_pending { lend_slot(gathering) } else { gathering() }).or_raise()?;
         let objects: Vec<Py<PyAny>> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
         PyList::new(py, objects)
     }
@@ -250,7 +348,7 @@ impl ClientHandle {
     fn wait(&self, py: Python<'_>, futures: Futures<'_>, first: bool, timeout: Option<f64>) -> PyResult<bool> {
         let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
         let timeout = deadline_of(timeout)?.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        py.detach(|| self.client.wait(&keys, first, timeout, &check_signals)).or_raise()
+        py.detach(|| lend_slot(|| self.client.wait(&keys, first, timeout, &check_signals))).or_raise()
     }
 
     /// Sends objects to workers; answers a future for each.
@@ -299,6 +397,14 @@ impl ClientHandle {
         Ok(dict)
     }
 
+    /// How many tasks wait for a worker or run.
+    fn n_unfinished(&self, py: Python<'_>) -> PyResult<u64> {
+        match self.ask(py, Question::Info)? {
+            Answer::Info(info) => Ok(info.n_unfinished),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// For each future, the numbers of the workers that hold its result.
     fn who_has(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<Vec<Vec<u32>>> {
         let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
@@ -344,6 +450,13 @@ impl ClientHandle {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.client.close());
     }
+}
+
+/// A key from its hexadecimal digits.
+fn key_of(digits: &str) -> PyResult<Key> {
+    u128::from_str_radix(digits, 16)
+        .map(Key)
+        .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("'{digits}' is not a key")))
 }
 
 fn unexpected() -> PyErr {

@@ -6,7 +6,7 @@
 
 use crate::error::{OrRaise, from_py};
 use oxidask_core::{Graph, Result, Value};
-use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions};
+use oxidask_exec::{ChildCommand, Local, LocalKind, LocalOptions, lend_slot};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -43,7 +43,10 @@ impl Executor {
     /// # Errors
     /// The error of a task, or `KeyboardInterrupt`.
     pub fn compute(&self, py: Python<'_>, graph: Graph) -> PyResult<Vec<Value>> {
-        py.detach(|| self.inner().compute(graph, &check_signals)).or_raise()
+        let computing = || self.inner().compute(graph, &check_signals);
+        // A task that computes on its cluster lends its slot meanwhile; executors
+        // of this process see to that themselves.
+        py.detach(|| if self.local.is_none() { lend_slot(computing) } else { computing() }).or_raise()
     }
 }
 

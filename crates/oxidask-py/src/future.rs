@@ -8,6 +8,7 @@ use crate::executor::check_signals;
 use crate::persist::is_lowering_for;
 use crate::value::from_value;
 use oxidask_core::{Blocks, Error, Executor, Expr, ExprRef, Future, Graph, Input, Key, Result, Status};
+use oxidask_exec::lend_slot;
 use parking_lot::{Condvar, Mutex};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -84,9 +85,17 @@ impl FutureHandle {
         self.future.key()
     }
 
+    /// Whether it may still take.
+    pub fn is_pending(&self) -> bool {
+        self.future.status() == Status::Pending
+    }
+
     fn wait_until(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let deadline = deadline_of(timeout)?;
-        py.detach(|| wait(&self.future, deadline)).or_raise()
+        if self.future.status() != Status::Pending {
+            return Ok(true);
+        }
+        py.detach(|| lend_slot(|| wait(&self.future, deadline))).or_raise()
     }
 
     /// The error, once it is there.
@@ -186,10 +195,19 @@ impl FutureHandle {
 
     /// Calls `callback()` on a thread of its own once this is done.
     fn add_done_callback(&self, callback: Py<PyAny>) {
-        self.future.on_done(move || {
-            // The thread lives as long as the process.
-            let _ = CALLBACKS.lock().send(callback);
-        });
+        self.future.on_done(move || CALLBACKS.call(calling(callback)));
+    }
+
+    /// Calls `callback()` once this is done, on the thread of deliveries: it must
+    /// be short, as one that wakes an event loop is.
+    fn on_done(&self, callback: Py<PyAny>) {
+        self.future.on_done(move || deliver(calling(callback)));
+    }
+
+    /// How another process makes a future for the same result: the key in the
+    /// engine, the label, and the name that the user chose.
+    fn parts(&self) -> (String, String, Option<String>) {
+        (self.future.key().to_string(), self.label.to_string(), self.name.as_ref().map(ToString::to_string))
     }
 
     /// The expression by which lazy calls take this as an argument.
@@ -203,23 +221,52 @@ impl FutureHandle {
     }
 }
 
-/// The thread on which users' callbacks run: not the client's own, which must be
+/// Something to do with the GIL.
+type Delivery = Box<dyn FnOnce(Python<'_>) + Send>;
+
+/// A thread of its own that does one thing after the other, as long as the
+/// process lives.
+struct Deliveries(Mutex<mpsc::Sender<Delivery>>);
+
+impl Deliveries {
+    fn start(name: &str) -> Self {
+        let (sender, receiver) = mpsc::channel::<Delivery>();
+        let run = move || {
+            for delivery in receiver {
+                // None if the interpreter is ending.
+                Python::try_attach(delivery);
+            }
+        };
+        // Without the thread nothing is called, which the sender notices.
+        let _ = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        Deliveries(Mutex::new(sender))
+    }
+
+    fn call(&self, delivery: Delivery) {
+        // The thread lives as long as the process.
+        let _ = self.0.lock().send(delivery);
+    }
+}
+
+/// Where users' callbacks run: not on the client's own thread, which must be
 /// free to read the result that a callback asks for.
-static CALLBACKS: LazyLock<Mutex<mpsc::Sender<Py<PyAny>>>> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel::<Py<PyAny>>();
-    let run = move || {
-        for callback in receiver {
-            Python::attach(|py| {
-                if let Err(error) = callback.call0(py) {
-                    error.write_unraisable(py, Some(callback.bind(py)));
-                }
-            });
+static CALLBACKS: LazyLock<Deliveries> = LazyLock::new(|| Deliveries::start("oxidask-callbacks"));
+
+/// Where event loops and the like are woken, whatever users' callbacks do.
+static DELIVERIES: LazyLock<Deliveries> = LazyLock::new(|| Deliveries::start("oxidask-deliveries"));
+
+/// Does something short with the GIL, soon, on a thread of its own.
+pub fn deliver(delivery: Delivery) {
+    DELIVERIES.call(delivery);
+}
+
+fn calling(callback: Py<PyAny>) -> Delivery {
+    Box::new(move |py| {
+        if let Err(error) = callback.call0(py) {
+            error.write_unraisable(py, Some(callback.bind(py)));
         }
-    };
-    // Without the thread callbacks are not called, which the sender notices.
-    let _ = std::thread::Builder::new().name("oxidask-callbacks".to_owned()).spawn(run);
-    Mutex::new(sender)
-});
+    })
+}
 
 /// Tells which of many futures are done, in the order in which they end.
 #[pyclass(frozen, module = "oxidask._oxidask")]
@@ -252,20 +299,23 @@ impl Completions {
         if let Some(number) = queue.lock().pop_front() {
             return Ok(Some(number));
         }
-        loop {
-            let next = py.detach(|| {
-                let mut queue = queue.lock();
-                if queue.is_empty() {
-                    let poll = Instant::now() + POLL;
-                    changed.wait_until(&mut queue, deadline.map_or(poll, |deadline| deadline.min(poll)));
+        let waiting = || -> Result<Option<usize>> {
+            loop {
+                {
+                    let mut queue = queue.lock();
+                    if queue.is_empty() {
+                        let poll = Instant::now() + POLL;
+                        changed.wait_until(&mut queue, deadline.map_or(poll, |deadline| deadline.min(poll)));
+                    }
+                    let next = queue.pop_front();
+                    if next.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        return Ok(next);
+                    }
                 }
-                queue.pop_front()
-            });
-            if next.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(next);
+                check_signals()?;
             }
-            py.check_signals()?;
-        }
+        };
+        py.detach(|| lend_slot(waiting)).or_raise()
     }
 
     /// All numbers that are there now.

@@ -322,6 +322,9 @@ pub enum Report {
         /// Its size.
         bytes: u64,
     },
+    /// So many of the tasks that run here wait for other tasks and have lent their
+    /// slots: as many more may run. The number holds until the next report.
+    Lent(u32),
     /// A result is no longer held here (spill file unreadable, say), or could
     /// not be copied here.
     Dropped {

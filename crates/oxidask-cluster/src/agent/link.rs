@@ -70,6 +70,7 @@ impl Link {
             }
             Report::Copied { task, bytes } => FromWorker::Copied(task.0, bytes),
             Report::Dropped { task } => FromWorker::Dropped(task.0),
+            Report::Lent(n_lent) => FromWorker::Lent(n_lent),
             Report::Memory { resident, spilled, paused } => FromWorker::Memory(resident, spilled, paused),
         }
     }

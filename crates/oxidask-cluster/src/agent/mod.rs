@@ -8,9 +8,11 @@
 //! scheduler has been away for too long, sends it away, or has forgotten it.
 
 mod link;
+mod membership;
 mod process;
 mod serve;
 
+pub use membership::{Membership, VARIABLE as MEMBERSHIP_VARIABLE};
 pub use process::{AgentConfig, BEGIN_ANEW, ChildFields, serve_agent};
 
 use crate::blobs::KeptBlobs;
@@ -112,18 +114,24 @@ impl Agent {
         let address = listener.address().clone();
         let peers =
             Arc::new(PeerReads::new(runtime.handle().clone(), options.credentials.clone(), options.connect_timeout));
+        let membership = membership(&options, &address);
+        let mut child = options.child;
+        if let Some(child) = &mut child {
+            child.env.push((MEMBERSHIP_VARIABLE.into(), membership.to_text()?.into()));
+        }
         let pool = Arc::new(Pool::start(
             PoolOptions {
                 n_threads: options.n_threads,
                 worker: options.worker,
                 spill_dir: options.spill_dir,
-                child: options.child,
+                child,
                 observers: Arc::default(),
             },
             Link::new(connection.outlet.clone()),
             Some(peers.clone()),
         )?);
         peers.attach(&pool);
+        membership.register(pool.id());
         let closing = Arc::new(Notify::new());
         let Connection { inlet, outlet, .. } = connection;
         let absence = Absence {
@@ -161,6 +169,7 @@ impl Agent {
     }
 
     fn join(&mut self) -> AgentEnd {
+        Membership::unregister(self.pool.id());
         // A panic was reported when it happened.
         let end = self.thread.take().and_then(|thread| thread.join().ok());
         self.pool.close();
@@ -172,6 +181,19 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.closing.notify_one();
         self.join();
+    }
+}
+
+/// What this agent's tasks know of it.
+fn membership(options: &AgentOptions, address: &Address) -> Membership {
+    Membership {
+        name: options.name.clone(),
+        address: address.to_string(),
+        scheduler: options.scheduler.to_string(),
+        secret: options.credentials.secret().to_hex(),
+        security: options.credentials.security().clone(),
+        n_threads: options.n_threads,
+        local_directory: options.spill_dir.clone().unwrap_or_else(std::env::temp_dir).display().to_string(),
     }
 }
 

@@ -8,13 +8,16 @@
 //! All methods block and may be called from any thread; the sockets are served
 //! by one thread of the client's own.
 
+mod coordinate;
 mod futures;
 mod gather;
 mod receive;
 mod table;
 
+pub use coordinate::{OnEvent, OnTold};
 pub use futures::ClientFuture;
 
+use crate::actor::{CallLine, OnReply};
 use crate::auth::Secret;
 use crate::blobs::SentBlobs;
 use crate::connect::{Absence, Address, Connection, dial};
@@ -26,7 +29,7 @@ use crate::wire::Outlet;
 use hashbrown::{HashMap, HashSet};
 use oxidask_core::events::Observer;
 use oxidask_core::executor::WatchGuard;
-use oxidask_core::{EncodedOp, Error, ErrorKind, Executor, Future, Graph, Key, Result, Value};
+use oxidask_core::{EncodedOp, Error, ErrorKind, Executor, Frames, Future, Graph, Key, Result, Value};
 use oxidask_exec::coordinator::{NewStage, RowSource, Submission};
 use oxidask_exec::observe::Observers;
 use parking_lot::{Condvar, Mutex};
@@ -128,6 +131,12 @@ pub(crate) struct Inner {
     releasing: Notify,
     closing: Notify,
     answers: Mutex<HashMap<u32, Option<Answer>>>,
+    /// What is to be done with answers about shared objects.
+    told: Mutex<HashMap<u32, OnTold>>,
+    /// Connections to processes that have actors, by address.
+    lines: Mutex<HashMap<String, Arc<CallLine>>>,
+    /// Who is called with events of topics.
+    on_event: Mutex<Option<OnEvent>>,
     observers: Arc<Observers>,
     graphs: Mutex<HashMap<u32, RunningGraph>>,
 }
@@ -171,6 +180,9 @@ impl Client {
             releasing: Notify::new(),
             closing: Notify::new(),
             answers: Mutex::default(),
+            told: Mutex::default(),
+            lines: Mutex::default(),
+            on_event: Mutex::default(),
             observers: Arc::default(),
             graphs: Mutex::default(),
         });
@@ -240,6 +252,12 @@ impl Client {
     /// If the connection is closed.
     pub fn retry(&self, keys: &[Key]) -> Result<()> {
         self.inner().retry(keys)
+    }
+
+    /// Calls an actor that lives behind a mailbox at `address`; `on_reply` gets
+    /// what came of it.
+    pub fn call_actor(&self, address: &str, actor: Key, body: Frames, on_reply: OnReply) {
+        self.inner().line(address).call(actor, body, on_reply);
     }
 
     /// Asks the scheduler.
@@ -469,6 +487,19 @@ impl Inner {
             drop(answers);
             self.changed.wait_until(&mut table, deadline);
         }
+    }
+
+    /// The connection to a process that has actors, opened if need be.
+    fn line(&self, address: &str) -> Arc<CallLine> {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get(address).filter(|line| !line.is_closed()) {
+            return line.clone();
+        }
+        let (credentials, build) = (self.credentials.clone(), self.build.clone());
+        let line = CallLine::open(&self.runtime, address.to_owned(), credentials, build, self.timeout);
+        let line = Arc::new(line);
+        lines.insert(address.to_owned(), line.clone());
+        line
     }
 
     /// The connection to a holder of results, opened if need be.

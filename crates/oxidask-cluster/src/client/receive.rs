@@ -69,6 +69,7 @@ impl Inner {
             }
             table.holders.clear();
         }
+        self.tell_all_lost();
         self.changed.notify_all();
         for callback in callbacks {
             callback();
@@ -114,6 +115,16 @@ impl Inner {
                     }
                     ToClient::Closed => {
                         return Err(Error::new(ErrorKind::Lost, "the cluster was closed"));
+                    }
+                    ToClient::Told { request, told } => {
+                        if let Some(on_told) = self.told.lock().remove(&request) {
+                            due.push(Box::new(move || on_told(Ok(told))));
+                        }
+                    }
+                    ToClient::Event(event) => {
+                        if let Some(on_event) = self.on_event.lock().clone() {
+                            due.push(Box::new(move || on_event(event)));
+                        }
                     }
                     ToClient::Started { seq, labels } => self.observers.graph_started(u64::from(seq), &labels),
                     ToClient::Finished(tasks) => {

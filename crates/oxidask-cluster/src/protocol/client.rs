@@ -1,6 +1,7 @@
 //! Between clients and the scheduler.
 
 use super::{BlobMessage, WireError, WireOp, WireValue, WorkerIntro};
+use crate::coordination::{Ask, Told, TopicEvent};
 use oxidask_core::Key;
 use oxidask_exec::coordinator::Submission;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,17 @@ pub enum FromClient {
         /// The question.
         question: Question,
     },
+    /// Asks about something that clients share.
+    Coordinate {
+        /// Comes back with the answer.
+        request: u32,
+        /// The question.
+        ask: Ask,
+    },
+    /// Waits no longer for an answer to [`FromClient::Coordinate`].
+    Withdraw(u32),
+    /// Has claimed the results that were named in an answer.
+    Received(u32),
     /// Whether events of tasks are to be sent.
     Watch(bool),
     /// Ends the cluster.
@@ -139,6 +151,8 @@ pub struct ClusterInfo {
     pub address: String,
     /// Its process.
     pub pid: u32,
+    /// Tasks that wait for a worker or run.
+    pub n_unfinished: u64,
     /// The workers, in the order in which they joined.
     pub workers: Vec<WorkerInfo>,
 }
@@ -204,6 +218,15 @@ pub enum ToClient {
         /// The answer.
         answer: Answer,
     },
+    /// The answer to [`FromClient::Coordinate`].
+    Told {
+        /// To which question.
+        request: u32,
+        /// The answer.
+        told: Told,
+    },
+    /// An event of a topic that the client subscribed to.
+    Event(TopicEvent),
     /// A submission begins: how many new tasks of each label it has.
     Started {
         /// Which.

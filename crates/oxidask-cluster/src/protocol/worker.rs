@@ -170,6 +170,8 @@ pub enum FromWorker {
     Copied(u32, u64),
     /// See [`Report::Dropped`].
     Dropped(u32),
+    /// See [`Report::Lent`].
+    Lent(u32),
     /// See [`Report::Memory`].
     Memory(u64, u64, bool),
     /// A value that a client brought is held here.
@@ -231,6 +233,7 @@ impl FromWorker {
             FromWorker::Abandoned(task, attempt) => Report::Abandoned { task: TaskId(task), attempt: Attempt(attempt) },
             FromWorker::Copied(task, bytes) => Report::Copied { task: TaskId(task), bytes },
             FromWorker::Dropped(task) => Report::Dropped { task: TaskId(task) },
+            FromWorker::Lent(n_lent) => Report::Lent(n_lent),
             FromWorker::Memory(resident, spilled, paused) => Report::Memory { resident, spilled, paused },
             FromWorker::HasPut(..) | FromWorker::Heartbeat(_) | FromWorker::Leaving => return None,
         })

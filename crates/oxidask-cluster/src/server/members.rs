@@ -228,6 +228,8 @@ impl State {
         session.outlet.close();
         self.members.remove(&session.session);
         let now = self.now();
+        self.coordination.client_gone(client);
+        self.coordinate();
         self.coordinator.handle(now, SchedulerEvent::ClientGone(client));
         self.carry_out();
     }

@@ -4,6 +4,7 @@
 //! answers; `state` is what it does with each packet. It decodes neither ops
 //! nor values.
 
+mod coordinate;
 mod http;
 mod journal;
 mod members;

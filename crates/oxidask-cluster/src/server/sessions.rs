@@ -238,6 +238,7 @@ impl WorkerSession {
                 self.holds.remove(&TaskId(task));
                 None
             }
+            FromWorker::Lent(_) => None,
             FromWorker::Memory(resident, spilled, is_paused) => {
                 self.metrics = Metrics { resident, spilled, is_paused, ..self.metrics };
                 None

@@ -14,6 +14,7 @@ use super::journal::{Journal, Record};
 use super::questions::Retiring;
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
+use crate::coordination::Coordination;
 use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp};
 use crate::wire::Packet;
 use hashbrown::{HashMap, HashSet};
@@ -23,7 +24,7 @@ use oxidask_sched::{ClientId, Nanos, Report, SchedulerConfig, SchedulerEvent, Ta
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A worker that says nothing for this long is taken for lost.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +51,7 @@ pub struct State {
     /// Small results that came with the reports of this packet.
     fresh: HashMap<TaskId, (String, Frames)>,
     effects: Vec<Effect<Arc<HeldOp>>>,
+    pub(super) coordination: Coordination,
     pub(super) retiring: Vec<Retiring>,
     /// Names of workers that are to leave as soon as they come.
     pub(super) dismissed: HashSet<String>,
@@ -62,6 +64,8 @@ pub struct State {
     pub(super) client_grace: Duration,
     address: String,
     started: Instant,
+    /// When this process started, in seconds since 1970.
+    pub(super) started_at: f64,
     /// The time of the event at hand.
     pub(super) clock: Nanos,
     /// What the clock showed when this process started.
@@ -93,6 +97,7 @@ impl State {
             unplaced: BTreeMap::new(),
             fresh: HashMap::new(),
             effects: Vec::new(),
+            coordination: Coordination::default(),
             retiring: Vec::new(),
             dismissed: HashSet::new(),
             members: HashMap::new(),
@@ -102,6 +107,7 @@ impl State {
             client_grace: CLIENT_GRACE,
             address,
             started: Instant::now(),
+            started_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
             clock: 0,
             clock_start: 0,
             next_client: 0,
@@ -172,6 +178,9 @@ impl State {
         ClusterInfo {
             address: self.address.clone(),
             pid: std::process::id(),
+            n_unfinished: (self.coordinator.core().n_queued()
+                + self.workers.values().map(|worker| worker.given.len()).sum::<usize>())
+                as u64,
             workers: self.workers.iter().map(|(&id, worker)| worker.info(id)).collect(),
         }
     }
@@ -231,6 +240,18 @@ impl State {
             }
             FromClient::NotThere { key, holder } => self.not_there(now, client, key, WorkerId(holder)),
             FromClient::Ask { request, question } => self.answer(client, request, question),
+            FromClient::Coordinate { request, ask } => {
+                self.coordination.ask((client, request), ask, self.seconds());
+                self.coordinate();
+            }
+            FromClient::Withdraw(request) => {
+                self.coordination.withdraw((client, request));
+                self.coordinate();
+            }
+            FromClient::Received(request) => {
+                self.coordination.received((client, request));
+                self.coordinate();
+            }
             FromClient::Watch(is_watching) => session.is_watching = is_watching,
             FromClient::Shutdown => self.is_shut_down = true,
             FromClient::Close => {
@@ -394,6 +415,7 @@ impl State {
         let mut effects = std::mem::take(&mut self.effects);
         self.coordinator.take_effects(&mut effects);
         drop(self.coordinator.take_dropped());
+        let mut forgotten = Vec::new();
         for effect in effects.drain(..) {
             match effect {
                 Effect::Order { worker, order, job, keys } => {
@@ -413,6 +435,7 @@ impl State {
                         session.ended(task, end, value);
                     }
                 }
+                Effect::Forgotten(key) => forgotten.push(key),
                 Effect::Retired(worker) => {
                     if let Some(session) = self.workers.get_mut(&worker) {
                         session.outbox.push(ToWorker::Close);
@@ -426,9 +449,11 @@ impl State {
             }
         }
         self.effects = effects;
-        // Errors that nobody needs; the scheduler decodes none of their payloads,
-        // so dropping them here calls nobody back.
-        drop(self.coordinator.take_dropped());
+        if !forgotten.is_empty() {
+            forgotten.into_iter().for_each(|key| self.coordination.forgotten(key));
+            self.coordinate();
+            return self.carry_out();
+        }
         for session in self.workers.values_mut() {
             session.flush();
         }

@@ -67,6 +67,8 @@ pub(super) struct WireTask {
 /// How tasks of a batch ended.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Results {
+    /// Whether the task that runs waits for others from now on.
+    pub is_waiting: Option<bool>,
     pub ended: Vec<WireEnded>,
 }
 
@@ -84,6 +86,8 @@ pub(super) struct WireError {
     pub payload: Option<WireValue>,
     /// Whether the task could not be run at all.
     pub is_fatal: bool,
+    /// Whether it was not begun, because the parent did not want it to be.
+    pub is_recalled: bool,
 }
 
 /// A value whose large buffers lie in descriptors beside the packet.
@@ -307,9 +311,9 @@ impl Inbox {
 
 impl WireError {
     /// Takes an error apart. A payload that cannot travel stays behind.
-    pub fn new(error: &Error, is_fatal: bool, outbox: &mut Outbox) -> Self {
+    pub fn new(error: &Error, is_fatal: bool, is_recalled: bool, outbox: &mut Outbox) -> Self {
         let payload = error.payload().and_then(|payload| outbox.value(payload).ok());
-        WireError { fields: error.to_fields(), payload, is_fatal }
+        WireError { fields: error.to_fields(), payload, is_fatal, is_recalled }
     }
 
     pub fn into_error(self, inbox: &Inbox) -> Error {

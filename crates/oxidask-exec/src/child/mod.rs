@@ -69,6 +69,18 @@ impl Children {
     }
 }
 
+/// The thread that a child works for.
+pub(crate) trait Host {
+    /// Steady time.
+    fn now(&self) -> Nanos;
+    /// Takes tasks that have ended.
+    fn complete(&self, completions: Vec<Completion>);
+    /// Takes tasks back that have not begun, for other threads.
+    fn give_back(&self, runnables: Vec<Runnable>);
+    /// Whether the task that runs waits for others, and lends its slot.
+    fn lend(&self, is_waiting: bool);
+}
+
 /// The child of one thread, if it has been started.
 #[derive(Default)]
 pub(crate) struct ChildSlot {
@@ -77,16 +89,15 @@ pub(crate) struct ChildSlot {
 
 impl ChildSlot {
     /// Has the child run these tasks; all of them are complete at the end.
-    /// `complete` gets them as they end. A child that dies is replaced, and what
-    /// it had not begun goes to the next one.
+    /// `host` gets them as they end. A child that dies is replaced, and what it had
+    /// not begun goes to the next one.
     pub fn run(
         &mut self,
         command: &ChildCommand,
         children: &Children,
         batch: Vec<Runnable>,
         unwanted: &Unwanted,
-        now: &dyn Fn() -> Nanos,
-        complete: &mut dyn FnMut(Vec<Completion>),
+        host: &dyn Host,
     ) {
         /// Deaths between two tasks, as by a user's `kill`, that are borne.
         const MAX_VAIN: usize = 3;
@@ -97,7 +108,7 @@ impl ChildSlot {
                 Some(child) => child,
                 None if children.is_closed.load(Ordering::SeqCst) => {
                     let error = Error::new(ErrorKind::Lost, "the executor was closed");
-                    complete(fail_all(&mut pending, now(), Failure::Fatal, &error));
+                    host.complete(fail_all(&mut pending, host.now(), Failure::Fatal, &error));
                     return;
                 }
                 None => match Child::start(command) {
@@ -110,18 +121,20 @@ impl ChildSlot {
                         self.child.insert(child)
                     }
                     Err(error) => {
-                        complete(fail_all(&mut pending, now(), Failure::Fatal, &error));
+                        host.complete(fail_all(&mut pending, host.now(), Failure::Fatal, &error));
                         return;
                     }
                 },
             };
-            let Err(died) = child.run(&mut pending, unwanted, now, complete) else { continue };
+            let Err(died) = child.run(&mut pending, unwanted, host) else { continue };
             self.end(children);
-            match blame(&died, &mut pending, now()) {
-                Some(completion) => complete(vec![completion]),
+            match blame(&died, &mut pending, host.now()) {
+                Some(completion) => host.complete(vec![completion]),
                 None if died.abandoned.is_some() => {}
                 None if n_vain < MAX_VAIN => n_vain += 1,
-                None => complete(fail_all(&mut pending, now(), Failure::Crash, &(died.error)("for user code"))),
+                None => {
+                    host.complete(fail_all(&mut pending, host.now(), Failure::Crash, &(died.error)("for user code")))
+                }
             }
             pending.retain(Option::is_some);
         }

@@ -1,10 +1,10 @@
 //! The parent's side: starts a child, sends it tasks, takes their results.
 
-use super::ChildCommand;
 use super::message::{
     Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireTask, WireWork, receive, send_with,
 };
 use super::progress::{MAX_BATCH, Progress};
+use super::{ChildCommand, Host};
 use crate::node::{Completion, Runnable, Unwanted};
 use crate::pool::batch::not_run;
 use crate::pool::memory::private_bytes;
@@ -12,7 +12,7 @@ use crate::work::Work;
 use hashbrown::HashMap;
 use oxidask_core::registry::fingerprint;
 use oxidask_core::{Error, ErrorKind, Key, Result, Value, config};
-use oxidask_sched::{Attempt, Failure, Nanos, TaskId};
+use oxidask_sched::{Attempt, Failure, TaskId};
 use parking_lot::Mutex;
 use rustix::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -161,15 +161,9 @@ impl Child {
     ///
     /// # Errors
     /// If the child died on the way.
-    pub fn run(
-        &mut self,
-        pending: &mut [Option<Runnable>],
-        unwanted: &Unwanted,
-        now: &dyn Fn() -> Nanos,
-        complete: &mut dyn FnMut(Vec<Completion>),
-    ) -> Result<(), Died> {
+    pub fn run(&mut self, pending: &mut [Option<Runnable>], unwanted: &Unwanted, host: &dyn Host) -> Result<(), Died> {
         let mut outbox = Outbox::default();
-        let (batch, numbers) = self.batch(pending, &mut outbox, now, complete);
+        let (batch, numbers) = self.batch(pending, &mut outbox, host);
         if numbers.is_empty() {
             return Ok(());
         }
@@ -180,23 +174,54 @@ impl Child {
                 self.process.abandon(runnable.task, runnable.attempt);
             }
         }
-        let mut begin = now();
         if outbox.send(&self.socket, &batch).is_err() {
             return Err(self.died(&numbers));
         }
         drop(batch);
+        let mut is_lent = false;
+        let received = self.receive(pending, &numbers, unwanted, &mut is_lent, host);
+        if is_lent {
+            host.lend(false);
+        }
+        received
+    }
+
+    /// Takes the results of a batch as they come.
+    fn receive(
+        &mut self,
+        pending: &mut [Option<Runnable>],
+        numbers: &[usize],
+        unwanted: &Unwanted,
+        is_lent: &mut bool,
+        host: &dyn Host,
+    ) -> Result<(), Died> {
+        let mut begin = host.now();
         let mut n_ended = 0;
         while n_ended < numbers.len() {
             let Ok(Some((results, inbox))) = receive::<Results>(&self.socket) else {
-                return Err(self.died(&numbers));
+                return Err(self.died(numbers));
             };
             n_ended += results.ended.len();
+            if let Some(is_waiting) = results.is_waiting
+                && is_waiting != *is_lent
+            {
+                *is_lent = is_waiting;
+                host.lend(is_waiting);
+                if is_waiting {
+                    host.give_back(self.recall(pending, numbers));
+                }
+            }
             let mut completions = Vec::with_capacity(results.ended.len());
             for ended in results.ended {
                 let WireEnded { task, duration_ns, result } = ended;
                 let Some(runnable) = numbers.get(task as usize).and_then(|&number| pending[number].take()) else {
                     continue;
                 };
+                let was_recalled = || !unwanted.contains(runnable.task, runnable.attempt);
+                if result.as_ref().is_err_and(|error| error.is_recalled) && was_recalled() {
+                    host.give_back(vec![runnable]);
+                    continue;
+                }
                 let Runnable { task, attempt, job, .. } = runnable;
                 job.work.took(duration_ns);
                 let result = match result {
@@ -218,20 +243,28 @@ impl Child {
                 });
                 begin += duration_ns;
             }
-            complete(completions);
+            if !completions.is_empty() {
+                host.complete(completions);
+            }
         }
         Ok(())
     }
 
+    /// Takes tasks back that the child has not begun: the one that it runs waits
+    /// for others, perhaps for one of these.
+    fn recall(&self, pending: &mut [Option<Runnable>], numbers: &[usize]) -> Vec<Runnable> {
+        let progress = &self.process.progress;
+        let Some(running) = progress.running() else { return Vec::new() };
+        (running + 1..numbers.len()).for_each(|number| progress.mark(number));
+        // What the child may have begun meanwhile answers whether it did.
+        let reached = progress.running().unwrap_or(numbers.len());
+        let rest = numbers.iter().skip(reached.saturating_add(1));
+        rest.filter_map(|&number| pending[number].take()).collect()
+    }
+
     /// As many of the pending tasks as go into one packet, and their positions.
     /// Those that cannot be sent fail.
-    fn batch(
-        &mut self,
-        pending: &mut [Option<Runnable>],
-        outbox: &mut Outbox,
-        now: &dyn Fn() -> Nanos,
-        complete: &mut dyn FnMut(Vec<Completion>),
-    ) -> (Batch, Vec<usize>) {
+    fn batch(&mut self, pending: &mut [Option<Runnable>], outbox: &mut Outbox, host: &dyn Host) -> (Batch, Vec<usize>) {
         let mut batch = Batch::default();
         let mut numbers = Vec::new();
         let mut bytes = 0;
@@ -252,7 +285,7 @@ impl Child {
                 }
                 Err(error) => {
                     let runnable = slot.take().expect("seen above");
-                    complete(vec![not_run(runnable, now(), Failure::Fatal, error)]);
+                    host.complete(vec![not_run(runnable, host.now(), Failure::Fatal, error)]);
                 }
             }
         }

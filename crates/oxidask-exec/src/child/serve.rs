@@ -5,14 +5,17 @@ use super::message::{
 };
 use super::progress::Progress;
 use crate::encoded::decoded;
+use crate::lend::{self, Lender};
 use crate::pool::batch::panicked;
 use hashbrown::HashMap;
 use oxidask_core::registry::{decode_op, fingerprint};
 use oxidask_core::{Blob, EncodedOp, Error, ErrorKind, Frames, Key, Lane, Op, Result, Value};
 use rustix::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use rustix::process::Signal;
+use std::cell::{Cell, RefCell};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,8 +43,10 @@ pub fn serve_child() -> Result<()> {
     };
     let progress = Progress::from_file(file.into());
     Outbox::default().send(&socket, &Hello { fingerprint: fingerprint() })?;
-    let mut child = Child { socket, progress, works: HashMap::new(), blobs: HashMap::new() };
-    while let Some((batch, inbox)) = receive::<Batch>(&child.socket)? {
+    let uplink = Rc::new(Uplink { socket, unsent: RefCell::new(Unsent::new()), has_seceded: Cell::new(false) });
+    lend::enter(uplink.clone());
+    let mut child = Child { uplink, progress, works: HashMap::new(), blobs: HashMap::new() };
+    while let Some((batch, inbox)) = receive::<Batch>(&child.uplink.socket)? {
         let inputs = batch.values.into_iter().map(|value| inbox.value(value)).collect::<Result<Vec<_>>>()?;
         child.works.retain(|id, _| !batch.dropped_works.contains(id));
         child.blobs.retain(|key, _| !batch.dropped_blobs.contains(key));
@@ -75,10 +80,52 @@ fn take_stdin() -> std::io::Result<UnixStream> {
 }
 
 struct Child {
-    socket: UnixStream,
+    uplink: Rc<Uplink>,
     progress: Progress,
     works: HashMap<u64, Result<Arc<dyn Op>>>,
     blobs: HashMap<Key, Frames>,
+}
+
+/// The way to the parent, and what it was not told yet.
+struct Uplink {
+    socket: UnixStream,
+    unsent: RefCell<Unsent>,
+    has_seceded: Cell<bool>,
+}
+
+impl Uplink {
+    fn send(&self) -> Result<()> {
+        let unsent = self.unsent.replace(Unsent::new());
+        if unsent.results.ended.is_empty() {
+            return Ok(());
+        }
+        unsent.outbox.send(&self.socket, &unsent.results)
+    }
+
+    fn say(&self, is_waiting: bool) {
+        // What has ended may be what the task waits for. If the parent is gone,
+        // the child notices when it reads.
+        let _ = self.send();
+        let _ = Outbox::default().send(&self.socket, &Results { is_waiting: Some(is_waiting), ended: Vec::new() });
+    }
+}
+
+impl Lender for Uplink {
+    fn pool(&self) -> u64 {
+        0
+    }
+
+    fn suspend(&self) {
+        self.say(true);
+    }
+
+    fn resume(&self) {
+        self.say(false);
+    }
+
+    fn has_seceded(&self) -> &Cell<bool> {
+        &self.has_seceded
+    }
 }
 
 /// Results that were not sent yet.
@@ -111,14 +158,14 @@ impl Child {
         let mut n_readers = vec![0_u32; inputs.len()];
         tasks.iter().flat_map(|task| &task.inputs).for_each(|&input| n_readers[input as usize] += 1);
         let mut inputs: Vec<Option<Value>> = inputs.into_iter().map(Some).collect();
-        let mut unsent = Unsent::new();
+        *self.uplink.unsent.borrow_mut() = Unsent::new();
         let mut next = 0;
         while next < tasks.len() {
             let lane = self.lane(&tasks[next]);
             let mut outcome = Ok(());
             let mut run_some = || {
                 while outcome.is_ok() && next < tasks.len() && same(lane, self.lane(&tasks[next])) {
-                    outcome = self.run_one(tasks, next, &mut inputs, &mut n_readers, &mut unsent);
+                    outcome = self.run_one(tasks, next, &mut inputs, &mut n_readers);
                     next += 1;
                 }
             };
@@ -129,7 +176,7 @@ impl Child {
             outcome?;
         }
         self.progress.set_idle();
-        self.send(&mut unsent)
+        self.uplink.send()
     }
 
     fn lane(&self, task: &WireTask) -> Option<&'static dyn Lane> {
@@ -142,7 +189,6 @@ impl Child {
         number: usize,
         inputs: &mut [Option<Value>],
         n_readers: &mut [u32],
-        unsent: &mut Unsent,
     ) -> Result<()> {
         let task = &tasks[number];
         self.progress.set_running(number);
@@ -155,11 +201,8 @@ impl Child {
         }
         let work = self.works.get(&task.work);
         let work = work.cloned().unwrap_or_else(|| Err(Error::new(ErrorKind::Version, "a task came without its op")));
-        let work = if self.progress.is_marked(number) {
-            Err(Error::new(ErrorKind::Cancelled, "the task was cancelled"))
-        } else {
-            work
-        };
+        let is_recalled = self.progress.is_marked(number);
+        let work = if is_recalled { Err(Error::new(ErrorKind::Cancelled, "the task was cancelled")) } else { work };
         let is_fatal = work.is_err();
         let result = work.and_then(|op| {
             catch_unwind(AssertUnwindSafe(|| {
@@ -169,23 +212,18 @@ impl Child {
             .unwrap_or_else(|panic| Err(panicked(&*panic)))
         });
         let duration_ns = begin.elapsed().as_nanos() as u64;
+        lend::task_ended(&*self.uplink);
         let nbytes = result.as_ref().map_or(0, Value::nbytes);
+        let mut guard = self.uplink.unsent.borrow_mut();
+        let unsent = &mut *guard;
         let result = result.and_then(|value| unsent.outbox.value(&value));
-        let result = result.map_err(|error| WireError::new(&error, is_fatal, &mut unsent.outbox));
+        let result = result.map_err(|error| WireError::new(&error, is_fatal, is_recalled, &mut unsent.outbox));
         unsent.results.ended.push(WireEnded { task: number as u32, duration_ns, result });
         unsent.bytes += nbytes;
-        if unsent.bytes > SEND_BYTES || unsent.outbox.len() >= MANY_FILES || unsent.since.elapsed() > SEND_AFTER {
-            self.send(unsent)?;
-        }
-        Ok(())
-    }
-
-    fn send(&self, unsent: &mut Unsent) -> Result<()> {
-        if unsent.results.ended.is_empty() {
-            return Ok(());
-        }
-        let Unsent { results, outbox, .. } = std::mem::replace(unsent, Unsent::new());
-        outbox.send(&self.socket, &results)
+        let is_due =
+            unsent.bytes > SEND_BYTES || unsent.outbox.len() >= MANY_FILES || unsent.since.elapsed() > SEND_AFTER;
+        drop(guard);
+        if is_due { self.uplink.send() } else { Ok(()) }
     }
 }
 

@@ -16,7 +16,7 @@ pub use submission::{NewStage, RowSource, Submission, TaskRow};
 
 use attempts::{Attempts, error_text, loss_text};
 use hashbrown::hash_table::Entry;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use oxidask_core::graph::Annotations;
 use oxidask_core::{Error, ErrorKind, Key, Result};
 use oxidask_sched::{
@@ -102,6 +102,8 @@ pub enum Effect<H> {
     },
     /// The worker may go.
     Retired(WorkerId),
+    /// A task that was watched is forgotten.
+    Forgotten(Key),
     /// No task of this stage is left: its number may be given again, so workers
     /// must forget what they were sent under it.
     StageDropped {
@@ -158,6 +160,8 @@ pub struct Coordinator<H> {
     attempts: Attempts,
     /// Errors of tasks that are forgotten; see [`Coordinator::take_dropped`].
     dropped: Vec<Error>,
+    /// Tasks whose end is told; see [`Coordinator::watch`].
+    watched: HashSet<TaskId>,
     worker_names: HashMap<String, WorkerName>,
     resources: HashMap<String, ResourceId>,
     n_graphs: u32,
@@ -182,6 +186,7 @@ impl<H: Clone> Coordinator<H> {
             errors: HashMap::new(),
             attempts: Attempts::default(),
             dropped: Vec::new(),
+            watched: HashSet::new(),
             worker_names: HashMap::new(),
             resources: HashMap::new(),
             n_graphs: 0,
@@ -385,6 +390,14 @@ impl<H: Clone> Coordinator<H> {
         let task = self.task_of(key)?;
         self.handle(now, SchedulerEvent::Want { client, tasks: vec![task] });
         Some(task)
+    }
+
+    /// Has [`Effect::Forgotten`] told when nobody needs the task with this key any
+    /// more; whether it is known.
+    pub fn watch(&mut self, key: Key) -> bool {
+        let task = self.task_of(key);
+        self.watched.extend(task);
+        task.is_some()
     }
 
     /// Passes an event that carries neither keys nor errors straight to the core:
@@ -652,11 +665,14 @@ impl<H: Clone> Coordinator<H> {
     fn forget(&mut self, task: TaskId) -> Option<Effect<H>> {
         let row = &mut self.rows[task.0 as usize];
         row.is_live = false;
-        let stage = row.stage;
+        let (stage, key) = (row.stage, row.key);
         if std::mem::take(&mut row.named) {
             self.names.remove(&task);
         }
         self.attempts.forget(task);
+        if !self.watched.is_empty() && self.watched.remove(&task) {
+            self.effects.push(Effect::Forgotten(key));
+        }
         if !self.errors.is_empty() {
             self.dropped.extend(self.errors.remove(&task));
         }

@@ -275,7 +275,7 @@ impl Link {
             }
             Effect::Ended { client, task, end } => self.ended(now, node, client, task, end),
             Effect::StageDropped { handle, .. } => node.aside.works.push(handle),
-            Effect::Retired(_) => {}
+            Effect::Retired(_) | Effect::Forgotten(_) => {}
         }
     }
 

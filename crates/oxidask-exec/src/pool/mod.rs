@@ -180,6 +180,12 @@ impl<U: Uplink> Pool<U> {
         &self.owner.0
     }
 
+    /// The number of this pool in its process; see [`crate::lend::current_pool`].
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner().id
+    }
+
     /// Steady time since the pool started.
     #[must_use]
     pub fn now(&self) -> Nanos {
@@ -228,13 +234,13 @@ impl<U: Uplink> Pool<U> {
     /// this pool, another one takes its place meanwhile, so that the tasks it
     /// waits for can run.
     pub fn blocking<R>(&self, wait: impl FnOnce() -> R) -> R {
-        thread::blocking(self.inner(), wait)
+        crate::lend::lend_in(self.inner().id, wait)
     }
 
     /// Whether the calling thread runs a task of this pool.
     #[must_use]
     pub fn is_inside(&self) -> bool {
-        thread::is_inside(self.inner().id)
+        crate::lend::is_inside(self.inner().id)
     }
 
     /// Why results cannot be spilled, if that was tried in vain: the folder
@@ -316,7 +322,7 @@ impl<U: Uplink> Inner<U> {
         self.monitor.close();
         self.work.notify_all();
         self.children.close();
-        let inside = usize::from(thread::is_inside(self.id));
+        let inside = usize::from(crate::lend::is_inside(self.id));
         let deadline = Instant::now() + GRACE;
         while state.live > inside && !self.ended.wait_until(&mut state, deadline).timed_out() {}
         self.settle(state);

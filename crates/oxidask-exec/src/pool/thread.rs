@@ -3,7 +3,8 @@
 use super::batch::{not_run, refill, run};
 use super::queue::Queue;
 use super::{Inner, State, TICK_NS};
-use crate::child::ChildSlot;
+use crate::child::{ChildSlot, Host};
+use crate::lend::{self, Lender};
 use crate::node::{Completion, Runnable, Uplink};
 use oxidask_core::events::TaskFinished;
 use oxidask_core::{Error, ErrorKind, Lane, Result};
@@ -42,39 +43,7 @@ struct Thread<U: Uplink> {
     done: RefCell<Vec<Completion>>,
     done_bytes: Cell<u64>,
     child: RefCell<ChildSlot>,
-}
-
-/// What a task needs of the thread that runs it.
-trait Suspend {
-    fn pool(&self) -> u64;
-    fn suspend(&self);
-    fn resume(&self);
-}
-
-thread_local! {
-    /// The pools whose tasks this thread is running, innermost last.
-    static CURRENT: RefCell<Vec<Rc<dyn Suspend>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Whether the calling thread runs a task of this pool.
-pub(super) fn is_inside(pool: u64) -> bool {
-    CURRENT.with_borrow(|current| current.iter().any(|thread| thread.pool() == pool))
-}
-
-/// See [`super::Pool::blocking`].
-pub(super) fn blocking<U: Uplink, R>(inner: &Arc<Inner<U>>, wait: impl FnOnce() -> R) -> R {
-    struct Resume(Rc<dyn Suspend>);
-    impl Drop for Resume {
-        fn drop(&mut self) {
-            self.0.resume();
-        }
-    }
-    let current = CURRENT.with_borrow(|current| current.iter().rev().find(|thread| thread.pool() == inner.id).cloned());
-    let _resume = current.map(|thread| {
-        thread.suspend();
-        Resume(thread)
-    });
-    wait()
+    has_seceded: Cell<bool>,
 }
 
 /// Starts a thread.
@@ -137,6 +106,7 @@ impl<U: Uplink> Thread<U> {
             done: RefCell::default(),
             done_bytes: Cell::new(0),
             child: RefCell::default(),
+            has_seceded: Cell::new(false),
         }
     }
 
@@ -146,7 +116,7 @@ impl<U: Uplink> Thread<U> {
         mut done: impl FnMut(&mut U) -> bool,
         mut interrupted: impl FnMut() -> Result<()>,
     ) -> Result<()> {
-        CURRENT.with_borrow_mut(|current| current.push(self.clone()));
+        lend::enter(self.clone());
         let result = loop {
             match self.next(&mut done) {
                 Next::Run => self.run_queue(),
@@ -158,7 +128,7 @@ impl<U: Uplink> Thread<U> {
                 break Err(error);
             }
         };
-        CURRENT.with_borrow_mut(Vec::pop);
+        lend::leave();
         result
     }
 
@@ -327,6 +297,7 @@ impl<U: Uplink> Thread<U> {
     }
 
     fn complete(&self, completion: Completion) {
+        lend::task_ended(self);
         self.done_bytes.set(self.done_bytes.get() + completion.bytes);
         self.done.borrow_mut().push(completion);
     }
@@ -380,12 +351,7 @@ impl<U: Uplink> Thread<U> {
             batch.push(runnable);
         }
         let inner = &self.inner;
-        let mut complete = |completions: Vec<Completion>| {
-            completions.into_iter().for_each(|completion| self.complete(completion));
-            // The rest of the batch may take long, and others wait for this.
-            self.hand_in_now();
-        };
-        self.child.borrow_mut().run(command, &inner.children, batch, &inner.unwanted, &|| inner.now(), &mut complete);
+        self.child.borrow_mut().run(command, &inner.children, batch, &inner.unwanted, &InPool(self));
     }
 
     /// Hands in what is done, in the middle of a batch.
@@ -418,7 +384,37 @@ impl<U: Uplink> Thread<U> {
     }
 }
 
-impl<U: Uplink> Suspend for Thread<U> {
+/// A thread, as what its child's tasks need of it.
+struct InPool<'a, U: Uplink>(&'a Thread<U>);
+
+impl<U: Uplink> Host for InPool<'_, U> {
+    fn now(&self) -> Nanos {
+        self.0.inner.now()
+    }
+
+    fn complete(&self, completions: Vec<Completion>) {
+        completions.into_iter().for_each(|completion| self.0.complete(completion));
+        // The rest of the batch may take long, and others wait for this.
+        self.0.hand_in_now();
+    }
+
+    fn give_back(&self, runnables: Vec<Runnable>) {
+        // Not into this thread's own queue: it may wait for long.
+        let mut guard = self.0.inner.state.lock();
+        guard.node.ready.extend(runnables);
+        self.0.inner.settle(guard);
+    }
+
+    fn lend(&self, is_waiting: bool) {
+        if is_waiting {
+            self.0.suspend();
+        } else {
+            self.0.resume();
+        }
+    }
+}
+
+impl<U: Uplink> Lender for Thread<U> {
     fn pool(&self) -> u64 {
         self.inner.id
     }
@@ -433,8 +429,11 @@ impl<U: Uplink> Suspend for Thread<U> {
         let mut guard = self.inner.state.lock();
         let state = &mut *guard;
         let now = self.inner.now();
-        let finished = self.hand_in(state, now, finished);
         state.blocked += 1;
+        if !state.closed {
+            state.node.lent(state.blocked);
+        }
+        let finished = self.hand_in(state, now, finished);
         let n_running = state.live - state.blocked;
         if !state.closed && n_running < self.inner.n_threads && state.live < MAX_THREADS {
             // Without another thread the others have to do.
@@ -446,6 +445,17 @@ impl<U: Uplink> Suspend for Thread<U> {
     }
 
     fn resume(&self) {
-        self.inner.state.lock().blocked -= 1;
+        let mut guard = self.inner.state.lock();
+        let state = &mut *guard;
+        state.blocked -= 1;
+        if !state.closed {
+            state.node.lent(state.blocked);
+            state.uplink.exchange(self.inner.now(), &mut state.node);
+        }
+        self.inner.settle(guard);
+    }
+
+    fn has_seceded(&self) -> &Cell<bool> {
+        &self.has_seceded
     }
 }

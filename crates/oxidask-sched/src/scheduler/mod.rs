@@ -267,6 +267,10 @@ impl Scheduler {
                 self.copy_ended(worker, task);
                 self.not_held(task, worker);
             }
+            Report::Lent(n_lent) => {
+                self.worker_mut(worker).lend(n_lent);
+                self.touched.push(worker);
+            }
             Report::Memory { resident, spilled, paused } => {
                 let record = self.worker_mut(worker);
                 record.resident = resident;

@@ -18,7 +18,10 @@ pub(super) struct Copying {
 pub(super) struct Worker {
     pub id: WorkerId,
     pub name: WorkerName,
+    /// Tasks that it runs at once, those not counted that wait for others.
     pub slots: u32,
+    /// How many of the slots are there because tasks wait for others.
+    lent: u32,
     pub memory_limit: u64,
     /// Name, how much there is, how much is in use.
     pub resources: Vec<(ResourceId, f64, f64)>,
@@ -75,6 +78,7 @@ impl Worker {
             id,
             name,
             slots: slots.max(1),
+            lent: 0,
             memory_limit,
             resources: resources.into_iter().map(|(name, total)| (name, total, 0.0)).collect(),
             assigned: Vec::new(),
@@ -99,6 +103,12 @@ impl Worker {
             is_candidate: false,
             local_bytes: 0,
         }
+    }
+
+    /// So many tasks wait for others, and have lent their slots.
+    pub fn lend(&mut self, n_lent: u32) {
+        self.slots = (self.slots - self.lent).saturating_add(n_lent);
+        self.lent = n_lent;
     }
 
     /// Whether it has everything that the group occupies, in all.

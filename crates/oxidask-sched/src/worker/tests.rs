@@ -27,6 +27,7 @@ fn report(report: &Report) -> String {
         Report::Abandoned { task, attempt } => format!("abandoned {}#{}", task.0, attempt.0),
         Report::Copied { task, .. } => format!("copied {}", task.0),
         Report::Dropped { task } => format!("dropped {}", task.0),
+        Report::Lent(n_lent) => format!("lent {n_lent}"),
         Report::Memory { resident, spilled, paused } => format!("memory {resident} {spilled} {paused}"),
     }
 }
