@@ -1,4 +1,4 @@
-"""Futures on a cluster: ``Client``, ``LocalCluster``, ``Future``.
+"""Futures on a cluster: ``Client``, ``LocalCluster``, ``Future``, and what tasks share.
 
 >>> from oxidask.distributed import Client
 >>> with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
@@ -13,31 +13,81 @@ its cluster unless a ``scheduler=`` says otherwise.
 
 from __future__ import annotations
 
-from oxidask.distributed._client import (
-    Client,
+from oxidask.distributed._actor import Actor, ActorFuture, BaseActorFuture
+from oxidask.distributed._adaptive import Adaptive
+from oxidask.distributed._client import Client
+from oxidask.distributed._cluster import LocalCluster
+from oxidask.distributed._completed import as_completed, wait
+from oxidask.distributed._context import (
     current_executor,
     default_client,
     futures_of,
     get_client,
+    get_worker,
+    rejoin,
+    secede,
+    worker_client,
 )
-from oxidask.distributed._cluster import LocalCluster
-from oxidask.distributed._future import Future, as_completed, fire_and_forget, wait
+from oxidask.distributed._executor import ClientExecutor
+from oxidask.distributed._future import Future, fire_and_forget
+from oxidask.distributed._lock import Event, Lock, MultiLock, Semaphore
+from oxidask.distributed._output import print, warn
+from oxidask.distributed._plugins import (
+    Environ,
+    InstallPlugin,
+    NannyPlugin,
+    PipInstall,
+    SchedulerPlugin,
+    UploadDirectory,
+    WorkerPlugin,
+)
+from oxidask.distributed._queue import Queue, Variable
+from oxidask.distributed._security import Security
+from oxidask.distributed._worker import Nanny, Scheduler, Worker
 from oxidask.errors import CancelledError, KilledWorker
 
 __all__ = [
+    "Actor",
+    "ActorFuture",
+    "Adaptive",
+    "BaseActorFuture",
     "CancelledError",
     "Client",
+    "ClientExecutor",
+    "Environ",
+    "Event",
     "Future",
+    "InstallPlugin",
     "KilledWorker",
     "LocalCluster",
+    "Lock",
+    "MultiLock",
+    "Nanny",
+    "NannyPlugin",
+    "PipInstall",
+    "Queue",
+    "Scheduler",
+    "SchedulerPlugin",
+    "Security",
+    "Semaphore",
     "TimeoutError",
+    "UploadDirectory",
+    "Variable",
+    "Worker",
+    "WorkerPlugin",
     "as_completed",
     "current_executor",
     "default_client",
     "fire_and_forget",
     "futures_of",
     "get_client",
+    "get_worker",
+    "print",
+    "rejoin",
+    "secede",
     "wait",
+    "warn",
+    "worker_client",
 ]
 
 #: What waits that take too long raise: the builtin.

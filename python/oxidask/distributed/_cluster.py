@@ -8,6 +8,7 @@ import weakref
 from typing import Any
 
 from oxidask import _child, _oxidask
+from oxidask.distributed._async import in_thread, sync_or_async
 
 __all__ = ["LocalCluster"]
 
@@ -17,8 +18,29 @@ _clusters: weakref.WeakValueDictionary[str, LocalCluster] = weakref.WeakValueDic
 #: Arguments of Dask's LocalCluster that have no effect here, because there is no
 #: dashboard, no event loop of the user's and no log yet.
 _WITHOUT_EFFECT = frozenset(
-    {"dashboard_address", "silence_logs", "loop", "host", "ip", "name", "worker_dashboard_address"}
+    {
+        "dashboard",
+        "dashboard_address",
+        "death_timeout",
+        "diagnostics_port",
+        "host",
+        "interface",
+        "ip",
+        "loop",
+        "scheduler_kwargs",
+        "services",
+        "silence_logs",
+        "worker_class",
+        "worker_dashboard_address",
+        "worker_services",
+    }
 )
+
+
+def known_cluster(address: str) -> LocalCluster | None:
+    """The cluster of this process whose scheduler listens at an address."""
+    cluster = _clusters.get(address)
+    return None if cluster is None or cluster.status == "closed" else cluster
 
 
 def _cpu_count() -> int:
@@ -97,6 +119,12 @@ class LocalCluster:
         Where the cluster's folder is made: sockets, secret, spilled results.
     resources : dict, optional
         Abstract resources of each worker, such as ``{"GPU": 1}``.
+    asynchronous : bool
+        Whether coroutines use the cluster: ``async with LocalCluster(…)``.
+    security : Security or bool, optional
+        Certificates; ``True`` makes some. Connections within this machine are not
+        encrypted.
+    name : str, optional
 
     Notes
     -----
@@ -123,54 +151,97 @@ class LocalCluster:
         protocol: str | None = None,
         local_directory: str | None = None,
         resources: dict[str, float] | None = None,
+        asynchronous: bool = False,
+        security: Any = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        threads_per_worker = kwargs.pop("nthreads", threads_per_worker)
         unknown = sorted(set(kwargs) - _WITHOUT_EFFECT)
         if unknown:
             raise TypeError(f"LocalCluster has no argument {', '.join(map(repr, unknown))}")
-        if protocol not in (None, "unix", "unix://", "tcp", "tcp://", "inproc", "inproc://"):
+        if protocol not in (None, "unix", "unix://", "tcp", "tcp://", "tls", "tls://", "inproc", "inproc://"):
             raise ValueError(f"protocol {protocol!r} is not supported\nhint: use 'unix' or 'tcp'")
         if processes is None:
             processes = protocol not in ("inproc", "inproc://")
-        for name, value in (("n_workers", n_workers), ("threads_per_worker", threads_per_worker)):
-            least = 0 if name == "n_workers" else 1
+        for argument, value in (("n_workers", n_workers), ("threads_per_worker", threads_per_worker)):
+            least = 0 if argument == "n_workers" else 1
             if value is not None and value < least:
-                raise ValueError(f"{name} is {value}; it must be at least {least}")
+                raise ValueError(f"{argument} is {value}; it must be at least {least}")
         n_workers, threads_per_worker = _defaults(n_workers, threads_per_worker, processes)
         self.processes = processes
+        self.security = _security_of(security)
         self._n_workers = n_workers
-        self._handle: _oxidask.LocalClusterHandle | None = _oxidask.LocalClusterHandle(
-            _agent_command(),
-            n_workers=n_workers,
-            threads_per_worker=threads_per_worker,
-            memory_limit=_limit_of(memory_limit),
-            in_process=not processes,
-            tcp=bool(scheduler_port) or protocol in ("tcp", "tcp://"),
-            port=scheduler_port,
-            folder=local_directory,
-            resources=sorted((resources or {}).items()),
-        )
+        self._name = name
+        self._asynchronous = bool(asynchronous)
+        self._adaptive: Any = None
+        self._handle: _oxidask.LocalClusterHandle | None = None
+        self._is_closed = False
+        self._arguments = {
+            "n_workers": n_workers,
+            "threads_per_worker": threads_per_worker,
+            "memory_limit": _limit_of(memory_limit),
+            "in_process": not processes,
+            "tcp": bool(scheduler_port) or protocol in ("tcp", "tcp://", "tls", "tls://"),
+            "port": scheduler_port,
+            "folder": local_directory,
+            "resources": sorted((resources or {}).items()),
+        }
+        if not asynchronous:
+            self._start()
+
+    def _start(self) -> None:
+        if self._handle is not None or self._is_closed:
+            return
+        self._handle = _oxidask.LocalClusterHandle(_agent_command(), **self._arguments)
         self.scheduler_address: str = self._handle.address
         self._secret: str = self._handle.secret
         # Ends the workers when the cluster is collected or Python exits.
         self._finalizer = weakref.finalize(self, _close, self._handle, os.getpid())
         _clusters[self.scheduler_address] = self
 
+    def __await__(self) -> Any:
+        return self._started().__await__()
+
+    async def _started(self) -> LocalCluster:
+        await in_thread(self._start)
+        return self
+
     @property
     def _live(self) -> _oxidask.LocalClusterHandle:
         if self._handle is None:
-            raise RuntimeError("this cluster was closed")
+            raise RuntimeError(f"this cluster is {self.status}")
         return self._handle
 
     @property
+    def asynchronous(self) -> bool:
+        """Whether the cluster is used by coroutines."""
+        return self._asynchronous
+
+    @property
     def status(self) -> str:
-        """``"running"`` or ``"closed"``."""
-        return "closed" if self._handle is None else "running"
+        """``"created"``, ``"running"`` or ``"closed"``."""
+        if self._is_closed:
+            return "closed"
+        return "created" if self._handle is None else "running"
 
     @property
     def name(self) -> str:
-        """The name of the cluster's folder."""
-        return os.path.basename(str(self._live.folder))
+        """The name given, or that of the cluster's folder."""
+        return self._name or os.path.basename(str(self._live.folder))
+
+    @property
+    def scheduler_info(self) -> dict[str, Any]:
+        """What the scheduler knows of itself and its workers; see :meth:`Client.scheduler_info`."""
+        with self._client() as client:
+            return client.scheduler_info()  # type: ignore[no-any-return]
+
+    @property
+    def scheduler(self) -> Any:
+        """The scheduler: its ``address``."""
+        from oxidask.distributed._connect import Target
+
+        return Target.of(self)
 
     @property
     def dashboard_link(self) -> str:
@@ -216,37 +287,93 @@ class LocalCluster:
             n = max(n, -(-int(parse_bytes(memory)) // self._live.memory_limit))
         if n < 0:
             raise ValueError(f"a cluster cannot have {n} workers")
+        return sync_or_async(self._asynchronous, self._scale, n)
+
+    def _scale(self, n: int) -> None:
         self._live.scale(n)
         self._n_workers = n
+
+    def scale_up(self, n: int = 1) -> Any:
+        """Starts workers until there are ``n``."""
+        return self.scale(max(n, len(self.workers)))
+
+    def adapt(self, minimum: int = 0, maximum: float = float("inf"), **kwargs: Any) -> Any:
+        """Keeps the number of workers between two bounds, as there is work.
+
+        Parameters
+        ----------
+        minimum, maximum : int
+        **kwargs
+            See :class:`Adaptive`.
+
+        Returns
+        -------
+        Adaptive
+        """
+        from oxidask.distributed._adaptive import Adaptive
+
+        if self._adaptive is not None:
+            self._adaptive.stop()
+        self._adaptive = Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
+        return self._adaptive
+
+    def _client(self) -> Any:
+        from oxidask.distributed._client import Client
+
+        return Client(self, set_as_default=False)
 
     def get_client(self) -> Any:
         """A new client of this cluster."""
         from oxidask.distributed._client import Client
 
-        return Client(self)
+        return Client(self, asynchronous=self._asynchronous)
 
-    def wait_for_workers(self, n_workers: int, timeout: Any = None) -> None:
+    def wait_for_workers(self, n_workers: int, timeout: Any = None) -> Any:
         """Waits until at least ``n_workers`` are there."""
-        with self.get_client() as client:
+        return sync_or_async(self._asynchronous, self._wait_for_workers, n_workers, timeout)
+
+    def _wait_for_workers(self, n_workers: int, timeout: Any) -> None:
+        with self._client() as client:
             client.wait_for_workers(n_workers, timeout)
 
-    def close(self, timeout: Any = None) -> None:
+    def close(self, timeout: Any = None) -> Any:
         """Ends the workers and the scheduler, and deletes the cluster's folder."""
         del timeout
+        return sync_or_async(self._asynchronous, self._close)
+
+    def _close(self) -> None:
+        self._is_closed = True
+        adaptive, self._adaptive = self._adaptive, None
+        if adaptive is not None:
+            adaptive.stop()
         handle, self._handle = self._handle, None
         if handle is not None:
             self._finalizer.detach()
             handle.close()
 
     def __enter__(self) -> LocalCluster:
+        if self._asynchronous:
+            raise TypeError("an asynchronous cluster is used with 'async with', not 'with'")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._close()
+
+    async def __aenter__(self) -> LocalCluster:
+        return await self
+
+    async def __aexit__(self, *_: object) -> None:
+        await in_thread(self._close)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         if self._handle is None:
-            return "LocalCluster(closed)"
+            return f"LocalCluster({self.status})"
         workers = self._handle.workers()
         threads = sum(n_threads for _, _, n_threads in workers)
         return f"LocalCluster({self.scheduler_address!r}, workers={len(workers)}, threads={threads})"
@@ -255,6 +382,14 @@ class LocalCluster:
         import html
 
         return f"<b>LocalCluster</b> <code>{html.escape(repr(self))}</code>"
+
+
+def _security_of(security: Any) -> Any:
+    if security is True:
+        from oxidask.distributed._security import Security
+
+        return Security.temporary()
+    return security or None
 
 
 def _close(handle: _oxidask.LocalClusterHandle, owner: int) -> None:

@@ -1,21 +1,22 @@
-"""Futures and waiting for them."""
+"""Futures."""
 
 from __future__ import annotations
 
+import builtins
 import html
-import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from oxidask import _oxidask
+from oxidask.distributed._pickling import note_pickled
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from oxidask.distributed._client import Client
 
-__all__ = ["DoneAndNotDone", "Future", "as_completed", "fire_and_forget", "seconds_of", "wait"]
+__all__ = ["Future", "fire_and_forget", "seconds_of"]
 
 
 def seconds_of(timeout: Any) -> float | None:
@@ -36,8 +37,19 @@ class Future:
 
     Futures come from :meth:`Client.submit` and its like. They may stand among
     the arguments of further calls, also within lists, tuples, sets, dicts and
-    dataclasses. The cluster keeps a result as long as a future or a task needs
-    it.
+    dataclasses, where their results take their places. Within other objects
+    they travel as futures, and the task asks for the result itself. The cluster
+    keeps a result as long as a future or a task needs it.
+
+    Parameters
+    ----------
+    key : str or Future
+        The name of a result that is there or under way, as
+        :meth:`Client.submit` was given it.
+    client : Client, optional
+        The current one by default.
+    state
+        Without effect.
 
     Examples
     --------
@@ -48,19 +60,38 @@ class Future:
     (1024, 'finished', True)
     """
 
-    __slots__ = ("__weakref__", "_collection", "_handle", "client")
+    __slots__ = ("__weakref__", "_collection", "_handle", "_reason", "client")
 
-    def __init__(self, handle: _oxidask.FutureHandle, client: Client, collection: Any = None) -> None:
-        self._handle: _oxidask.FutureHandle | None = handle
+    def __init__(self, key: Any, client: Client | None = None, state: Any = None) -> None:
+        del state
+        if client is None:
+            from oxidask.distributed._context import get_client
+
+            client = get_client()
+        if isinstance(key, Future):
+            key = key.key
+        self._begin(client._named(key) if isinstance(key, str) else client._named(str(key)), client)
+
+    def _begin(self, handle: _oxidask.FutureHandle | None, client: Any, collection: Any = None) -> None:
+        self._handle = handle
         self.client = client
         # The held collection whose result this is: it knows what its parts
         # together look like to its user.
         self._collection = collection
+        # Why it was cancelled.
+        self._reason: str | None = None
+
+    @classmethod
+    def _of(cls, handle: _oxidask.FutureHandle, client: Any, collection: Any = None) -> Future:
+        """A future for a handle of the engine."""
+        future = cls.__new__(cls)
+        future._begin(handle, client, collection)
+        return future
 
     @property
     def _live(self) -> _oxidask.FutureHandle:
         if self._handle is None:
-            raise _oxidask_cancelled("this future was released")
+            raise cancelled_error("this future was released")
         return self._handle
 
     @property
@@ -72,6 +103,18 @@ class Future:
     def status(self) -> str:
         """``"pending"``, ``"finished"``, ``"error"``, ``"cancelled"`` or ``"lost"``."""
         return "cancelled" if self._handle is None else self._handle.status
+
+    @property
+    def executor(self) -> Client:
+        """The client."""
+        return self.client
+
+    @property
+    def type(self) -> builtins.type | None:
+        """The type of the result, if it is in this process already."""
+        if self.status != "finished":
+            return None
+        return None if self.client.asynchronous else builtins.type(self.result())
 
     def done(self) -> bool:
         """Whether it is no longer pending.
@@ -99,7 +142,7 @@ class Future:
 
         Returns
         -------
-        What the function answered.
+        What the function answered; for an asynchronous client an awaitable of it.
 
         Raises
         ------
@@ -120,13 +163,39 @@ class Future:
         ...     client.submit(divmod, 7, 2).result(timeout="10s")
         (3, 1)
         """
+        if self.client.asynchronous:
+            return self._after_async(timeout, self._result)
+        return self._result(timeout)
+
+    def _result(self, timeout: Any = None) -> Any:
+        self._check_cancelled()
         if self._collection is None:
-            return self._live.result(seconds_of(timeout))
+            value = self._live.result(seconds_of(timeout))
+            from oxidask.distributed._actor import Actor
+
+            # An actor lives as long as its future. The value itself may be shared
+            # with the worker, which would then keep it for ever.
+            return value._of_future(self) if isinstance(value, Actor) else value
         if not self._live.wait(seconds_of(timeout)):
             raise TimeoutError(f"the result was not there after {timeout} s")
         return self._collection.compute(scheduler=self.client)
 
-    def exception(self, timeout: Any = None) -> BaseException | None:
+    def _check_cancelled(self) -> None:
+        if self._reason is not None and self.cancelled():
+            raise cancelled_error(self._reason)
+
+    async def _after_async(self, timeout: Any, call: Callable[[], Any]) -> Any:
+        """Waits without a thread, then calls."""
+        from oxidask.distributed._async import in_thread, until_done
+
+        if not await until_done([self._live], seconds_of(timeout)):
+            raise TimeoutError(f"the result was not there after {timeout} s")
+        return await in_thread(call)
+
+    def __await__(self) -> Any:
+        return self._after_async(None, self._result).__await__()
+
+    def exception(self, timeout: Any = None, **kwargs: Any) -> Any:
         """Waits, and answers the exception that the task raised, if any.
 
         Parameters
@@ -140,25 +209,46 @@ class Future:
         ...     client.submit(divmod, 1, 0).exception()
         ZeroDivisionError(...)
         """
+        del kwargs
+        if self.client.asynchronous:
+            return self._after_async(timeout, self._exception)
+        return self._exception(timeout)
+
+    def _exception(self, timeout: Any = None) -> BaseException | None:
+        self._check_cancelled()
         return self._live.exception(seconds_of(timeout))  # type: ignore[no-any-return]
 
-    def traceback(self, timeout: Any = None) -> TracebackType | None:
+    def traceback(self, timeout: Any = None, **kwargs: Any) -> Any:
         """Waits, and answers the traceback of the exception, if any.
 
         It is the traceback of the process that ran the task only where tasks
         run in this one; otherwise the text of the remote traceback is the
         exception's cause.
         """
-        exception = self.exception(timeout)
-        return None if exception is None else exception.__traceback__
+        del kwargs
+        if self.client.asynchronous:
+            return self._after_async(timeout, self._traceback)
+        return self._traceback(timeout)
 
-    def cancel(self, *_: Any, **__: Any) -> None:
+    def _traceback(self, timeout: Any = None) -> TracebackType | None:
+        exception = self._exception(timeout)
+        if exception is None:
+            return None
+        if exception.__traceback__ is None:
+            # The frames stayed in the other process: those of here stand in.
+            try:
+                raise exception
+            except BaseException as raised:
+                return raised.__traceback__
+        return exception.__traceback__
+
+    def cancel(self, reason: str | None = None, msg: str | None = None, **kwargs: Any) -> Any:
         """Stops it for all who want it; see :meth:`Client.cancel`."""
-        self.client.cancel([self])
+        return self.client.cancel([self], reason=reason, msg=msg, **kwargs)
 
-    def retry(self) -> None:
+    def retry(self, **kwargs: Any) -> Any:
         """Runs it again if it failed."""
-        self.client.retry([self])
+        return self.client.retry([self], **kwargs)
 
     def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
         """Calls ``fn(future)`` on another thread once it is done.
@@ -180,6 +270,11 @@ class Future:
         self._handle = None
         self._collection = None
 
+    def bind_client(self, client: Client) -> None:
+        """Makes this a future of another client of the same cluster."""
+        (self._handle,) = client._handle.want([self._live.parts()])
+        self.client = client
+
     def __oxidask_expr__(self) -> Any:
         return self._live.expr()
 
@@ -187,10 +282,8 @@ class Future:
         return ("oxidask.Future", self.key)
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            "a Future cannot be pickled\nhint: pass it as an argument of the call, "
-            "where its result takes its place, instead of using it inside the function"
-        )
+        note_pickled(self)
+        return _unpickled, (self._live.parts(), self._collection)
 
     def __repr__(self) -> str:
         if self._handle is None:
@@ -206,172 +299,18 @@ class Future:
         )
 
 
-def _oxidask_cancelled(message: str) -> BaseException:
+def _unpickled(parts: tuple[str, str, str | None], collection: Any) -> Future:
+    from oxidask.distributed._context import get_client
+
+    client = get_client()
+    (handle,) = client._handle.want([parts])
+    return Future._of(handle, client, collection)
+
+
+def cancelled_error(message: str) -> BaseException:
     from oxidask.errors import CancelledError
 
     return CancelledError(message)
-
-
-class DoneAndNotDone(NamedTuple):
-    """What :func:`wait` answers."""
-
-    done: set[Future]
-    not_done: set[Future]
-
-
-def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> DoneAndNotDone:
-    """Waits until futures are done.
-
-    Parameters
-    ----------
-    fs : a future or an iterable of futures, or a collection that was persisted
-    timeout : number of seconds, text, or None
-        Longest wait.
-    return_when : {"ALL_COMPLETED", "FIRST_COMPLETED"}
-        Whether all must be done or one.
-
-    Returns
-    -------
-    DoneAndNotDone
-        Two sets of futures: ``done`` and ``not_done``.
-
-    Raises
-    ------
-    TimeoutError
-        If not enough are done in time.
-    ValueError
-        If ``return_when`` is something else.
-
-    Examples
-    --------
-    >>> from oxidask.distributed import Client, wait
-    >>> with Client(n_workers=1, processes=False) as client:
-    ...     len(wait(client.map(abs, range(5))).done)
-    5
-    """
-    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
-        raise ValueError(f"return_when is {return_when!r}; it must be 'ALL_COMPLETED' or 'FIRST_COMPLETED'")
-    futures = [fs] if isinstance(fs, Future) else list(fs)
-    if futures:
-        client = futures[0].client
-        handles = [future._live for future in futures]
-        if not client._handle.wait(handles, return_when == "FIRST_COMPLETED", seconds_of(timeout)):
-            raise TimeoutError(f"not all {len(futures)} futures were done after {timeout} s")
-    done = {future for future in futures if future.done()}
-    return DoneAndNotDone(done, set(futures) - done)
-
-
-class as_completed:
-    """Iterates over futures in the order in which they are done.
-
-    Parameters
-    ----------
-    futures : iterable of futures, optional
-    with_results : bool
-        Whether to answer ``(future, result)`` pairs.
-    raise_errors : bool
-        With results: whether a failed task raises; otherwise the pair holds
-        ``(type, exception, traceback)`` in place of the result.
-    timeout : number of seconds, text, or None
-        Longest time between the start and the last future.
-
-    Examples
-    --------
-    >>> from oxidask.distributed import Client, as_completed
-    >>> with Client(n_workers=1, processes=False) as client:
-    ...     sorted(future.result() for future in as_completed(client.map(abs, [-1, 2])))
-    [1, 2]
-    """
-
-    def __init__(
-        self,
-        futures: Iterable[Future] | None = None,
-        loop: Any = None,
-        with_results: bool = False,
-        raise_errors: bool = True,
-        *,
-        timeout: Any = None,
-    ) -> None:
-        import time
-
-        del loop
-        self.with_results = with_results
-        self.raise_errors = raise_errors
-        self._completions = _oxidask.Completions()
-        self._futures: dict[int, Future] = {}
-        self._numbers = itertools.count()
-        seconds = seconds_of(timeout)
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-        self.update(futures or ())
-
-    def add(self, future: Future) -> None:
-        """Also waits for this future; may be called while iterating."""
-        number = next(self._numbers)
-        self._futures[number] = future
-        self._completions.add(future._live, number)
-
-    def update(self, futures: Iterable[Future]) -> None:
-        """Also waits for these futures; may be called while iterating."""
-        for future in futures:
-            self.add(future)
-
-    def count(self) -> int:
-        """How many futures have not been answered yet."""
-        return len(self._futures)
-
-    def is_empty(self) -> bool:
-        """Whether all futures have been answered."""
-        return not self._futures
-
-    def has_ready(self) -> bool:
-        """Whether a future is done that has not been answered yet."""
-        return any(future.done() for future in self._futures.values())
-
-    def clear(self) -> None:
-        """Forgets all futures."""
-        self._completions = _oxidask.Completions()
-        self._futures.clear()
-
-    def batches(self) -> Iterator[list[Any]]:
-        """Iterates over lists of all that are done at a time."""
-        while self._futures:
-            numbers = [self._next_number(), *self._completions.ready()]
-            yield [self._answer(self._futures.pop(number)) for number in numbers]
-
-    def next_batch(self, block: bool = True) -> list[Any]:
-        """All that are done now; with ``block`` at least one."""
-        if block:
-            return next(self.batches())
-        return [self._answer(self._futures.pop(number)) for number in self._completions.ready()]
-
-    def _next_number(self) -> int:
-        import time
-
-        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        number = self._completions.next(left)
-        if number is None:
-            raise TimeoutError(f"{len(self._futures)} futures were not done in time")
-        return number
-
-    def _answer(self, future: Future) -> Any:
-        if not self.with_results:
-            return future
-        try:
-            return future, future.result()
-        except Exception as error:
-            if self.raise_errors:
-                raise
-            return future, (type(error), error, error.__traceback__)
-
-    def __iter__(self) -> as_completed:
-        return self
-
-    def __next__(self) -> Any:
-        if not self._futures:
-            raise StopIteration
-        return self._answer(self._futures.pop(self._next_number()))
-
-    next = __next__
 
 
 _forgotten: set[Future] = set()
@@ -391,7 +330,7 @@ def fire_and_forget(obj: Any) -> None:
     >>> with Client(n_workers=1, processes=False) as client:
     ...     fire_and_forget(client.submit(print))
     """
-    from oxidask.distributed._client import futures_of
+    from oxidask.distributed._context import futures_of
 
     for future in futures_of(obj):
         with _forgotten_lock:

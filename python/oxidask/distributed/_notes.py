@@ -1,0 +1,436 @@
+"""What clients leave with the scheduler: datasets, events, metadata, files, plugins."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from oxidask._oxidask import Ask
+from oxidask.distributed._async import awaited, in_thread, sync_or_async
+from oxidask.distributed._pickling import dumps, loads
+from oxidask.distributed._shared import ask
+
+__all__ = ["Datasets", "Notes"]
+
+#: Topics that every client listens to: what tasks print and warn of.
+_PRINT, _WARN = "print", "warn"
+
+
+def _nothing(*_: Any) -> None:
+    """Takes an answer that nobody waits for."""
+
+
+class Notes:
+    """The part of :class:`Client` that leaves things with the scheduler."""
+
+    _handle: Any
+    _shared: Any
+    _asynchronous: bool
+    _handlers: dict[str, Any]
+    asynchronous: bool
+
+    def _ask(self, question: Any, then: Callable[[Any], Any] | None = None, timeout: Any = None) -> Any:
+        return ask(self, question, timeout, then)
+
+    # -- datasets --------------------------------------------------------------
+
+    def publish_dataset(self, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
+        """Leaves collections or other objects under a name, for all clients.
+
+        What is persisted stays on the workers while the dataset is published,
+        also when the client that published it goes.
+
+        Parameters
+        ----------
+        *args : object
+            One object, together with ``name``.
+        name : str, optional
+        override : bool
+            Whether it may take the place of another.
+        **kwargs
+            Objects by name.
+
+        Raises
+        ------
+        KeyError
+            If the name is taken and ``override`` is not set.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.publish_dataset(numbers=client.scatter([1, 2]))
+        ...     client.list_datasets(), client.gather(client.get_dataset("numbers"))
+        (('numbers',), [1, 2])
+        """
+        if args and name is None:
+            raise ValueError("If name is provided, expecting call signature like publish_dataset(df, name='ds')")
+        if name is not None:
+            if len(args) != 1:
+                raise ValueError("If name is provided, expecting call signature like publish_dataset(df, name='ds')")
+            kwargs = {**kwargs, _text_of(name): args[0]}
+        return sync_or_async(self._asynchronous, self._publish, kwargs, override)
+
+    def _publish(self, datasets: dict[str, Any], override: bool) -> None:
+        for name, data in datasets.items():
+            with self.as_current():  # type: ignore[attr-defined]
+                body, futures = dumps((name, data))
+            (is_new, _) = self._shared.ask(Ask.set("dataset", name, body, futures, override))
+            if not is_new:
+                raise KeyError(f"Dataset {name} already exists")
+
+    def get_dataset(self, name: Any, default: Any = ..., **kwargs: Any) -> Any:
+        """A published dataset.
+
+        Parameters
+        ----------
+        name : str
+        default : object, optional
+            Answered if there is none of that name.
+
+        Raises
+        ------
+        KeyError
+            If there is none, and no default.
+        """
+        del kwargs
+
+        def unpack(body: Any) -> Any:
+            if body is not None:
+                return loads(body, self)[1]
+            if default is ...:
+                raise KeyError(f"Dataset '{name}' not found")
+            return default
+
+        return self._ask(Ask.get("dataset", _text_of(name), False), unpack)
+
+    def list_datasets(self, **kwargs: Any) -> Any:
+        """The names of published datasets, sorted."""
+        del kwargs
+        return self._ask(Ask.list("dataset"), lambda names: tuple(_name_of_text(name) for name in names))
+
+    def unpublish_dataset(self, name: Any, **kwargs: Any) -> Any:
+        """Forgets a published dataset.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        del kwargs
+
+        def check(existed: Any) -> None:
+            if not existed:
+                raise KeyError(f"Dataset '{name}' not found")
+
+        return self._ask(Ask.delete("dataset", _text_of(name)), check)
+
+    @property
+    def datasets(self) -> Datasets:
+        """The published datasets as a mapping."""
+        return Datasets(self)
+
+    # -- events ----------------------------------------------------------------
+
+    def log_event(self, topic: Any, msg: Any) -> Any:
+        """Adds an event to the log of a topic, or of several, and tells subscribers.
+
+        Parameters
+        ----------
+        topic : str or list of str
+        msg : object
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.log_event("progress", {"step": 1})
+        ...     [message for _, message in client.get_events("progress")]
+        [{'step': 1}]
+        """
+        topics = [topic] if isinstance(topic, str) else [str(one) for one in topic]
+        self._shared.ask_later(Ask.log(topics, dumps(msg)[0]), _nothing)
+        return awaited(None) if self.asynchronous else None
+
+    def get_events(self, topic: str | None = None) -> Any:
+        """The newest events: of a topic a tuple of ``(time, message)``, otherwise such tuples by topic."""
+
+        def unpack(events: Any) -> Any:
+            by_topic: dict[str, list[Any]] = {}
+            for name, moment, body in events:
+                by_topic.setdefault(name, []).append((moment, loads(body, self)))
+            if topic is not None:
+                return tuple(by_topic.get(topic, ()))
+            return {name: tuple(found) for name, found in by_topic.items()}
+
+        return self._ask(Ask.events(topic), unpack)
+
+    def subscribe_topic(self, topic: str, handler: Callable[[Any], Any]) -> Any:
+        """Has ``handler((time, message))`` called with each new event of a topic."""
+        self._handlers[topic] = handler
+        return self._ask(Ask.subscribe(topic, True), _nothing)
+
+    def unsubscribe_topic(self, topic: str) -> Any:
+        """Ends a subscription.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if self._handlers.pop(topic, None) is None:
+            raise ValueError(f"No event handler known for topic {topic}")
+        return self._ask(Ask.subscribe(topic, False), _nothing)
+
+    def _listen(self) -> None:
+        """Begins to listen to what tasks print and warn of."""
+        import weakref
+
+        reference = weakref.ref(self)
+
+        def told(topic: str, moment: float, body: bytes) -> None:
+            client = reference()
+            handler = None if client is None else client._handlers.get(topic)
+            if handler is not None:
+                handler((moment, loads(body, client)))
+
+        self._shared.on_event(told)
+        self._handlers.update({_PRINT: _print_event, _WARN: _warn_event})
+        for topic in (_PRINT, _WARN):
+            self._shared.ask_later(Ask.subscribe(topic, True), _nothing)
+
+    # -- metadata --------------------------------------------------------------
+
+    def set_metadata(self, key: Any, value: Any) -> Any:
+        """Leaves a note under a key, or under a path of keys.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.set_metadata(["run", "seed"], 7)
+        ...     client.get_metadata(["run"]), client.get_metadata(["run", "stop"], None)
+        ({'seed': 7}, None)
+        """
+        return sync_or_async(self._asynchronous, self._set_metadata, _path(key), value)
+
+    def _set_metadata(self, path: tuple[Any, ...], value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for name, inner in value.items():
+                self._set_metadata((*path, name), inner)
+            return
+        body, futures = dumps((path, value))
+        self._shared.ask(Ask.set("metadata", repr(path), body, futures, True))
+
+    def get_metadata(self, keys: Any, default: Any = ...) -> Any:
+        """A note; see :meth:`set_metadata`.
+
+        Raises
+        ------
+        KeyError
+            If there is none, and no default.
+        """
+        return sync_or_async(self._asynchronous, self._get_metadata, _path(keys), default)
+
+    def _get_metadata(self, path: tuple[Any, ...], default: Any) -> Any:
+        found: Any = ...
+        for name in self._shared.ask(Ask.list("metadata"))[0]:
+            answer = self._shared.ask(Ask.get("metadata", name, False))
+            if answer is None or answer[0] is None:
+                continue
+            at, value = loads(answer[0], self)
+            if at == path:
+                found = value
+            elif at[: len(path)] == path:
+                inner = found = {} if not isinstance(found, dict) else found
+                for step in at[len(path) : -1]:
+                    inner = inner.setdefault(step, {})
+                inner[at[-1]] = value
+        if found is not ...:
+            return found
+        if default is ...:
+            raise KeyError(f"there is no metadata for {list(path)}")
+        return default
+
+    # -- files and plugins -------------------------------------------------------
+
+    def upload_file(self, filename: str, load: bool = True) -> Any:
+        """Sends a file to all workers; Python modules among them can be imported there.
+
+        Parameters
+        ----------
+        filename : str
+            A ``.py``, ``.zip`` or ``.egg`` file, or any other.
+        load : bool
+            Whether to import, or import again, a module at once.
+
+        Returns
+        -------
+        dict
+            By the address of each worker ``{"status": "OK", "nbytes": …}``.
+        """
+        from oxidask.distributed._upload import Upload
+
+        with open(filename, "rb") as file:
+            data = file.read()
+        upload = Upload(os.path.basename(filename), data, load)
+        return sync_or_async(self._asynchronous, self._upload, upload)
+
+    def _upload(self, upload: Any) -> dict[str, Any]:
+        return self._run(upload, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+
+    def register_plugin(self, plugin: Any, name: str | None = None, idempotent: bool | None = None) -> Any:
+        """Sets a plugin up on every worker.
+
+        Parameters
+        ----------
+        plugin : WorkerPlugin or NannyPlugin
+        name : str, optional
+            A plugin of the same name is taken down first.
+        idempotent : bool, optional
+            Whether a plugin of the same name that is there already stays.
+
+        Returns
+        -------
+        dict
+            By the address of each worker ``{"status": "OK"}``.
+
+        Raises
+        ------
+        TypeError
+            If it is no plugin.
+        Exception
+            Whatever its ``setup`` raises.
+        """
+        from oxidask.distributed._plugins import PluginSetup, plugin_name
+
+        name = plugin_name(plugin, name)
+        if idempotent is None:
+            idempotent = bool(getattr(plugin, "idempotent", False))
+        return sync_or_async(self._asynchronous, self._register_plugin, PluginSetup(plugin, name, idempotent))
+
+    register_worker_plugin = register_plugin
+
+    def _register_plugin(self, setup: Any) -> dict[str, Any]:
+        answers = self._run(setup, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+        body, futures = dumps(setup)
+        self._shared.ask(Ask.set("plugin", setup.name, body, futures, True))
+        return answers
+
+    def unregister_worker_plugin(self, name: str, nanny: bool | None = None) -> Any:
+        """Takes a plugin down on every worker.
+
+        Raises
+        ------
+        Exception
+            Whatever its ``teardown`` raises.
+        """
+        from oxidask.distributed._plugins import PluginTeardown
+
+        del nanny
+        return sync_or_async(self._asynchronous, self._unregister_plugin, PluginTeardown(name))
+
+    def _unregister_plugin(self, teardown: Any) -> dict[str, Any]:
+        answers = self._run(teardown, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+        self._shared.ask(Ask.delete("plugin", teardown.name))
+        return answers
+
+
+class Datasets:
+    """The published datasets of a cluster as a mapping."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getitem__(self, name: Any) -> Any:
+        return self._client.get_dataset(name)
+
+    def __setitem__(self, name: Any, data: Any) -> None:
+        if self._client.asynchronous:
+            raise TypeError("Can't use 'client.datasets[name] = value' when client is asynchronous; "
+                            "please use 'await client.publish_dataset(name=value)' instead")
+        self._client.publish_dataset(data, name=name, override=True)
+
+    def __delitem__(self, name: Any) -> None:
+        if self._client.asynchronous:
+            raise TypeError("Can't use 'del client.datasets[name]' when client is asynchronous; "
+                            "please use 'await client.unpublish_dataset(name)' instead")
+        self._client.unpublish_dataset(name)
+
+    def __contains__(self, name: Any) -> bool:
+        if self._client.asynchronous:
+            raise TypeError("Can't use 'name in client.datasets' when client is asynchronous; "
+                            "please use 'name in await client.list_datasets()' instead")
+        return name in self._client.list_datasets()
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._client.asynchronous:
+            raise TypeError("Can't invoke iter() or 'for' on client.datasets when client is asynchronous; "
+                            "use 'async for' instead")
+        return iter(self._client.list_datasets())
+
+    async def _names(self) -> Any:
+        return await self._client.list_datasets()
+
+    async def __aiter__(self) -> Any:
+        if self._client.asynchronous:
+            names = await self._client.list_datasets()
+        else:
+            names = await in_thread(self._client.list_datasets)
+        for name in names:
+            yield name
+
+    def __len__(self) -> int:
+        if self._client.asynchronous:
+            raise TypeError("Can't use 'len(client.datasets)' when client is asynchronous; "
+                            "please use 'len(await client.list_datasets())' instead")
+        return len(self._client.list_datasets())
+
+    def keys(self) -> list[Any]:
+        """The names."""
+        return list(self)
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """A dataset, or the default."""
+        return self._client.get_dataset(name, default)
+
+
+def _text_of(name: Any) -> str:
+    """A dataset's name as the scheduler knows it; tuples are names, too."""
+    return name if isinstance(name, str) else f"\0{name!r}"
+
+
+def _name_of_text(text: str) -> Any:
+    import ast
+
+    return ast.literal_eval(text[1:]) if text.startswith("\0") else text
+
+
+def _path(key: Any) -> tuple[Any, ...]:
+    return tuple(key) if isinstance(key, (list, tuple)) else (key,)
+
+
+def _print_event(event: Any) -> None:
+    _, message = event
+    if isinstance(message, dict):
+        print(*message.get("args", ()), **{key: message[key] for key in ("sep", "end") if key in message})
+    else:
+        print(message)
+
+
+def _warn_event(event: Any) -> None:
+    import warnings
+
+    _, message = event
+    if isinstance(message, dict):
+        warnings.warn(message["message"], message.get("category") or UserWarning, stacklevel=2)
+    else:
+        warnings.warn(str(message), stacklevel=2)
+
+
+@contextmanager
+def _timed() -> Iterator[float]:
+    yield time.monotonic()

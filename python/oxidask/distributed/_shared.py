@@ -1,0 +1,92 @@
+"""What the objects of this package that clients share have in common.
+
+The objects themselves live in the scheduler, natively: it hands bytes on and
+knows who holds what. Here are only their faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from oxidask.distributed._async import in_thread, until
+from oxidask.distributed._future import seconds_of
+
+__all__ = ["SharedObject", "ask", "unique_name"]
+
+
+def unique_name(kind: str) -> str:
+    """A name that nobody else has."""
+    import uuid
+
+    return f"{kind}-{uuid.uuid4().hex}"
+
+
+def ask(client: Any, question: Any, timeout: Any = None, then: Callable[[Any], Any] | None = None) -> Any:
+    """Asks the scheduler; the answer, passed through ``then``.
+
+    For an asynchronous client it is a coroutine. ``then`` gets ``None`` if
+    there was no answer in time, and otherwise the answer.
+    """
+    seconds = seconds_of(timeout)
+    if client.asynchronous:
+        return _ask_async(client, question, seconds, then)
+    return _finish(client, client._shared.ask(question, seconds), then)
+
+
+def _finish(client: Any, answer: Any, then: Callable[[Any], Any] | None) -> Any:
+    if answer is None:
+        return then(None) if then is not None else None
+    value, receipt = answer
+    try:
+        return then(value) if then is not None else value
+    finally:
+        if receipt is not None:
+            # Whatever is named in the answer has been claimed by now.
+            client._shared.received(receipt)
+
+
+async def _ask_async(client: Any, question: Any, seconds: float | None, then: Callable[[Any], Any] | None) -> Any:
+    shared = client._shared
+    number: list[int] = []
+    try:
+        answer, error = await until(lambda callback: number.append(shared.ask_later(question, callback)), seconds)
+    except BaseException as error:
+        # Out of time, or cancelled: an answer that comes all the same is the
+        # scheduler's to take back when it reads this.
+        if number:
+            shared.withdraw(number[0])
+        if not isinstance(error, TimeoutError):
+            raise
+        answer, error = None, None
+    if error is not None:
+        raise error
+    return await in_thread(_finish, client, answer, then)
+
+
+class SharedObject:
+    """A named object of a cluster."""
+
+    _kind = "object"
+
+    def __init__(self, name: str | None = None, client: Any = None) -> None:
+        self.name = name or unique_name(self._kind)
+        self._client = client
+
+    @property
+    def client(self) -> Any:
+        """The client through which this object is reached."""
+        if self._client is None:
+            from oxidask.distributed._context import get_client
+
+            self._client = get_client()
+        return self._client
+
+    def _ask(self, question: Any, timeout: Any = None, then: Callable[[Any], Any] | None = None) -> Any:
+        return ask(self.client, question, timeout, then)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.name,)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.name}>"

@@ -1,0 +1,632 @@
+"""What a client has done: calls, results, collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+from oxidask import _oxidask
+from oxidask.distributed import _context
+from oxidask.distributed._async import awaited, in_thread, sync_or_async, until_done
+from oxidask.distributed._future import Future, seconds_of
+from oxidask.distributed._pickling import collecting
+
+__all__ = ["Work"]
+
+
+class Work:
+    """The part of :class:`Client` that submits and gathers."""
+
+    _handle: Any
+    _address: str
+    _asynchronous: bool
+    _timeout: float | None
+    _is_async: Callable[[Any], bool]
+
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        key: str | None = None,
+        workers: Any = None,
+        resources: dict[str, float] | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        fifo_timeout: Any = None,
+        allow_other_workers: bool = False,
+        actor: bool = False,
+        actors: bool = False,
+        pure: bool = True,
+        **kwargs: Any,
+    ) -> Future:
+        """Runs ``func(*args, **kwargs)`` on the cluster.
+
+        Parameters
+        ----------
+        func : callable
+        args, kwargs
+            Arguments; futures and lazy collections among them, also within
+            containers, are replaced by their results.
+        key : str, optional
+            A name for the result; equal names mean equal results.
+        workers : str or list of str, optional
+            Names or addresses of the workers that may run it.
+        resources : dict, optional
+            Abstract resources that it occupies.
+        retries : int, optional
+            How often to run again after it raised.
+        priority : int
+            Larger runs earlier.
+        allow_other_workers : bool
+            Whether others may run it while none of ``workers`` is there.
+        pure : bool
+            Whether equal calls have equal results, so that they run once.
+
+        Returns
+        -------
+        Future
+
+        Raises
+        ------
+        TypeError
+            If the function or an argument cannot be pickled; the error names it.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     three = client.submit(len, "abc")
+        ...     client.submit(pow, three, 2).result()
+        9
+        """
+        del fifo_timeout
+        if not callable(func):
+            raise TypeError(f"first input to submit must be a callable function, got {type(func).__name__}")
+        if actor or actors:
+            from oxidask.distributed._actor import hosted
+
+            func, args, kwargs, key, pure = hosted(func, args, kwargs, key)
+        key = _name_of(key)
+        with self._wishes(workers, resources, retries, priority, allow_other_workers), collecting() as inside:
+            future = Future._of(self._handle.submit(func, args, kwargs or None, pure, key), self)
+        _keep_until_done(inside, future)
+        return future
+
+    def map(
+        self,
+        func: Callable[..., Any],
+        *iterables: Collection[Any],
+        key: str | list[str] | None = None,
+        workers: Any = None,
+        retries: int | None = None,
+        resources: dict[str, float] | None = None,
+        priority: int = 0,
+        allow_other_workers: bool = False,
+        fifo_timeout: Any = None,
+        actor: bool = False,
+        actors: bool = False,
+        pure: bool = True,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> list[Future]:
+        """Runs ``func`` on the elements of iterables, as the builtin ``map`` does.
+
+        Parameters
+        ----------
+        func : callable
+        iterables : iterables
+            Their elements are the positional arguments; the shortest says how
+            many calls there are.
+        key : str or list of str, optional
+            A name for each result, or the beginning of the names.
+        kwargs
+            Keyword arguments that all calls share.
+        workers, retries, resources, priority, allow_other_workers, pure
+            As for :meth:`submit`.
+
+        Returns
+        -------
+        list of Future
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.gather(client.map(pow, [2, 3], [3, 2]))
+        [8, 9]
+        """
+        if not callable(func):
+            raise TypeError(f"first input to map must be a callable function, got {type(func).__name__}")
+        if not iterables:
+            raise ValueError("map needs an iterable beside the function")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        calls = list(zip(*iterables, strict=False))
+        if isinstance(key, str):
+            key = [f"{key}-{number}" for number in range(len(calls))]
+        if key is not None and len(key) != len(calls):
+            raise ValueError(f"there are {len(key)} keys for {len(calls)} calls")
+        if actor or actors:
+            return [
+                self.submit(
+                    func, *args, actor=True, workers=workers, resources=resources, retries=retries,
+                    priority=priority, allow_other_workers=allow_other_workers, **kwargs,
+                )
+                for args in calls
+            ]
+        names = None if key is None else [_name_of(one) for one in key]
+        futures: list[Future] = []
+        step = batch_size or max(1, len(calls))
+        for first in range(0, len(calls), step):
+            part = calls[first : first + step]
+            part_names = None if names is None else names[first : first + step]
+            with self._wishes(workers, resources, retries, priority, allow_other_workers), collecting() as inside:
+                handles = self._handle.map(func, part, kwargs or None, pure, part_names)
+            futures += [Future._of(handle, self) for handle in handles]
+            if inside and handles:
+                _keep_until_done(inside, *futures[first:])
+        return futures
+
+    @staticmethod
+    def _wishes(workers: Any, resources: Any, retries: int | None, priority: int, allow_other_workers: bool) -> Any:
+        wishes: dict[str, Any] = {}
+        if workers is not None:
+            wishes["workers"] = _names_of(workers)
+            wishes["allow_other_workers"] = allow_other_workers
+        if resources:
+            wishes["resources"] = resources
+        if retries:
+            wishes["retries"] = retries
+        if priority:
+            wishes["priority"] = priority
+        if not wishes:
+            return nullcontext()
+        from oxidask.base import annotate
+
+        return annotate(**wishes)
+
+    def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:
+        """Waits for futures and replaces them by their results.
+
+        Parameters
+        ----------
+        futures : a future, or nested lists, tuples, sets and dicts of futures
+        errors : {"raise", "skip"}
+            Whether the first failed task raises, or failed ones are left out of
+            the lists they are in.
+
+        Returns
+        -------
+        The same structure with results.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.gather({"a": client.submit(abs, -1), "b": [client.scatter(2)]})
+        {'a': 1, 'b': [2]}
+        """
+        del direct
+        if errors not in ("raise", "skip"):
+            raise ValueError(f"errors is {errors!r}; it must be 'raise' or 'skip'")
+        if isinstance(futures, Iterable) and not isinstance(
+            futures, (list, tuple, set, frozenset, dict, str, bytes, Future)
+        ):
+            futures = list(futures)
+        if self._is_async(asynchronous):
+            return self._gather_async(futures, errors)
+        return self._gather(futures, errors)
+
+    async def _gather_async(self, futures: Any, errors: str) -> Any:
+        await until_done([future._live for future in _context.all_futures(futures)])
+        return await in_thread(self._gather, futures, errors)
+
+    def _gather(self, futures: Any, errors: str) -> Any:
+        found = _context.all_futures(futures)
+        for future in found:
+            if future.client is not self and future.client._address != self._address:
+                raise ValueError(f"{future!r} belongs to another cluster than this client")
+        if errors == "skip" and found:
+            self._handle.wait([future._live for future in found], False, None)
+            found = [future for future in found if future.status == "finished"]
+        if any(future._collection is not None or future._reason is not None for future in found):
+            results = [future._result() for future in found]
+        else:
+            results = self._handle.gather([future._live for future in found])
+        if type(futures) is list and len(found) == len(futures) == len(results):
+            return results
+        by_id = {id(future): result for future, result in zip(found, results, strict=True)}
+        return _filled(futures, by_id)
+
+    def scatter(
+        self,
+        data: Any,
+        workers: Any = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Any = None,
+        asynchronous: Any = None,
+    ) -> Any:
+        """Sends objects to the workers.
+
+        Parameters
+        ----------
+        data : list, tuple, set, dict, or any other object
+            The elements of containers are sent apart and spread over the workers.
+        workers : str or list of str, optional
+            Names or addresses of workers that may get them.
+        broadcast : bool
+            Whether every worker gets a copy.
+        hash : bool
+            Whether equal objects have equal keys and are sent once.
+
+        Returns
+        -------
+        Futures in the same container, or one future.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     table = client.scatter({"a": 1, "b": 2})
+        ...     client.submit(lambda t: t["a"] + t["b"], table).result()
+        3
+        """
+        del direct
+        return sync_or_async(
+            self._is_async(asynchronous), self._scatter, data, workers, bool(broadcast), hash, seconds_of(timeout)
+        )
+
+    def _scatter(self, data: Any, workers: Any, broadcast: bool, hash: bool, timeout: float | None) -> Any:
+        names = _names_of(workers)
+        patience = self._timeout if timeout is None else timeout
+        if not self._handle.wait_for_workers(1, patience):
+            raise TimeoutError(f"No valid workers found: there was none to send to within {patience} s")
+        if names:
+            known = {text for worker in self._handle.info()["workers"] for text in (worker["name"], worker["address"])}
+            if not known.intersection(names):
+                raise ValueError(f"none of the workers {names} is there\nhint: there are {sorted(known)}")
+
+        def send(objects: Iterable[Any]) -> list[Future]:
+            handles = self._handle.scatter(list(objects), names, broadcast, hash)
+            return [Future._of(handle, self) for handle in handles]
+
+        if isinstance(data, dict):
+            return dict(zip(data, send(data.values()), strict=True))
+        if isinstance(data, (list, tuple, set, frozenset)):
+            return type(data)(send(data))
+        if isinstance(data, Iterator):
+            return iter(send(data))
+        if isinstance(data, range):
+            return send(data)
+        return send([data])[0]
+
+    def compute(
+        self,
+        collections: Any,
+        sync: bool = False,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: dict[str, float] | None = None,
+        retries: int = 0,
+        priority: int = 0,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        traverse: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """Starts to compute collections.
+
+        Parameters
+        ----------
+        collections : a collection, or a list or tuple of collections and others
+        sync : bool
+            Whether to wait for the results.
+        optimize_graph : bool
+            Whether to rewrite the plan before it runs.
+        workers, allow_other_workers, resources, retries, priority
+            As for :meth:`submit`; they hold for tasks made while this is called.
+
+        Returns
+        -------
+        A future for each collection, or with ``sync`` the results.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> from oxidask import delayed
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.compute(delayed(abs)(-1)).result()
+        1
+        """
+        del fifo_timeout, actors, traverse, kwargs
+        single = not isinstance(collections, (list, tuple))
+        items = [collections] if single else list(collections)
+        lazy = [_oxidask.is_lazy(item) for item in items]
+        wishes = self._wishes(workers, resources, retries, priority, allow_other_workers)
+        with wishes:
+            # A collection of several parts stays in parts on the workers.
+            held = [
+                self._persist_parts(item, optimize_graph) if is_lazy else None
+                for item, is_lazy in zip(items, lazy, strict=True)
+            ]
+            exprs = _oxidask.find_lazy(
+                tuple(
+                    item if parts is None else parts
+                    for item, parts, is_lazy in zip(items, held, lazy, strict=True)
+                    if is_lazy
+                ),
+                False,
+            )
+            handles = iter(self._handle.compute(exprs, optimize_graph))
+        answers = [
+            Future._of(next(handles), self, parts) if is_lazy else item
+            for item, parts, is_lazy in zip(items, held, lazy, strict=True)
+        ]
+        answer = answers[0] if single else answers
+        return self.gather(answer) if sync else answer
+
+    def _persist_parts(self, collection: Any, optimize_graph: bool) -> Any:
+        """The collection held in parts; nothing if it is a single value."""
+        if isinstance(collection, (_oxidask.Delayed, Future)):
+            return None
+        from oxidask.base import persist
+
+        return persist(collection, optimize_graph=optimize_graph, scheduler=self)[0]
+
+    def persist(
+        self,
+        collections: Any,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: dict[str, float] | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        fifo_timeout: Any = None,
+        actors: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Starts to compute collections and keeps their parts on the workers.
+
+        Parameters
+        ----------
+        collections : a collection, or a list or tuple of collections
+        optimize_graph, workers, allow_other_workers, resources, retries, priority
+            As for :meth:`compute`.
+
+        Returns
+        -------
+        The collections over the held results.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> from oxidask import delayed
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     held = client.persist(delayed(abs)(-1))
+        ...     (held + 1).compute()
+        2
+        """
+        del fifo_timeout, actors, kwargs
+        from oxidask.base import persist
+
+        single = not isinstance(collections, (list, tuple))
+        items = [collections] if single else list(collections)
+        with self._wishes(workers, resources, retries, priority, allow_other_workers):
+            held = persist(*items, optimize_graph=optimize_graph, scheduler=self)
+        return held[0] if single else list(held)
+
+    def cancel(
+        self, futures: Any, asynchronous: Any = None, force: bool = False, reason: Any = None, msg: Any = None
+    ) -> Any:
+        """Stops futures for all clients. A task that runs already is abandoned.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     future = client.submit(abs, -1)
+        ...     client.cancel(future)
+        ...     future.cancelled()
+        True
+        """
+        del force
+        found = [future for future in _context.all_futures(futures) if future._handle is not None]
+        why = ": ".join(text for text in (reason, msg) if text)
+        for future in found:
+            future._reason = why or None
+        self._handle.cancel([future._live for future in found])
+        return awaited(None) if self._is_async(asynchronous) else None
+
+    def retry(self, futures: Any, asynchronous: Any = None) -> Any:
+        """Runs failed futures again.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     future = client.submit(divmod, 1, 0)
+        ...     future.exception(), client.retry(future)
+        (ZeroDivisionError(...), None)
+        """
+        found = _context.all_futures(futures)
+        for future in found:
+            future._reason = None
+        self._handle.retry([future._live for future in found])
+        return awaited(None) if self._is_async(asynchronous) else None
+
+    def get(self, dsk: Any, keys: Any, sync: bool = True, **kwargs: Any) -> Any:
+        """Computes keys of a graph in a dict.
+
+        Parameters
+        ----------
+        dsk : dict
+            Keys, and values or tasks: tuples that begin with a function.
+        keys : key or nested lists of keys
+        sync : bool
+            Whether to wait for the values; otherwise futures are answered.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.get({"x": 1, "y": (abs, -2)}, ["x", "y"])
+        (1, 2)
+        """
+        from oxidask import _graphs
+
+        with self._wishes(
+            kwargs.get("workers"), kwargs.get("resources"), kwargs.get("retries"), kwargs.get("priority") or 0,
+            bool(kwargs.get("allow_other_workers")),
+        ):
+            if sync:
+                return sync_or_async(self._asynchronous, _graphs.get, dict(dsk), keys, self._handle.executor)
+            lazy = _graphs.delayed_results(dict(dsk), keys)
+            return [self.compute(one) for one in lazy] if isinstance(lazy, list) else self.compute(lazy)
+
+    def get_executor(self, **kwargs: Any) -> Any:
+        """A :class:`concurrent.futures.Executor` over this client.
+
+        Parameters
+        ----------
+        **kwargs
+            Arguments of :meth:`submit` for all its calls: ``workers``, ``retries``,
+            ``pure`` …
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     with client.get_executor() as executor:
+        ...         list(executor.map(abs, [-1, -2]))
+        [1, 2]
+        """
+        from oxidask.distributed._executor import ClientExecutor
+
+        return ClientExecutor(self, **kwargs)
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        workers: Any = None,
+        wait: bool = True,
+        nanny: bool = False,
+        on_error: str = "raise",
+        asynchronous: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Calls a function once on each worker, where its tasks run.
+
+        The function may be a coroutine function. An argument named
+        ``dask_worker`` gets the :class:`Worker`.
+
+        Parameters
+        ----------
+        function : callable
+        workers : list of str, optional
+            Names or addresses; all workers by default.
+        wait : bool
+            Whether to wait for the results.
+        on_error : {"raise", "return", "ignore"}
+
+        Returns
+        -------
+        dict
+            The results by the address of the worker.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=2, processes=False) as client:
+        ...     sorted(client.run(lambda: 7).values())
+        [7, 7]
+        """
+        if on_error not in ("raise", "return", "ignore"):
+            raise ValueError(f"on_error is {on_error!r}; it must be 'raise', 'return' or 'ignore'")
+        del nanny
+        return sync_or_async(
+            self._is_async(asynchronous), self._run, function, args, kwargs, workers, wait, on_error
+        )
+
+    def _run(
+        self, function: Any, args: Any, kwargs: Any, workers: Any, wait: bool, on_error: str
+    ) -> dict[str, Any] | None:
+        from oxidask.distributed._run import OnWorker
+
+        chosen = None if workers is None else set(_names_of(workers))
+        call = OnWorker(function)
+        futures = {
+            worker["address"]: self.submit(call, *args, workers=[worker["name"]], pure=False, **kwargs)
+            for worker in self._handle.info()["workers"]
+            if chosen is None or worker["name"] in chosen or worker["address"] in chosen
+        }
+        if not wait:
+            from oxidask.distributed._future import fire_and_forget
+
+            fire_and_forget(list(futures.values()))
+            return None
+        results = {}
+        for address, future in futures.items():
+            try:
+                results[address] = future._result()
+            except Exception as error:
+                if on_error == "raise":
+                    raise
+                if on_error == "return":
+                    results[address] = error
+        return results
+
+    #: Coroutine functions run to their end on each worker, as others do.
+    run_coroutine = run
+
+
+def _names_of(workers: Any) -> list[str]:
+    """Names or addresses of workers as a list of texts."""
+    if workers is None:
+        return []
+    if isinstance(workers, (str, int)) or not isinstance(workers, Iterable):
+        workers = [workers]
+    return [str(getattr(worker, "address", worker)) for worker in workers]
+
+
+def _name_of(key: Any) -> str | None:
+    """A user's key as a name; tuples are keys, too."""
+    if key is None or isinstance(key, str):
+        return key
+    if isinstance(key, (tuple, int, float, bytes)):
+        return repr(key)
+    raise TypeError(f"a key must be a text, a number or a tuple of those, got {type(key).__name__}")
+
+
+def _keep_until_done(inside: list[Future], *futures: Future) -> None:
+    """Keeps what was pickled within arguments until the calls have ended."""
+    if not inside:
+        return
+    handles = [future._handle for future in inside]
+    for future in futures:
+        # The callback holds them; the engine drops it once it was called.
+        future._live.on_done(lambda kept=handles: None)
+
+
+def _filled(item: Any, results: dict[int, Any]) -> Any:
+    """The item with results in place of futures.
+
+    Those without a result are left out of containers.
+    """
+    if isinstance(item, Future):
+        return results.get(id(item))
+    if isinstance(item, dict):
+        return {key: _filled(value, results) for key, value in item.items() if _is_kept(value, results)}
+    if isinstance(item, (list, tuple, set, frozenset)):
+        kept = [_filled(value, results) for value in item if _is_kept(value, results)]
+        return type(item)(*kept) if hasattr(item, "_fields") else type(item)(kept)
+    return item
+
+
+def _is_kept(item: Any, results: dict[int, Any]) -> bool:
+    return not isinstance(item, Future) or id(item) in results
