@@ -44,6 +44,8 @@ struct Thread<U: Uplink> {
     done_bytes: Cell<u64>,
     child: RefCell<ChildSlot>,
     has_seceded: Cell<bool>,
+    /// It is not counted among the living any more.
+    has_left: Cell<bool>,
 }
 
 /// Starts a thread.
@@ -107,6 +109,7 @@ impl<U: Uplink> Thread<U> {
             done_bytes: Cell::new(0),
             child: RefCell::default(),
             has_seceded: Cell::new(false),
+            has_left: Cell::new(false),
         }
     }
 
@@ -139,7 +142,13 @@ impl<U: Uplink> Thread<U> {
         let state = &mut *guard;
         let now = self.inner.now();
         let finished = self.hand_in(state, now, finished);
-        let next = if state.closed || done(&mut state.uplink) || self.is_surplus(state) {
+        let next = if state.closed || done(&mut state.uplink) {
+            Next::End
+        } else if self.is_surplus(state) {
+            // At once: who lends its place while this thread's child is ended
+            // must not count on this thread.
+            state.live -= 1;
+            self.has_left.set(true);
             Next::End
         } else if !self.queue.is_empty() || self.take(state, now) {
             Next::Run
@@ -377,7 +386,9 @@ impl<U: Uplink> Thread<U> {
         while let Some(runnable) = self.pop() {
             state.node.ready.push_back(runnable);
         }
-        state.live -= 1;
+        if !self.has_left.get() {
+            state.live -= 1;
+        }
         self.inner.ended.notify_all();
         self.inner.settle(guard);
         drop(finished);
