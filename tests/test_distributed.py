@@ -322,10 +322,10 @@ def test_questions(client, shared_cluster):
     assert future.key in client.has_what()[holders[0]]
     assert set(client.processing()) == set(info["workers"])
     assert futures_of([{"a": future}, (future, 3)]) == [future, future]
-    assert "workers=2" in repr(client) and "workers=2" in repr(shared_cluster)
+    assert "processes=2" in repr(client) and "workers=2" in repr(shared_cluster)
     assert client._repr_html_() and shared_cluster._repr_html_()
     client.wait_for_workers(2, timeout=10)
-    with pytest.raises(TimeoutError, match="2 of 3"):
+    with pytest.raises(TimeoutError, match="2/3"):
         client.wait_for_workers(3, timeout=0.05)
 
 
@@ -369,8 +369,8 @@ def test_bad_arguments_of_clusters():
         LocalCluster(n_workers=1, threads_per_worker=0)
     with pytest.raises(TypeError, match="n_worker"):
         LocalCluster(n_worker=1)
-    with pytest.raises(NotImplementedError, match="asynchronous"):
-        Client(asynchronous=True)
+    with pytest.raises(TypeError, match="async with"), Client(asynchronous=True, n_workers=1, processes=False):
+        pass
 
 
 def test_nothing_is_left_behind():
