@@ -49,7 +49,12 @@ multiversion! {
             Func::Power => {
                 each!(out, |x in a, y in b| x.plain_power(y));
                 if !a.iter().zip(b).fold(true, |all, (&x, &y)| all & x.has_plain_power(y)) {
-                    each!(out, |x in a, y in b| if x.has_plain_power(y) { x.plain_power(y) } else { x.power(y) });
+                    // Only the special ones are done again, as few as they are.
+                    for ((out, &x), &y) in out.iter_mut().zip(a).zip(b) {
+                        if !x.has_plain_power(y) {
+                            *out = x.power(y);
+                        }
+                    }
                 }
             }
             Func::Maximum => each!(out, |x in a, y in b| x.maximum(y)),
