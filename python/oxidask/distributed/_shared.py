@@ -51,12 +51,12 @@ async def _ask_async(client: Any, question: Any, seconds: float | None, then: Ca
     number: list[int] = []
     try:
         answer, error = await until(lambda callback: number.append(shared.ask_later(question, callback)), seconds)
-    except BaseException as error:
+    except BaseException as reason:
         # Out of time, or cancelled: an answer that comes all the same is the
         # scheduler's to take back when it reads this.
         if number:
             shared.withdraw(number[0])
-        if not isinstance(error, TimeoutError):
+        if not isinstance(reason, TimeoutError):
             raise
         answer, error = None, None
     if error is not None:
