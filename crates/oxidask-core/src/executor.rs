@@ -21,6 +21,12 @@ pub trait Executor: Send + Sync {
     /// How many tasks run at once when there is enough work.
     fn n_slots(&self) -> usize;
 
+    /// Bytes of results that it holds in memory before it spills, if it is of
+    /// this process and has such a limit.
+    fn memory_limit(&self) -> Option<u64> {
+        None
+    }
+
     /// Starts a graph; answers one future for each of its outputs, in order.
     ///
     /// # Errors

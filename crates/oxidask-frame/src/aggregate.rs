@@ -15,6 +15,8 @@ use oxidask_core::{Error, Result};
 use polars::lazy::dsl::{Expr, col, len, lit, when};
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What to compute of the values of a group; missing values are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,6 +235,56 @@ impl Aggregation {
         self.grouped(frame, keys, exprs)
     }
 
+    /// The results at once, from all rows of every group, without pieces.
+    pub(crate) fn whole(&self, frame: LazyFrame, schema: &Schema) -> Result<LazyFrame> {
+        let mut keys = Vec::with_capacity(self.keys.len());
+        for (number, key) in self.keys.iter().enumerate() {
+            keys.push(lower(key, schema)?.alias(level_name(number)));
+        }
+        let mut exprs = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let rows = column.func == AggFunc::Size;
+            let dtype = if rows { DType::Null } else { type_of(&column.arg, schema)? };
+            let value = if rows { lit(NULL) } else { lower(&column.arg, schema)? };
+            exprs.push(whole_result(column.func, value, &dtype).alias(column.name.as_str()));
+        }
+        let mut groups = self.grouped(frame, keys, exprs);
+        let levels = || (0..self.keys.len()).map(|number| col(level_name(number)));
+        if self.dropna {
+            groups = levels().fold(groups, |groups, level| groups.filter(level.is_not_null()));
+        }
+        Ok(self.ordered(groups))
+    }
+
+    fn ordered(&self, groups: LazyFrame) -> LazyFrame {
+        if !self.sort || self.keys.is_empty() {
+            return groups;
+        }
+        let keys: Vec<Expr> = (0..self.keys.len()).map(|number| col(level_name(number))).collect();
+        groups.sort_by_exprs(keys, SortMultipleOptions::default().with_nulls_last(true))
+    }
+
+    /// The columns of the states that hold the keys.
+    pub(crate) fn key_columns(&self) -> Vec<ColExpr> {
+        (0..self.keys.len()).map(|number| crate::expression::col(key_name(number))).collect()
+    }
+
+    /// The columns that it reads.
+    pub(crate) fn reads(&self) -> BTreeSet<Arc<str>> {
+        let mut reads = BTreeSet::new();
+        self.keys.iter().for_each(|key| key.columns(&mut reads));
+        for column in self.columns.iter().filter(|column| column.func != AggFunc::Size) {
+            column.arg.columns(&mut reads);
+        }
+        reads
+    }
+
+    /// Whether states of a group stay small however many rows it has.
+    pub(crate) fn has_small_states(&self) -> bool {
+        let large = |func| matches!(func, AggFunc::Nunique | AggFunc::Median | AggFunc::Quantile(_));
+        !self.columns.iter().any(|column| large(column.func))
+    }
+
     /// The results, from the states of all rows. Keys become the index.
     pub(crate) fn finish(&self, frame: LazyFrame) -> LazyFrame {
         let mut args = Vec::new();
@@ -242,12 +294,7 @@ impl Aggregation {
             let arg = self.arg_of(column, &mut args);
             exprs.push(result(column.func, arg).alias(column.name.as_str()));
         }
-        let frame = frame.select(exprs);
-        if self.sort && !self.keys.is_empty() {
-            let keys: Vec<Expr> = (0..self.keys.len()).map(|number| col(level_name(number))).collect();
-            return frame.sort_by_exprs(keys, SortMultipleOptions::default().with_nulls_last(true));
-        }
-        frame
+        self.ordered(frame.select(exprs))
     }
 
     /// Checks that every column can be aggregated as asked.
@@ -294,6 +341,22 @@ fn first_state(state: State, value: Expr, dtype: &DType) -> Expr {
         State::All => value.cast(DataType::Boolean).all(true),
         State::Distinct => value.drop_nulls().unique().implode(false),
         State::Values => float(value).drop_nulls().implode(false),
+    }
+}
+
+/// The result from all values of a group.
+fn whole_result(func: AggFunc, value: Expr, dtype: &DType) -> Expr {
+    let float = |value: Expr| if *dtype == DType::F64 { value } else { value.cast(DataType::Float64) };
+    match func {
+        AggFunc::Mean => float(value).mean(),
+        AggFunc::Var(ddof) => float(value).var(ddof),
+        AggFunc::Std(ddof) => float(value).std(ddof),
+        AggFunc::Nunique => value.drop_nulls().n_unique().cast(DataType::Int64),
+        AggFunc::Median => float(value).median(),
+        AggFunc::Quantile(millionths) => {
+            float(value).quantile(lit(f64::from(millionths) / 1e6), QuantileMethod::Linear)
+        }
+        other => first_state(states_of(other)[0], value, dtype),
     }
 }
 

@@ -34,6 +34,14 @@ impl Unit {
         }
     }
 
+    fn nanoseconds(self) -> i128 {
+        match self {
+            Unit::Milliseconds => 1_000_000,
+            Unit::Microseconds => 1_000,
+            Unit::Nanoseconds => 1,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Unit::Milliseconds => "ms",
@@ -266,6 +274,37 @@ pub enum Scalar {
     /// Since 1970-01-01 in units of `.1`.
     Datetime(i64, Unit),
     Duration(i64, Unit),
+}
+
+impl Scalar {
+    /// How two values of one kind are ordered; none for values that do not
+    /// compare. Missing values come last.
+    #[must_use]
+    pub fn order(&self, other: &Scalar) -> Option<std::cmp::Ordering> {
+        use std::cmp::Ordering;
+        match (self, other) {
+            (Scalar::Null, Scalar::Null) => Some(Ordering::Equal),
+            (Scalar::Null, _) => Some(Ordering::Greater),
+            (_, Scalar::Null) => Some(Ordering::Less),
+            (Scalar::Bool(a), Scalar::Bool(b)) => Some(a.cmp(b)),
+            (Scalar::Int(a), Scalar::Int(b)) => Some(a.cmp(b)),
+            (Scalar::UInt(a), Scalar::UInt(b)) => Some(a.cmp(b)),
+            (Scalar::Str(a), Scalar::Str(b)) => Some(a.cmp(b)),
+            (Scalar::Datetime(a, u), Scalar::Datetime(b, v)) | (Scalar::Duration(a, u), Scalar::Duration(b, v)) => {
+                Some((i128::from(*a) * u.nanoseconds()).cmp(&(i128::from(*b) * v.nanoseconds())))
+            }
+            _ => self.number()?.partial_cmp(&other.number()?),
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        Some(match self {
+            Scalar::Int(value) => *value as f64,
+            Scalar::UInt(value) => *value as f64,
+            Scalar::Float(value) => *value,
+            _ => return None,
+        })
+    }
 }
 
 macro_rules! scalar_from {

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::error::polars_error;
 use crate::expression::ColExpr;
 use crate::lower::lower;
-use crate::value::{Index, Partition};
+use crate::value::Partition;
 use oxidask_core::Result;
 use polars::prelude::*;
 
@@ -64,11 +64,8 @@ fn add_column(hashes: &mut [u64], column: &Series) -> Result<()> {
 /// The rows of a partition in `n_parts` parts; rows with equal keys are in the
 /// same one, in their old order.
 pub(crate) fn split(partition: &Partition, by: &[ColExpr], n_parts: usize) -> Result<Vec<Partition>> {
-    let frame = match partition.index {
-        Index::None => partition.frame.clone(),
-        Index::Range(_) | Index::Levels(_) => partition.with_levels()?,
-    };
-    let index = if partition.index == Index::None { Index::None } else { index_levels(partition.index) };
+    let frame = partition.pinned_frame()?;
+    let index = partition.index.pinned();
     let schema = partition.frame.schema().clone();
     let exprs: Vec<Expr> = by
         .iter()
@@ -93,14 +90,11 @@ pub(crate) fn split(partition: &Partition, by: &[ColExpr], n_parts: usize) -> Re
         .collect()
 }
 
-fn index_levels(index: Index) -> Index {
-    if let Index::Levels(levels) = index { Index::Levels(levels) } else { Index::Levels(1) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::expression::col;
+    use crate::value::Index;
 
     #[test]
     fn equal_keys_meet_whatever_their_type() {

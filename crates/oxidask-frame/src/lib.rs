@@ -12,10 +12,12 @@ mod hash;
 mod lower;
 mod parquet;
 pub mod plan;
+mod range;
 pub mod step;
 mod text;
 pub mod threads;
 pub mod value;
+pub mod window;
 
 pub use aggregate::AggFunc;
 pub use api::{Column, Frame, GroupBy, Merge, Operand, read_csv, read_parquet};

@@ -236,10 +236,12 @@ fn is_in(expr: Expr, values: &[Scalar]) -> Result<Expr> {
     })
 }
 
-fn scalars_to_series(values: &[&Scalar]) -> Result<Series> {
+/// Values of one kind as a series without a name.
+pub(crate) fn scalars_to_series(values: &[&Scalar]) -> Result<Series> {
     let name = PlSmallStr::EMPTY;
     let mixed = || Error::type_("isin takes values of one type: all numbers, all strings or all booleans");
-    Ok(match values[0] {
+    let Some(first) = values.first() else { return Ok(Series::new_empty(name, &DataType::Null)) };
+    Ok(match first {
         Scalar::Str(_) => {
             let texts: Option<Vec<&str>> = values
                 .iter()

@@ -1,11 +1,14 @@
 //! Reading and writing Parquet files: partitions are runs of row groups, and
 //! only the columns that a plan needs are decoded.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, Scalar};
 use crate::error::polars_error;
+use crate::expression::{Binary, ColExpr};
 use crate::files::{SourceFile, expand};
-use crate::value::{Partition, is_hidden};
+use crate::lower::{literal, lower};
+use crate::value::{Index, Partition, is_hidden};
 use oxidask_core::{Error, Result};
+use polars::io::HiveOptions;
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -20,6 +23,8 @@ pub(crate) struct ParquetScan {
     files: Vec<SourceFile>,
     columns: Vec<(String, DType)>,
     runs: Vec<RowRun>,
+    /// The number of runs of all files, of which `runs` may be a part.
+    n_runs: u64,
 }
 
 /// Rows of a file that make a partition.
@@ -28,6 +33,8 @@ struct RowRun {
     file: u32,
     offset: u64,
     rows: u64,
+    /// About the memory that they take.
+    bytes: u64,
 }
 
 fn reader(file: &SourceFile) -> Result<ParquetReader<File>> {
@@ -77,7 +84,7 @@ impl ParquetScan {
             }
             all.retain(|(name, _)| wanted.contains(name) || is_hidden(name));
         }
-        Ok(ParquetScan { files, columns: all, runs })
+        Ok(ParquetScan { files, columns: all, n_runs: runs.len() as u64, runs })
     }
 
     pub(crate) fn n_blocks(&self) -> usize {
@@ -97,6 +104,70 @@ impl ParquetScan {
     pub(crate) fn schema(&self) -> Vec<(Arc<str>, DType)> {
         let (hidden, visible): (Vec<_>, Vec<_>) = self.columns.iter().partition(|(name, _)| is_hidden(name));
         hidden.into_iter().chain(visible).map(|(name, dtype)| (Arc::from(&**name), dtype.clone())).collect()
+    }
+
+    /// The index of the rows as they are read.
+    pub(crate) fn index(&self) -> Index {
+        match self.n_levels() {
+            0 => Index::Range(0),
+            levels => Index::Levels(levels),
+        }
+    }
+
+    /// About the memory that all rows take.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.bytes).sum()
+    }
+
+    /// Whether every row of every file is read, in order.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.n_runs == self.runs.len() as u64
+            && self.runs.is_sorted_by(|a, b| (a.file, a.offset) < (b.file, b.offset))
+    }
+
+    /// All rows as one lazy table, with NaN as the files have it.
+    pub(crate) fn raw(&self) -> Result<LazyFrame> {
+        let paths = self.files.iter().map(|file| PlRefPath::new(file.path.as_str())).collect();
+        let options = ScanArgsParquet {
+            glob: false,
+            cache: false,
+            hive_options: HiveOptions::new_disabled(),
+            ..ScanArgsParquet::default()
+        };
+        let frame = LazyFrame::scan_parquet_files(paths, options).map_err(polars_error)?;
+        Ok(frame.select(self.schema().iter().map(|(name, _)| col(&**name)).collect::<Vec<_>>()))
+    }
+
+    fn floats(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter(|(_, dtype)| dtype.is_float()).map(|(name, _)| &**name)
+    }
+
+    /// A filter over the rows of [`ParquetScan::raw`]. A comparison of a column
+    /// with a value is said of the column itself too, which keeps all rows that
+    /// the cleaned column keeps: by it Polars skips row groups.
+    pub(crate) fn predicate(&self, filter: &ColExpr) -> Result<Expr> {
+        let mut schema = Schema::with_capacity(self.columns.len());
+        for (name, dtype) in self.schema() {
+            schema.with_column((&*name).into(), dtype.to_polars()?);
+        }
+        let lowered = lower(filter, &schema)?;
+        let cleaned = lowered.map_expr(|expr| match &expr {
+            Expr::Column(name) if self.floats().any(|own| own == name.as_str()) => expr.fill_nan(lit(NULL)),
+            _ => expr,
+        });
+        let mut all = cleaned;
+        for part in conjuncts(filter) {
+            if let Some(plain) = plain_comparison(part)? {
+                all = plain.and(all);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Rows of [`ParquetScan::raw`], with missing values instead of NaN.
+    pub(crate) fn cleaned(&self, frame: LazyFrame) -> Result<LazyFrame> {
+        let floats: Vec<Expr> = self.floats().map(|name| col(name).fill_nan(lit(NULL))).collect();
+        Ok(if floats.is_empty() { frame } else { frame.with_columns(floats) })
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -131,6 +202,33 @@ impl ParquetScan {
     }
 }
 
+/// The parts of a condition that must all hold.
+fn conjuncts(filter: &ColExpr) -> Vec<&ColExpr> {
+    match filter {
+        ColExpr::Binary(Binary::And, a, b) => [conjuncts(a), conjuncts(b)].concat(),
+        other => vec![other],
+    }
+}
+
+/// A comparison of a column with a value as it is, without cleaning; none for
+/// other conditions.
+fn plain_comparison(part: &ColExpr) -> Result<Option<Expr>> {
+    let ColExpr::Binary(op, a, b) = part else { return Ok(None) };
+    let (ColExpr::Column(name), ColExpr::Literal(value)) = (&**a, &**b) else { return Ok(None) };
+    if matches!(value, Scalar::Null) || matches!(value, Scalar::Float(value) if value.is_nan()) {
+        return Ok(None);
+    }
+    let (column, value) = (col(&**name), literal(value)?);
+    Ok(Some(match op {
+        Binary::Equal => column.eq(value),
+        Binary::Less => column.lt(value),
+        Binary::LessEqual => column.lt_eq(value),
+        Binary::Greater => column.gt(value),
+        Binary::GreaterEqual => column.gt_eq(value),
+        _ => return Ok(None),
+    }))
+}
+
 /// Runs of row groups of about [`PARTITION_BYTES`]; one without rows for a file
 /// that has none.
 fn row_runs(file: u32, groups: impl Iterator<Item = (usize, usize)>) -> Vec<RowRun> {
@@ -138,9 +236,12 @@ fn row_runs(file: u32, groups: impl Iterator<Item = (usize, usize)>) -> Vec<RowR
     let (mut bytes, mut offset) = (0, 0);
     for (rows, size) in groups {
         match runs.last_mut() {
-            Some(run) if bytes + size <= PARTITION_BYTES => run.rows += rows as u64,
+            Some(run) if bytes + size <= PARTITION_BYTES => {
+                run.rows += rows as u64;
+                run.bytes += size as u64;
+            }
             _ => {
-                runs.push(RowRun { file, offset, rows: rows as u64 });
+                runs.push(RowRun { file, offset, rows: rows as u64, bytes: size as u64 });
                 bytes = 0;
             }
         }
@@ -148,7 +249,7 @@ fn row_runs(file: u32, groups: impl Iterator<Item = (usize, usize)>) -> Vec<RowR
         offset += rows as u64;
     }
     if runs.is_empty() {
-        runs.push(RowRun { file, offset: 0, rows: 0 });
+        runs.push(RowRun { file, offset: 0, rows: 0, bytes: 0 });
     }
     runs
 }

@@ -41,10 +41,18 @@ pub enum Step {
     Distinct(Option<Vec<Arc<str>>>, Keep),
     /// States of an aggregation, from rows.
     Partial(Arc<Aggregation>),
+    /// Results of an aggregation at once, where all rows of every group are
+    /// here.
+    Aggregate(Arc<Aggregation>),
     /// States of an aggregation, from states.
     Combine(Arc<Aggregation>),
     /// Results of an aggregation, from states.
     Finish(Arc<Aggregation>),
+    /// Some values of these keys, for [`Step::Bounds`].
+    Sample(Vec<SortKey>),
+    /// From samples, where so many partitions of about equal length begin and
+    /// end.
+    Bounds(Vec<SortKey>, u32),
     /// The column divided by its sum.
     Share(Arc<str>),
     /// One row becomes one column of this name, with the old columns' names as
@@ -58,6 +66,8 @@ pub enum Step {
 pub enum Keep {
     First,
     Last,
+    /// None: only rows without equal stay.
+    Neither,
 }
 
 /// One key of an order.
@@ -94,8 +104,11 @@ impl Step {
             Step::Top(_, n) => format!("top {n}"),
             Step::Distinct(..) => "distinct".to_owned(),
             Step::Partial(_) => "aggregate partially".to_owned(),
+            Step::Aggregate(_) => "aggregate".to_owned(),
             Step::Combine(_) => "combine".to_owned(),
             Step::Finish(_) => "finish".to_owned(),
+            Step::Sample(_) => "sample".to_owned(),
+            Step::Bounds(_, n) => format!("bounds of {n} ranges"),
             Step::Share(name) => format!("share of {name}"),
             Step::Transpose(name) => format!("transpose to {name}"),
         }
@@ -139,16 +152,19 @@ pub(crate) fn dry_run(empty: &Partition, steps: &[Step]) -> Result<Partition> {
     })
 }
 
-/// A partition on its way through the steps.
-struct Rows {
-    frame: LazyFrame,
-    index: Index,
+/// Rows on their way through the steps.
+pub(crate) struct Rows {
+    pub frame: LazyFrame,
+    pub index: Index,
+    /// Whether one step may use several threads.
+    pub parallel: bool,
 }
 
 impl Rows {
-    fn of(partition: &Partition) -> Self {
+    /// The rows of a partition, for steps on one thread.
+    pub(crate) fn of(partition: &Partition) -> Self {
         let frame = partition.frame.clone().lazy();
-        Rows { frame, index: partition.index }
+        Rows { frame, index: partition.index, parallel: false }
     }
 
     fn collect(self) -> Result<Partition> {
@@ -156,12 +172,19 @@ impl Rows {
         Ok(Partition { frame, index: self.index })
     }
 
-    fn schema(&mut self) -> Result<SchemaRef> {
+    /// Names and types of all columns.
+    pub(crate) fn schema(&mut self) -> Result<SchemaRef> {
         schema_of(&mut self.frame)
     }
 
     fn check(&mut self, step: &Step) -> Result<()> {
-        let schema = self.schema()?;
+        let mut schema = self.schema()?;
+        if let Index::Range(_) = self.index {
+            // Steps that read the labels of rows make them.
+            let mut pinned = (*schema).clone();
+            pinned.with_column(level_name(0).into(), DataType::Int64);
+            schema = Arc::new(pinned);
+        }
         let known = |name: &str| -> Result<()> {
             let columns = || schema.iter_names().map(|name| &**name).filter(|name| !is_hidden(name));
             if schema.contains(name) { Ok(()) } else { Err(unknown_column(name, columns())) }
@@ -178,9 +201,11 @@ impl Rows {
             }
             Step::Select(columns) => columns.iter().for_each(|(_, expr)| expr.columns(&mut reads)),
             Step::SetIndex(exprs) => exprs.iter().for_each(|expr| expr.columns(&mut reads)),
-            Step::Sort(keys) | Step::Top(keys, _) => keys.iter().for_each(|key| key.by.columns(&mut reads)),
+            Step::Sort(keys) | Step::Top(keys, _) | Step::Sample(keys) => {
+                keys.iter().for_each(|key| key.by.columns(&mut reads));
+            }
             Step::Distinct(Some(subset), _) => reads.extend(subset.iter().cloned()),
-            Step::Partial(aggregation) => {
+            Step::Partial(aggregation) | Step::Aggregate(aggregation) => {
                 aggregation.keys.iter().for_each(|key| key.columns(&mut reads));
                 for column in aggregation.columns.iter().filter(|c| c.func != crate::aggregate::AggFunc::Size) {
                     column.arg.columns(&mut reads);
@@ -204,6 +229,13 @@ impl Rows {
         self
     }
 
+    /// Gives the rows names if one of these expressions reads them.
+    fn pin_read<'a>(self, exprs: impl Iterator<Item = &'a ColExpr>) -> Self {
+        let mut reads = std::collections::BTreeSet::new();
+        exprs.for_each(|expr| expr.columns(&mut reads));
+        if reads.iter().any(|name| is_hidden(name)) { self.pin_index() } else { self }
+    }
+
     fn hidden(&self) -> Vec<Expr> {
         match self.index {
             Index::Levels(levels) => (0..levels as usize).map(|level| col(level_name(level))).collect(),
@@ -211,16 +243,17 @@ impl Rows {
         }
     }
 
-    fn apply(mut self, step: &Step) -> Result<Self> {
+    /// The rows after a step.
+    pub(crate) fn apply(mut self, step: &Step) -> Result<Self> {
         match step {
             Step::Filter(expr) => {
-                let schema = self.schema()?;
                 self = self.pin_index();
+                let schema = self.schema()?;
                 self.frame = self.frame.filter(lower(expr, &schema)?);
             }
-            Step::Select(columns) => self = self.select(columns)?,
+            Step::Select(columns) => self = self.pin_read(columns.iter().map(|(_, expr)| expr)).select(columns)?,
             Step::DropIndex => self = self.drop_index()?,
-            Step::SetIndex(exprs) => self = self.set_index(exprs)?,
+            Step::SetIndex(exprs) => self = self.pin_read(exprs.iter()).set_index(exprs)?,
             Step::ResetIndex(names) => self = self.reset_index(names)?,
             Step::Head(n) => self.frame = self.frame.limit(small(*n)),
             Step::Tail(n) => self = self.pin_index().tail(*n)?,
@@ -235,13 +268,25 @@ impl Rows {
                 self.frame = aggregation.partial(self.frame, &schema)?;
                 self.index = Index::None;
             }
+            Step::Aggregate(aggregation) => {
+                let schema = self.schema()?;
+                self.frame = aggregation.whole(self.frame, &schema)?;
+                self.index = index_of_groups(aggregation);
+            }
             Step::Combine(aggregation) => self.frame = aggregation.combine(self.frame),
             Step::Finish(aggregation) => {
                 self.frame = aggregation.finish(self.frame);
-                self.index = match aggregation.keys.len() {
-                    0 => Index::Range(0),
-                    keys => Index::Levels(keys as u32),
-                };
+                self.index = index_of_groups(aggregation);
+            }
+            Step::Sample(keys) => {
+                self = self.pin_read(keys.iter().map(|key| &key.by));
+                let frame = self.frame.collect().map_err(polars_error)?;
+                (self.frame, self.index) = (crate::range::sample(&frame, keys)?.lazy(), Index::None);
+            }
+            Step::Bounds(keys, n_parts) => {
+                let samples = self.frame.collect().map_err(polars_error)?;
+                let bounds = crate::range::bounds(&samples, keys, *n_parts as usize)?;
+                (self.frame, self.index) = (bounds.lazy(), Index::None);
             }
             Step::Share(name) => {
                 let share = col(&**name).cast(DataType::Float64) / col(&**name).sum().cast(DataType::Float64);
@@ -325,7 +370,7 @@ impl Rows {
             .with_order_descending_multi(keys.iter().map(|key| key.descending))
             .with_nulls_last_multi(keys.iter().map(|key| key.nulls_last))
             .with_maintain_order(true)
-            .with_multithreaded(false);
+            .with_multithreaded(self.parallel);
         self.frame = self.frame.sort_by_exprs(by, options);
         Ok(self)
     }
@@ -339,6 +384,7 @@ impl Rows {
         let keep = match keep {
             Keep::First => UniqueKeepStrategy::First,
             Keep::Last => UniqueKeepStrategy::Last,
+            Keep::Neither => UniqueKeepStrategy::None,
         };
         self.frame = self.frame.unique_stable(Some(polars::lazy::dsl::by_name(names, true, false)), keep);
         Ok(self)
@@ -364,6 +410,13 @@ impl Rows {
     }
 }
 
+fn index_of_groups(aggregation: &Aggregation) -> Index {
+    match aggregation.keys.len() {
+        0 => Index::Range(0),
+        keys => Index::Levels(keys as u32),
+    }
+}
+
 fn output_name(expr: &Expr) -> PlSmallStr {
     match expr {
         Expr::Alias(_, name) => name.clone(),
@@ -372,7 +425,7 @@ fn output_name(expr: &Expr) -> PlSmallStr {
 }
 
 /// The type that values of all these types have in one column.
-fn common_type(types: &[crate::dtype::DType]) -> Result<crate::dtype::DType> {
+pub(crate) fn common_type(types: &[crate::dtype::DType]) -> Result<crate::dtype::DType> {
     use crate::dtype::DType;
     let Some(first) = types.first() else { return Ok(DType::F64) };
     if types.iter().all(|dtype| dtype == first) {

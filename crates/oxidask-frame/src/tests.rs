@@ -46,6 +46,8 @@ fn value(column: &Column) -> f64 {
     rows.columns().last().unwrap().cast(&DataType::Float64).unwrap().f64().unwrap().get(0).unwrap_or(f64::NAN)
 }
 
+mod exchange;
+
 const N: i64 = 1000;
 
 fn data() -> DataFrame {
@@ -149,8 +151,8 @@ fn heads_tails_orders_and_kinds() {
     let down = |name: &str| vec![SortKey { by: col(name), descending: true, nulls_last: true }];
     assert_eq!(xs(&frame.top(down("x"), 2).unwrap()), [999, 998]);
     assert_eq!(xs(&frame.sort_values(down("x")).unwrap())[..2], [999, 998]);
-    assert_eq!(xs(&frame.drop_duplicates(Some(&["k".to_owned()]), Keep::First).unwrap()), [0, 1, 2, 3]);
-    assert_eq!(xs(&frame.drop_duplicates(Some(&["k".to_owned()]), Keep::Last).unwrap()), [996, 997, 998, 999]);
+    assert_eq!(xs(&frame.drop_duplicates(Some(&["k".to_owned()]), Keep::First, 1).unwrap()), [0, 1, 2, 3]);
+    assert_eq!(xs(&frame.drop_duplicates(Some(&["k".to_owned()]), Keep::Last, 1).unwrap()), [996, 997, 998, 999]);
     for n in [1, 4, 9, 20, 2000] {
         let other = frame.repartition(n).unwrap();
         assert_eq!(other.n_partitions(), n);
@@ -167,7 +169,7 @@ fn merges_meet_equal_keys() {
     for n in [1, 2, 5] {
         let right = Frame::from_frame(right.clone(), n).unwrap();
         let rows = |how| {
-            let merge = Merge { how, left_on: &on, right_on: &on, suffixes: ("_x", "_y") };
+            let merge = Merge { how, left_on: &on, right_on: &on, suffixes: ("_x", "_y"), indicator: None };
             result(&left.merge(&right, &merge).unwrap())
         };
         assert_eq!(rows(JoinHow::Inner).height(), 3);

@@ -23,6 +23,14 @@ pub enum Index {
     Levels(u32),
 }
 
+impl Index {
+    /// The kind of index once every row has its label beside it.
+    #[must_use]
+    pub(crate) fn pinned(self) -> Index {
+        if let Index::Range(_) = self { Index::Levels(1) } else { self }
+    }
+}
+
 /// The hidden column that holds a level of the index.
 #[must_use]
 pub fn level_name(level: usize) -> String {
@@ -74,6 +82,12 @@ impl Partition {
             all.vstack_mut_owned(frame?).map_err(polars_error)?;
         }
         Ok(Partition { frame: all, index })
+    }
+
+    /// The frame with labels that rows keep wherever they go, unless nobody asks
+    /// for them.
+    pub(crate) fn pinned_frame(&self) -> Result<DataFrame> {
+        if self.index == Index::None { Ok(self.frame.clone()) } else { self.with_levels() }
     }
 
     /// The frame with a hidden column for its index, made if there is none.

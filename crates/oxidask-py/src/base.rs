@@ -241,6 +241,21 @@ pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Block
     oxidask_core::lower(&roots)
 }
 
+/// The graph of some lazy things that `executor` is to compute at once, and
+/// which of its outputs are whose. A plan may come as fewer blocks than it has,
+/// where the executor is faster so.
+///
+/// # Errors
+/// If a plan cannot be made.
+fn graph_for(lazy: &[Lazy], optimize_graph: bool, executor: &dyn oxidask_core::Executor) -> Result<(Graph, Vec<Blocks>)> {
+    if !optimize_graph {
+        return graph_of(lazy, false);
+    }
+    let roots: Vec<ExprRef> = lazy.iter().map(|lazy| lazy.expr.clone()).collect();
+    let roots = oxidask_frame::plan::as_queries(oxidask_core::optimize(&roots)?, executor);
+    oxidask_core::lower(&roots)
+}
+
 /// Arguments taken apart, and the lazy things in them.
 pub struct Taken {
     template: Template,
@@ -465,7 +480,7 @@ pub fn compute_all<'py>(
         let values = executor.compute(py, graph)?;
         return values.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect();
     }
-    let lower = || lowering_for(executor.inner(), || graph_of(lazy, optimize_graph));
+    let lower = || lowering_for(executor.inner(), || graph_for(lazy, optimize_graph, &**executor.inner()));
     let (graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
     let mut values = executor.compute(py, graph)?.into_iter();
     lazy.iter()

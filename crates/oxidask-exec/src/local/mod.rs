@@ -93,6 +93,7 @@ pub struct Local {
 struct Shared {
     kind: LocalKind,
     n_slots: usize,
+    memory_limit: u64,
     pool: Pool<Link>,
     observers: Arc<Observers>,
     next_client: AtomicU32,
@@ -145,7 +146,8 @@ impl Local {
             link,
             None,
         )?;
-        let shared = Shared { kind, n_slots, pool, observers, next_client: AtomicU32::new(0), turn: Mutex::new(()) };
+        let (next_client, turn) = (AtomicU32::new(0), Mutex::new(()));
+        let shared = Shared { kind, n_slots, memory_limit, pool, observers, next_client, turn };
         Ok(Local { shared: Arc::new(shared) })
     }
 
@@ -281,6 +283,10 @@ impl Executor for Local {
 
     fn n_slots(&self) -> usize {
         self.shared.n_slots
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        Some(self.shared.memory_limit)
     }
 
     fn submit(&self, graph: Graph) -> Result<Vec<Future>> {

@@ -8,6 +8,7 @@ use crate::lower::type_of;
 use crate::plan::{Node, meta};
 use crate::step::{Keep, SortKey, Step};
 use crate::value::Partition;
+use crate::window::Window;
 use oxidask_core::{Error, Executor, ExprRef, Result};
 use std::sync::Arc;
 
@@ -149,7 +150,7 @@ impl Column {
         if normalize {
             after.push(Step::Share(name.clone()));
         }
-        let node = aggregated(&self.base, aggregation, after, vec![self.name.clone()])?;
+        let node = aggregated(&self.base, aggregation, after, vec![self.name.clone()], 1)?;
         Ok(Column { base: node, expr: col(&name), name: Some(name) })
     }
 
@@ -163,6 +164,25 @@ impl Column {
         let mapped = Node::map(&self.base, vec![frame.show(), Step::DropIndex, distinct.clone()], vec![None])?;
         let node = Node::tree(&mapped, vec![distinct], vec![], vec![None])?;
         Ok(Column { base: node, name: self.name.clone(), expr: col(self.label()) })
+    }
+
+    /// A function of the rows around each row, such as a shift or a rolling mean,
+    /// across the borders of partitions.
+    ///
+    /// # Errors
+    /// If it does not fit the type.
+    ///
+    /// ```
+    /// use oxidask_frame::{Frame, df, window::Window};
+    /// let frame = Frame::from_frame(df!("x" => [3, 1, 2])?, 2)?;
+    /// let before = frame.column("x")?.window(Window::Shift(1))?;
+    /// let both = frame.with_column("before", &before)?;
+    /// assert_eq!(both.column_names().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn window(&self, window: Window) -> Result<Column> {
+        let (base, name) = Node::window(&self.base, window, self.expr.clone())?;
+        Ok(Column { base, name: self.name.clone(), expr: ColExpr::Column(name) })
     }
 
     /// The rows of this column for which a boolean column holds.

@@ -16,6 +16,9 @@ pub struct GroupBy {
     pub sort: bool,
     /// Leave out groups with a missing key.
     pub dropna: bool,
+    /// In how many partitions the groups come. With several, groups are
+    /// exchanged and not merged into one partition, as befits many of them.
+    pub split_out: usize,
 }
 
 impl GroupBy {
@@ -31,7 +34,7 @@ impl GroupBy {
         for key in &keys {
             base = key.unified(&base, "grouped by")?;
         }
-        Ok(GroupBy { frame: Frame { base, columns: frame.columns }, keys, sort: true, dropna: true })
+        Ok(GroupBy { frame: Frame { base, columns: frame.columns }, keys, sort: true, dropna: true, split_out: 1 })
     }
 
     /// The columns that are no keys.
@@ -77,6 +80,6 @@ impl GroupBy {
         let keys = self.keys.iter().map(|key| key.expr.clone()).collect();
         let aggregation = Aggregation { keys, columns, dropna: self.dropna, sort: self.sort };
         let names = self.keys.iter().map(|key| key.name.clone()).collect();
-        aggregated(&self.frame.base, aggregation, vec![], names)
+        aggregated(&self.frame.base, aggregation, vec![], names, self.split_out)
     }
 }

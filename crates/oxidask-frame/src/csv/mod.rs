@@ -71,6 +71,15 @@ impl CsvScan {
         schema
     }
 
+    /// The bytes of all blocks; those of compressed files are a guess.
+    pub(crate) fn n_bytes(&self) -> u64 {
+        let bytes = |block: &CsvBlock| {
+            let factor = if self.files[block.file as usize].is_compressed() { 8 } else { 1 };
+            (block.end - block.start) * factor
+        };
+        self.blocks.iter().map(bytes).sum()
+    }
+
     pub(crate) fn describe(&self) -> String {
         let first = self.files.first().map_or("", |file| &file.path);
         format!("read_csv {first} ({} files, {} blocks)", self.files.len(), self.blocks.len())

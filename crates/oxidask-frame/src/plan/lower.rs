@@ -1,7 +1,7 @@
 //! From nodes to tasks.
 
 use super::node::Node;
-use super::ops::{Broadcast, Concat, Cut, ReadCsv, ReadParquet, Split, Steps};
+use super::ops::{Broadcast, Concat, Cut, ReadCsv, ReadParquet, Steps};
 use super::prune::{needs, row_limit, without_unused_index};
 use super::{Kind, SourceKind};
 use crate::step::Step;
@@ -26,17 +26,13 @@ pub(crate) fn lower(this: &Node, inputs: &[Blocks], graph: &mut Graph) -> Result
         Kind::Take(blocks) => blocks.iter().map(|block| inputs[0][*block as usize]).collect(),
         Kind::Chain => inputs.iter().flatten().copied().collect(),
         Kind::Repartition(n_after) => repartition(this, *n_after as usize, &inputs[0], graph),
-        Kind::Shuffle { by, n_partitions } => {
-            let op = Arc::new(Split { by: by.to_vec(), n_parts: *n_partitions });
-            let key = KeyHasher::new("frame.split").key(this.key).finish();
-            let split = graph.blocks(key, op, inputs[0].len(), |block, reads| reads.push(inputs[0][block]));
-            let gather = Arc::new(Concat { steps: Vec::new() });
-            graph.blocks(this.key, gather, *n_partitions as usize, |part, reads| {
-                reads.extend(split.iter().map(|split| Input::part(split.task, part as u32)));
-            })
+        Kind::Shuffle { deal, n_partitions, then } => {
+            super::exchange::lower(this, deal, *n_partitions, then, inputs, graph)
         }
         Kind::Join(join) => pairwise(this, Arc::new((**join).clone()), inputs, graph),
         Kind::Broadcast(name) => pairwise(this, Arc::new(Broadcast { name: name.to_string() }), inputs, graph),
+        Kind::Window(column) => super::window::lower(this, column, &inputs[0], graph),
+        Kind::Whole(whole) => super::query::lower(this, whole, inputs, graph),
         Kind::Apply(op) => pairwise(this, op.clone(), inputs, graph),
     })
 }

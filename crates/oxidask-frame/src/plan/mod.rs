@@ -6,14 +6,23 @@
 //! them and checks names and types at once; `rewrite.rs` merges and moves them;
 //! `lower.rs` turns them into tasks, whose work is in `ops.rs`.
 
+mod exchange;
+mod join;
 mod lower;
 mod node;
 mod ops;
 mod prune;
+mod push;
+mod query;
 mod rewrite;
+mod window;
 
+pub use join::JoinHow;
 pub use node::{Node, SourceKind};
-pub use ops::JoinHow;
+pub use query::as_queries;
+pub(crate) use query::bytes_at_most;
+#[cfg(test)]
+pub(crate) use query::as_query;
 
 use crate::dtype::{DType, Scalar};
 use crate::step::Step;
@@ -90,14 +99,18 @@ pub(crate) enum Kind {
     Chain,
     /// The same rows in so many partitions.
     Repartition(u32),
-    /// Rows with equal keys in one of so many partitions.
-    Shuffle { by: Arc<[crate::expression::ColExpr]>, n_partitions: u32 },
+    /// Rows dealt out to so many partitions by their keys, then steps on each.
+    Shuffle { deal: Arc<exchange::Deal>, n_partitions: u32, then: Arc<[Step]> },
     /// Each partition of the left with its fellow of the right, or with the
     /// only one.
-    Join(Arc<ops::Join>),
+    Join(Arc<join::Join>),
     /// The value of the second input, which has one row, beside every row of
     /// the first, under this name.
     Broadcast(Arc<str>),
+    /// A function of the rows around each row, beside it.
+    Window(Arc<window::WindowColumn>),
+    /// One query over all rows of the inputs.
+    Whole(Arc<query::Whole>),
     /// An op from outside on each partition: a user's function.
     Apply(Arc<dyn Op>),
 }
@@ -122,12 +135,13 @@ pub fn meta(expr: &ExprRef) -> &FrameMeta {
 ///
 /// # Errors
 /// If there are no keys, or not as many on both sides.
-pub(crate) fn join(merge: &crate::api::Merge<'_>) -> Result<ops::Join> {
-    let join = ops::Join {
+pub(crate) fn join(merge: &crate::api::Merge<'_>) -> Result<join::Join> {
+    let join = join::Join {
         how: merge.how,
         left_on: merge.left_on.to_vec(),
         right_on: merge.right_on.to_vec(),
         suffixes: (merge.suffixes.0.to_owned(), merge.suffixes.1.to_owned()),
+        indicator: merge.indicator.map(str::to_owned),
     };
     join.check()?;
     Ok(join)

@@ -1,10 +1,9 @@
 //! Building nodes: names and types are checked here, in the user's line.
 
-use super::ops::Join;
+use super::join::Join;
 use super::{FrameMeta, Kind, meta};
 use crate::csv::CsvScan;
 use crate::dtype::Scalar;
-use crate::expression::ColExpr;
 use crate::parquet::ParquetScan;
 use crate::step::{Step, dry_run};
 use crate::value::{Index, Partition};
@@ -80,7 +79,7 @@ impl SourceKind {
 }
 
 impl Node {
-    fn build(kind: Kind, inputs: Vec<ExprRef>, meta: FrameMeta) -> ExprRef {
+    pub(crate) fn build(kind: Kind, inputs: Vec<ExprRef>, meta: FrameMeta) -> ExprRef {
         let hasher = match &kind {
             Kind::Memory(_, content) => KeyHasher::new("frame.memory").key(*content),
             Kind::Read(source, steps) => KeyHasher::new("frame.read").key(source.key()).params(steps),
@@ -89,9 +88,13 @@ impl Node {
             Kind::Take(blocks) => KeyHasher::new("frame.take").params(blocks),
             Kind::Chain => KeyHasher::new("frame.chain"),
             Kind::Repartition(n) => KeyHasher::new("frame.repartition").params(n),
-            Kind::Shuffle { by, n_partitions } => KeyHasher::new("frame.shuffle").params(by).params(n_partitions),
+            Kind::Shuffle { deal, n_partitions, then } => {
+                KeyHasher::new("frame.shuffle").params(&**deal).params(n_partitions).params(then)
+            }
             Kind::Join(join) => KeyHasher::new("frame.join").params(&**join),
             Kind::Broadcast(name) => KeyHasher::new("frame.broadcast").params(name),
+            Kind::Window(column) => KeyHasher::new("frame.window").params(&**column),
+            Kind::Whole(whole) => KeyHasher::new("frame.whole").key(whole.plan),
             Kind::Apply(op) => KeyHasher::new("frame.apply").key(key_of_op(&**op)),
         };
         let key = hasher.keys(inputs.iter().map(|input| input.key())).finish();
@@ -158,9 +161,9 @@ impl Node {
         let before = meta(input);
         let after = dry_run(&before.empty(), &steps)?;
         let keeps_rows = steps.iter().all(Step::keeps_rows);
-        let keeps_index = !steps
-            .iter()
-            .any(|step| matches!(step, Step::SetIndex(_) | Step::ResetIndex(_) | Step::DropIndex | Step::Partial(_)));
+        let keeps_index = steps.iter().all(|step| {
+            matches!(step, Step::Select(_) | Step::Filter(_) | Step::Head(_) | Step::Tail(_) | Step::Distinct(..))
+        });
         let rows = match keeps_rows {
             true => before.rows,
             false => KeyHasher::new("frame.rows").key(input.key()).params(&steps).finish(),
@@ -270,14 +273,6 @@ impl Node {
         Ok(Node::build(Kind::Repartition(n_partitions as u32), vec![input.clone()], meta))
     }
 
-    /// Rows with equal keys brought together into one of `n_partitions`.
-    pub fn shuffle(input: &ExprRef, by: Vec<ColExpr>, n_partitions: u32) -> ExprRef {
-        let before = meta(input);
-        let rows = KeyHasher::new("frame.rows").key(input.key()).params(&by).finish();
-        let meta = FrameMeta { n_partitions: n_partitions as usize, divisions: None, rows, ..before.clone() };
-        Node::build(Kind::Shuffle { by: by.into(), n_partitions }, vec![input.clone()], meta)
-    }
-
     /// Every row of `input` with the value of `single`, a frame of one column and
     /// one row, beside it; and the name of the new column.
     ///
@@ -295,21 +290,25 @@ impl Node {
     }
 
     /// A node over which expressions of both `a` and `b` hold, if they are the
-    /// same rows up to values that were broadcast to them.
+    /// same rows up to columns that were put beside them.
     pub(crate) fn unify(a: &ExprRef, b: &ExprRef) -> Result<Option<ExprRef>> {
         if a.key() == b.key() {
             return Ok(Some(a.clone()));
         }
-        let (a_root, a_values) = broadcasts(a);
-        let (b_root, b_values) = broadcasts(b);
+        let (a_root, a_added) = extended(a);
+        let (b_root, b_added) = extended(b);
         if a_root.key() != b_root.key() {
             return Ok(None);
         }
         let mut all = a.clone();
-        for value in b_values {
-            if !a_values.iter().any(|own| own.key() == value.key()) {
-                all = Node::broadcast(&all, value)?.0;
+        for (name, added) in b_added.into_iter().rev() {
+            if a_added.iter().any(|(own, _)| *own == name) {
+                continue;
             }
+            all = match &added.kind {
+                Kind::Window(column) => Node::add_window(&all, column.clone())?,
+                _ => Node::broadcast(&all, &added.inputs[1])?.0,
+            };
         }
         Ok(Some(all))
     }
@@ -355,16 +354,19 @@ impl Node {
     }
 }
 
-/// The node below all broadcasts, and the values that they add.
-fn broadcasts(expr: &ExprRef) -> (&ExprRef, Vec<&ExprRef>) {
-    let (mut root, mut values) = (expr, Vec::new());
-    while let Some(node) = super::node(root)
-        && matches!(node.kind, Kind::Broadcast(_))
-    {
-        values.push(&node.inputs[1]);
+/// The node below all that put a column beside its rows, and those nodes with
+/// their columns' names, the last one first.
+pub(crate) fn extended(expr: &ExprRef) -> (&ExprRef, Vec<(&Arc<str>, &Node)>) {
+    let (mut root, mut added) = (expr, Vec::new());
+    while let Some(node) = super::node(root) {
+        match &node.kind {
+            Kind::Broadcast(name) => added.push((name, node)),
+            Kind::Window(column) => added.push((&column.name, node)),
+            _ => break,
+        }
         root = &node.inputs[0];
     }
-    (root, values)
+    (root, added)
 }
 
 /// A hash of what the op does, or a unique one if it cannot travel.
@@ -396,6 +398,8 @@ impl Expr for Node {
             Kind::Shuffle { .. } => "shuffle",
             Kind::Join(_) => "merge",
             Kind::Broadcast(_) => "broadcast",
+            Kind::Window(_) => "window",
+            Kind::Whole(_) => "query",
             Kind::Apply(op) => return op.label(),
         })
     }
@@ -429,7 +433,12 @@ impl Expr for Node {
             Kind::Tree { finish, .. } if finish.is_empty() => "merge into one".to_owned(),
             Kind::Tree { finish, .. } => format!("merge into one: {}", list(finish)),
             Kind::Take(blocks) => format!("partitions {blocks:?}"),
-            Kind::Shuffle { n_partitions, .. } => format!("shuffle into {n_partitions}"),
+            Kind::Shuffle { n_partitions, then, .. } => {
+                let then = if then.is_empty() { String::new() } else { format!(": {}", list(then)) };
+                format!("shuffle into {n_partitions}{then}")
+            }
+            Kind::Window(column) => format!("window {:?} of {}", column.window, column.arg),
+            Kind::Whole(whole) => whole.describe(),
             _ => self.label().into_owned(),
         }
     }

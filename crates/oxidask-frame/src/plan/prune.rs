@@ -15,7 +15,8 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    fn everything() -> Self {
+    /// All columns and the index.
+    pub(crate) fn everything() -> Self {
         Needs { columns: None, index: true }
     }
 
@@ -37,7 +38,13 @@ impl Needs {
 /// What the steps need of the rows that they get, if all of their result is
 /// wanted.
 pub(crate) fn needs(steps: &[Step]) -> Needs {
-    steps.iter().rev().fold(Needs::everything(), before)
+    needs_for(steps, Needs::everything())
+}
+
+/// What the steps need of the rows that they get, if `after` of their result is
+/// wanted.
+pub(crate) fn needs_for(steps: &[Step], after: Needs) -> Needs {
+    steps.iter().rev().fold(after, before)
 }
 
 /// What is needed before a step, given what is needed after it.
@@ -64,16 +71,20 @@ fn before(mut needs: Needs, step: &Step) -> Needs {
         }
         Step::Head(_) | Step::Tail(_) => {}
         Step::Sort(keys) | Step::Top(keys, _) => keys.iter().for_each(|key| key.by.columns(&mut reads)),
+        Step::Sample(keys) => {
+            needs = Needs { columns: Some(BTreeSet::new()), index: false };
+            keys.iter().for_each(|key| key.by.columns(&mut reads));
+        }
         Step::Distinct(Some(subset), _) => reads.extend(subset.iter().cloned()),
         Step::Distinct(None, _) => needs.columns = None,
-        Step::Partial(aggregation) => {
+        Step::Partial(aggregation) | Step::Aggregate(aggregation) => {
             needs = Needs { columns: Some(BTreeSet::new()), index: false };
             aggregation.keys.iter().for_each(|key| key.columns(&mut reads));
             for column in aggregation.columns.iter().filter(|c| c.func != crate::aggregate::AggFunc::Size) {
                 column.arg.columns(&mut reads);
             }
         }
-        Step::Combine(_) | Step::Finish(_) | Step::Share(_) | Step::Transpose(_) => return Needs::everything(),
+        Step::Combine(_) | Step::Finish(_) | Step::Bounds(..) | Step::Share(_) | Step::Transpose(_) => return Needs::everything(),
     }
     needs.add(reads);
     needs

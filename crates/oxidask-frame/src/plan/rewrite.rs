@@ -2,6 +2,7 @@
 //! other, and partitions that nobody asks for are not made.
 
 use super::node::Node;
+use super::push::{is_movable, push};
 use super::{Kind, node};
 use crate::step::Step;
 use oxidask_core::{ExprRef, Result, Uses};
@@ -10,7 +11,13 @@ use std::sync::Arc;
 /// A better node, if there is one. Work that others share is left alone.
 pub(crate) fn rewrite(this: &Node, uses: &Uses) -> Result<Option<ExprRef>> {
     match &this.kind {
-        Kind::Map(steps) => Ok(merge_steps(this, steps, uses)),
+        Kind::Map(steps) => match merge_steps(this, steps, uses) {
+            Some(merged) => Ok(Some(merged)),
+            None => match pushed(this, steps, uses)? {
+                Some(pushed) => Ok(Some(pushed)),
+                None => Ok(after_shuffle(this, steps, uses)),
+            },
+        },
         Kind::Take(blocks) => Ok(push_take(this, blocks)),
         _ => Ok(None),
     }
@@ -38,6 +45,26 @@ fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef>
         }
         _ => None,
     }
+}
+
+fn pushed(this: &Node, steps: &[Step], uses: &Uses) -> Result<Option<ExprRef>> {
+    let input = &this.inputs[0];
+    if !uses.is_single(input) || !is_movable(input) {
+        return Ok(None);
+    }
+    match node(input) {
+        Some(below) => push(this, steps, below),
+        None => Ok(None),
+    }
+}
+
+/// Steps as part of the gathering of an exchange.
+fn after_shuffle(this: &Node, steps: &[Step], uses: &Uses) -> Option<ExprRef> {
+    let input = &this.inputs[0];
+    let below = node(input).filter(|_| uses.is_single(input))?;
+    let Kind::Shuffle { deal, n_partitions, then } = &below.kind else { return None };
+    let (deal, n_partitions, then) = (deal.clone(), *n_partitions, joined(then, steps));
+    Some(this.with(Kind::Shuffle { deal, n_partitions, then }, below.inputs.to_vec()))
 }
 
 fn push_take(this: &Node, blocks: &Arc<[u32]>) -> Option<ExprRef> {

@@ -203,7 +203,7 @@ impl PyFrame {
             "last" => Keep::Last,
             _ => return Err(PyValueError::new_err(format!("keep is 'first' or 'last', not '{keep}'"))),
         };
-        self.0.drop_duplicates(subset.as_deref(), keep).or_raise().map(PyFrame)
+        self.0.drop_duplicates(subset.as_deref(), keep, 1).or_raise().map(PyFrame)
     }
 
     fn reset_index(&self, drop: bool) -> PyResult<PyFrame> {
@@ -251,15 +251,9 @@ impl PyFrame {
         right_on: Vec<String>,
         suffixes: (String, String),
     ) -> PyResult<PyFrame> {
-        let how = match how {
-            "inner" => JoinHow::Inner,
-            "left" => JoinHow::Left,
-            "right" => JoinHow::Right,
-            "outer" => JoinHow::Outer,
-            _ => return Err(PyValueError::new_err(format!("how is inner, left, right or outer, not '{how}'"))),
-        };
+        let how = JoinHow::by_name(how).or_raise()?;
         let suffixes = (suffixes.0.as_str(), suffixes.1.as_str());
-        let merge = Merge { how, left_on: &left_on, right_on: &right_on, suffixes };
+        let merge = Merge { how, left_on: &left_on, right_on: &right_on, suffixes, indicator: None };
         self.0.merge(&right.0, &merge).or_raise().map(PyFrame)
     }
 }
