@@ -82,8 +82,12 @@ pub(crate) fn split(partition: &Partition, by: &[ColExpr], n_parts: usize) -> Re
         let part = (u128::from(hash) * n_parts as u128) >> 64;
         rows[part as usize].push(row as IdxSize);
     }
+    let empty = frame.clear();
     rows.into_iter()
         .map(|rows| {
+            if rows.is_empty() {
+                return Ok(Partition { frame: empty.clone(), index });
+            }
             let rows = IdxCa::from_vec(PlSmallStr::EMPTY, rows);
             Ok(Partition { frame: frame.take(&rows).map_err(polars_error)?, index })
         })

@@ -1,17 +1,20 @@
 //! Reading and writing Parquet files: partitions are runs of row groups, and
 //! only the columns that a plan needs are decoded.
 
-use crate::dtype::{DType, Scalar};
+use crate::dtype::DType;
 use crate::error::polars_error;
 use crate::expression::{Binary, ColExpr};
-use crate::files::{SourceFile, expand};
+use crate::files::{SourceFile, Storage, expand};
 use crate::lower::{literal, lower};
+use crate::pruning::{comparison, conjuncts, matching_groups};
 use crate::value::{Index, Partition, is_hidden};
 use oxidask_core::{Error, Result};
 use polars::io::HiveOptions;
+use polars::io::mmap::MmapBytesReader;
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::Cursor;
 use std::sync::Arc;
 
 /// Row groups of a file are put together up to about so many bytes.
@@ -37,9 +40,12 @@ struct RowRun {
     bytes: u64,
 }
 
-fn reader(file: &SourceFile) -> Result<ParquetReader<File>> {
-    let open = File::open(&file.path).map_err(|cause| Error::io(format!("reading {}", file.path), &cause))?;
-    Ok(ParquetReader::new(open))
+fn reader(file: &SourceFile) -> Result<ParquetReader<Box<dyn MmapBytesReader>>> {
+    let bytes: Box<dyn MmapBytesReader> = match file.local_path() {
+        Some(path) => Box::new(File::open(path).map_err(|cause| Error::io(format!("reading {}", file.path), &cause))?),
+        None => Box::new(Cursor::new(file.content()?)),
+    };
+    Ok(ParquetReader::new(bytes))
 }
 
 fn failed(file: &SourceFile) -> impl Fn(PolarsError) -> Error {
@@ -54,7 +60,7 @@ fn failed(file: &SourceFile) -> impl Fn(PolarsError) -> Error {
 impl ParquetScan {
     /// Finds the files and reads their footers.
     pub(crate) fn open(patterns: &[String], columns: Option<&[String]>) -> Result<ParquetScan> {
-        let files = expand(patterns)?;
+        let files = expand(patterns, Storage { compression: None, ..Storage::default() })?;
         let mut all: Vec<(String, DType)> = Vec::new();
         let mut runs = Vec::new();
         for (number, file) in files.iter().enumerate() {
@@ -122,12 +128,13 @@ impl ParquetScan {
     /// Whether every row of every file is read, in order.
     pub(crate) fn is_whole(&self) -> bool {
         self.n_runs == self.runs.len() as u64
+            && self.files.iter().all(|file| file.local_path().is_some())
             && self.runs.is_sorted_by(|a, b| (a.file, a.offset) < (b.file, b.offset))
     }
 
     /// All rows as one lazy table, with NaN as the files have it.
     pub(crate) fn raw(&self) -> Result<LazyFrame> {
-        let paths = self.files.iter().map(|file| PlRefPath::new(file.path.as_str())).collect();
+        let paths = self.files.iter().map(|file| PlRefPath::new(file.local_path().unwrap_or(&file.path))).collect();
         let options = ScanArgsParquet {
             glob: false,
             cache: false,
@@ -176,22 +183,40 @@ impl ParquetScan {
     }
 
     /// A run of rows: the `wanted` columns and the index, at most `limit` rows.
-    pub(crate) fn read(&self, block: usize, wanted: Option<&[String]>, limit: Option<u64>) -> Result<DataFrame> {
+    /// Row groups in which none of `filters` can hold are left out.
+    pub(crate) fn read(
+        &self,
+        block: usize,
+        wanted: Option<&[String]>,
+        limit: Option<u64>,
+        filters: &[ColExpr],
+    ) -> Result<DataFrame> {
         let run = self.runs[block];
         let file = &self.files[run.file as usize];
         let is_wanted =
             |name: &str| is_hidden(name) || wanted.is_none_or(|wanted| wanted.iter().any(|own| own == name));
-        let names: Vec<String> =
-            self.schema().iter().filter(|(name, _)| is_wanted(name)).map(|(name, _)| name.to_string()).collect();
+        let kept: Vec<(Arc<str>, DType)> = self.schema().into_iter().filter(|(name, _)| is_wanted(name)).collect();
+        let names: Vec<String> = kept.iter().map(|(name, _)| name.to_string()).collect();
         let rows = run.rows.min(limit.unwrap_or(u64::MAX)) as usize;
         if names.is_empty() {
             return Ok(DataFrame::empty_with_height(rows));
         }
-        let reader = reader(file)?
-            .with_columns(Some(names.clone()))
-            .with_slice(Some((run.offset as usize, rows)))
-            .read_parallel(ParallelStrategy::None);
-        let frame = reader.finish().map_err(failed(file))?.select(names).map_err(polars_error)?;
+        let mut all: Option<DataFrame> = None;
+        for (offset, rows) in self.stretches(file, run, rows, filters)? {
+            let part = reader(file)?
+                .with_columns(Some(names.clone()))
+                .with_slice(Some((offset, rows)))
+                .read_parallel(ParallelStrategy::None);
+            let part = part.finish().map_err(failed(file))?.select(&names).map_err(polars_error)?;
+            match &mut all {
+                None => all = Some(part),
+                Some(all) => drop(all.vstack_mut_owned(part).map_err(polars_error)?),
+            }
+        }
+        let Some(frame) = all else {
+            let types = kept.iter().map(|(name, dtype)| Ok(Field::new((&**name).into(), dtype.to_polars()?)));
+            return Ok(DataFrame::empty_with_schema(&types.collect::<Result<Schema>>()?));
+        };
         // Missing is null everywhere in frames, and files may hold NaN.
         let floats = frame.dtypes().iter().any(DataType::is_float);
         if !floats {
@@ -200,32 +225,51 @@ impl ParquetScan {
         let cleaned = polars::lazy::dsl::dtype_cols(&[DataType::Float32, DataType::Float64]).as_selector().as_expr();
         frame.lazy().with_columns([cleaned.fill_nan(lit(NULL))]).collect().map_err(polars_error)
     }
-}
 
-/// The parts of a condition that must all hold.
-fn conjuncts(filter: &ColExpr) -> Vec<&ColExpr> {
-    match filter {
-        ColExpr::Binary(Binary::And, a, b) => [conjuncts(a), conjuncts(b)].concat(),
-        other => vec![other],
+    /// The rows of a run to read, as offsets and lengths.
+    fn stretches(
+        &self,
+        file: &SourceFile,
+        run: RowRun,
+        rows: usize,
+        filters: &[ColExpr],
+    ) -> Result<Vec<(usize, usize)>> {
+        let (start, end) = (run.offset as usize, run.offset as usize + rows);
+        if filters.is_empty() {
+            return Ok(vec![(start, rows)]);
+        }
+        let mut reader = reader(file)?;
+        let schema = reader.schema().map_err(failed(file))?;
+        let metadata = reader.get_metadata().map_err(failed(file))?;
+        let matching = matching_groups(metadata, &schema, filters)?;
+        let mut stretches: Vec<(usize, usize)> = Vec::new();
+        let mut at = 0;
+        for (group, matches) in metadata.row_groups.iter().zip(matching) {
+            let (first, last) = (at.max(start), (at + group.num_rows()).min(end));
+            at += group.num_rows();
+            if !matches || first >= last {
+                continue;
+            }
+            match stretches.last_mut() {
+                Some((offset, length)) if *offset + *length == first => *length += last - first,
+                _ => stretches.push((first, last - first)),
+            }
+        }
+        Ok(stretches)
     }
 }
 
 /// A comparison of a column with a value as it is, without cleaning; none for
 /// other conditions.
 fn plain_comparison(part: &ColExpr) -> Result<Option<Expr>> {
-    let ColExpr::Binary(op, a, b) = part else { return Ok(None) };
-    let (ColExpr::Column(name), ColExpr::Literal(value)) = (&**a, &**b) else { return Ok(None) };
-    if matches!(value, Scalar::Null) || matches!(value, Scalar::Float(value) if value.is_nan()) {
-        return Ok(None);
-    }
-    let (column, value) = (col(&**name), literal(value)?);
+    let Some((name, op, value)) = comparison(part) else { return Ok(None) };
+    let (column, value) = (col(name), literal(value)?);
     Ok(Some(match op {
         Binary::Equal => column.eq(value),
         Binary::Less => column.lt(value),
         Binary::LessEqual => column.lt_eq(value),
         Binary::Greater => column.gt(value),
-        Binary::GreaterEqual => column.gt_eq(value),
-        _ => return Ok(None),
+        _ => column.gt_eq(value),
     }))
 }
 

@@ -105,9 +105,8 @@ pub(crate) fn bounds(samples: &DataFrame, keys: &[SortKey], n_parts: usize) -> R
 /// Bounds that are known, in the form that [`bounds`] answers.
 pub(crate) fn known_bounds(bounds: &[Scalar], dtype: &DType) -> Result<Partition> {
     let values: Vec<&Scalar> = bounds.iter().collect();
-    let series = scalars_to_series(&values).and_then(|series| {
-        series.strict_cast(&dtype.to_polars()?).map_err(polars_error)
-    });
+    let series =
+        scalars_to_series(&values).and_then(|series| series.strict_cast(&dtype.to_polars()?).map_err(polars_error));
     let series = series.map_err(|error| error.within(format!("divisions of an index of type {dtype}")))?;
     let column = series.with_name(key_name(0).into()).into_column();
     let frame = DataFrame::new(column.len(), vec![column]).map_err(polars_error)?;
@@ -137,7 +136,13 @@ fn compare(a: &[Column], row: usize, b: &[Column], other: usize, keys: &[SortKey
 }
 
 /// The first row of sorted keys that is not before a bound.
-fn first_not_before(sorted: &[Column], n_rows: usize, bounds: &[Column], bound: usize, keys: &[SortKey]) -> Result<usize> {
+fn first_not_before(
+    sorted: &[Column],
+    n_rows: usize,
+    bounds: &[Column],
+    bound: usize,
+    keys: &[SortKey],
+) -> Result<usize> {
     let (mut low, mut high) = (0, n_rows);
     while low < high {
         let middle = (low + high) / 2;
@@ -186,9 +191,13 @@ pub(crate) fn split(
         starts.push(start);
     }
     starts.push(rows.len());
+    let empty = frame.clear();
     starts
         .windows(2)
         .map(|ends| {
+            if ends[0] == ends[1] {
+                return Ok(Partition { frame: empty.clone(), index });
+            }
             let part = rows.slice(ends[0] as i64, ends[1] - ends[0]);
             Ok(Partition { frame: frame.take(&part).map_err(polars_error)?, index })
         })
@@ -205,9 +214,8 @@ pub(crate) fn ascending(by: impl IntoIterator<Item = ColExpr>) -> Vec<SortKey> {
 pub(crate) fn overlapping(divisions: &[Scalar], from: Option<&Scalar>, to: Option<&Scalar>) -> Result<(usize, usize)> {
     let n = divisions.len().saturating_sub(1);
     let order = |a: &Scalar, b: &Scalar| {
-        a.order(b).ok_or_else(|| {
-            Error::type_(format!("{b} cannot be compared with the index, whose values are such as {a}"))
-        })
+        a.order(b)
+            .ok_or_else(|| Error::type_(format!("{b} cannot be compared with the index, whose values are such as {a}")))
     };
     let mut first = 0;
     if let Some(from) = from {

@@ -7,6 +7,7 @@ use crate::csv::{CsvOptions, CsvScan};
 use crate::dtype::{DType, Scalar};
 use crate::error::unknown_column;
 use crate::expression::{ColExpr, col, lit};
+use crate::json::{JsonOptions, JsonScan};
 use crate::lower::type_of;
 use crate::parquet::ParquetScan;
 use crate::plan::{FrameMeta, JoinHow, Node, SourceKind, meta};
@@ -64,6 +65,19 @@ pub fn read_parquet<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>, column
     let patterns: Vec<String> = patterns.into_iter().map(|pattern| pattern.as_ref().to_owned()).collect();
     let scan = ParquetScan::open(&patterns, columns)?;
     Ok(Frame::of(Node::read(SourceKind::Parquet(Arc::new(scan)))?))
+}
+
+/// Reads files of JSON objects, one a line: paths or patterns such as
+/// `data/*.jsonl`.
+///
+/// Only the beginning of the first file is read now, for names and types.
+///
+/// # Errors
+/// If nothing matches, or the first file holds no such lines.
+pub fn read_json<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>, options: &JsonOptions) -> Result<Frame> {
+    let patterns: Vec<String> = patterns.into_iter().map(|pattern| pattern.as_ref().to_owned()).collect();
+    let scan = JsonScan::open(&patterns, options)?;
+    Ok(Frame::of(Node::read(SourceKind::Json(Arc::new(scan)))?))
 }
 
 /// How to merge two frames; see [`Frame::merge`].
@@ -390,7 +404,10 @@ impl Frame {
             all.extend(known.iter().cloned());
         }
         if let Some(pair) = all.windows(2).find(|pair| pair[0].order(&pair[1]).is_none()) {
-            return Err(Error::type_(format!("indices with values such as {} and {} do not compare", pair[0], pair[1])));
+            return Err(Error::type_(format!(
+                "indices with values such as {} and {} do not compare",
+                pair[0], pair[1]
+            )));
         }
         all.sort_by(|a, b| a.order(b).unwrap_or(std::cmp::Ordering::Equal));
         all.dedup_by(|a, b| a.order(b) == Some(std::cmp::Ordering::Equal));
@@ -777,7 +794,11 @@ fn aggregated_apart(
     // Rows travel where their states would be no smaller.
     let (each, keys, mut then) = if small {
         let partial = vec![Step::Partial(aggregation.clone())];
-        (partial, aggregation.key_columns(), vec![Step::Combine(aggregation.clone()), Step::Finish(aggregation.clone())])
+        (
+            partial,
+            aggregation.key_columns(),
+            vec![Step::Combine(aggregation.clone()), Step::Finish(aggregation.clone())],
+        )
     } else {
         let reads = aggregation.reads();
         let only = Step::Select(reads.into_iter().map(|name| (name.clone(), col(&name))).collect());

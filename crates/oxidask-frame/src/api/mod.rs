@@ -10,5 +10,5 @@ mod frame;
 mod groupby;
 
 pub use column::{Column, Operand};
-pub use frame::{Frame, Merge, read_csv, read_parquet};
+pub use frame::{Frame, Merge, read_csv, read_json, read_parquet};
 pub use groupby::GroupBy;

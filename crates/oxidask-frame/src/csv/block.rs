@@ -65,12 +65,13 @@ impl CsvScan {
     ) -> Result<Option<DataFrame>> {
         let begin = if block.start == 0 { self.after_header(file, &window.text)? } else { 0 };
         let end = usize::try_from(block.end.saturating_sub(window.base)).unwrap_or(usize::MAX);
-        let end = if file.is_compressed() { usize::MAX } else { end };
+        let end = if file.is_whole() { usize::MAX } else { end };
         let mut reader = BlockReader {
             scan: self,
             file,
             window,
             missing: self.options.missing(),
+            number_format: self.options.has_number_format(),
             builders: self.builders(wanted),
             n_rows: 0,
         };
@@ -101,6 +102,11 @@ impl CsvScan {
             return Ok(start);
         }
         let mut fields = Fields::new(text, start, self.options.dialect());
+        for _ in 0..self.options.header_row {
+            if fields.next_record() {
+                fields.skip_record();
+            }
+        }
         if !fields.next_record() {
             return Ok(text.len());
         }
@@ -125,6 +131,7 @@ struct BlockReader<'a> {
     file: &'a SourceFile,
     window: &'a Window,
     missing: Missing,
+    number_format: bool,
     builders: Vec<Option<Builder>>,
     n_rows: u64,
 }
@@ -133,6 +140,15 @@ impl BlockReader<'_> {
     /// Adds the next record; false if it goes on beyond the window.
     #[inline]
     fn record(&mut self, fields: &mut Fields<'_>) -> Result<bool> {
+        if self.scan.options.skip_bad_lines {
+            let mut ahead = fields.clone();
+            let is_bad = ahead.skip_record() > self.builders.len();
+            // A record that reaches the end of the window may be cut off.
+            if is_bad && (self.window.complete || ahead.position() < self.window.text.len()) {
+                *fields = ahead;
+                return Ok(true);
+            }
+        }
         let start = fields.position();
         let mut after = After::Field;
         let mut n_fields = 0;
@@ -142,10 +158,14 @@ impl BlockReader<'_> {
             if after == After::End && !self.window.complete {
                 return Ok(false);
             }
-            if let Some(builder) = &mut self.builders[n_fields]
-                && !builder.push(&field, &self.missing)
-            {
-                return Err(self.mismatch(start, n_fields, Some(&field)));
+            if let Some(builder) = &mut self.builders[n_fields] {
+                let fits = match self.number_format && builder.is_number() {
+                    true => builder.push(&self.scan.options.plain_number(&field), &self.missing),
+                    false => builder.push(&field, &self.missing),
+                };
+                if !fits {
+                    return Err(self.mismatch(start, n_fields, Some(&field)));
+                }
             }
             n_fields += 1;
         }

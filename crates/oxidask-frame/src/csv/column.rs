@@ -127,6 +127,11 @@ impl Builder {
         }
     }
 
+    /// Whether it makes numbers.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Builder::Int(_) | Builder::UInt(_) | Builder::Float(_))
+    }
+
     /// Adds a field; false if it is not of the type. A whole number cannot be
     /// missing unless the column already holds such.
     #[inline]

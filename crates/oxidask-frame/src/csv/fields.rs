@@ -48,6 +48,7 @@ fn find_either(text: &[u8], mut from: usize, a: u8, b: u8) -> usize {
 }
 
 /// Walks over a text field by field.
+#[derive(Clone)]
 pub(crate) struct Fields<'a> {
     text: &'a str,
     position: usize,

@@ -29,11 +29,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, field: &str, missing: &Missing) {
+    fn add(&mut self, field: &str, missing: &Missing, options: &CsvOptions) {
         if missing.contains(field) {
             self.missing = true;
             return;
         }
+        let field = &*options.plain_number(field);
         self.values = true;
         self.not_int = self.not_int || parse_int(field).is_none();
         self.not_uint = self.not_uint || field.trim().parse::<u64>().is_err();
@@ -84,6 +85,11 @@ pub(crate) fn header_names(record: &[Cow<'_, str>]) -> Vec<String> {
 /// sample is the whole file; otherwise its last record is not looked at.
 pub(crate) fn columns(sample: &str, complete: bool, path: &str, options: &CsvOptions) -> Result<Vec<FileColumn>> {
     let mut fields = Fields::new(sample, after_skipped(sample, options.skip_rows), options.dialect());
+    for _ in 0..options.header_row {
+        if fields.next_record() {
+            fields.skip_record();
+        }
+    }
     if !fields.next_record() {
         return Err(Error::value(format!("{path} is empty: there are no columns to read")));
     }
@@ -97,7 +103,7 @@ pub(crate) fn columns(sample: &str, complete: bool, path: &str, options: &CsvOpt
     if !options.header {
         fields = Fields::new(sample, begin, options.dialect());
     }
-    let seen = look(&mut fields, names.len(), complete, sample.len(), &options.missing());
+    let seen = look(&mut fields, names.len(), complete, sample.len(), options);
     check_known(&names, options)?;
     let columns = names.into_iter().zip(seen).map(|(name, seen)| {
         let given = options.dtypes.iter().find(|(column, _)| *column == name).map(|(_, dtype)| dtype);
@@ -136,7 +142,8 @@ fn check_known(names: &[String], options: &CsvOptions) -> Result<()> {
     Ok(())
 }
 
-fn look(fields: &mut Fields<'_>, n_columns: usize, complete: bool, length: usize, missing: &Missing) -> Vec<Seen> {
+fn look(fields: &mut Fields<'_>, n_columns: usize, complete: bool, length: usize, options: &CsvOptions) -> Vec<Seen> {
+    let missing = options.missing();
     let mut seen = vec![Seen::default(); n_columns];
     let mut n_records = 0;
     while fields.next_record() {
@@ -146,7 +153,7 @@ fn look(fields: &mut Fields<'_>, n_columns: usize, complete: bool, length: usize
             break;
         }
         for (position, seen) in seen.iter_mut().enumerate() {
-            seen.add(record.get(position).map_or("", |field| field), missing);
+            seen.add(record.get(position).map_or("", |field| field), &missing, options);
         }
         n_records += 1;
     }

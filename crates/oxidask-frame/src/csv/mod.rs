@@ -40,7 +40,7 @@ impl CsvScan {
         if options.blocksize == Some(0) {
             return Err(Error::value("blocksize is 0").with_hint("pass a size such as 64 MB, or None for whole files"));
         }
-        let files = expand(patterns)?;
+        let files = expand(patterns, options.storage.clone())?;
         let first = files.iter().find(|file| file.size > 0).or(files.first());
         let first = first.ok_or_else(|| Error::value("there is no file to read"))?;
         let sample = window::sample(first, options.sample)?;
@@ -74,7 +74,7 @@ impl CsvScan {
     /// The bytes of all blocks; those of compressed files are a guess.
     pub(crate) fn n_bytes(&self) -> u64 {
         let bytes = |block: &CsvBlock| {
-            let factor = if self.files[block.file as usize].is_compressed() { 8 } else { 1 };
+            let factor = if self.files[block.file as usize].is_whole() { 8 } else { 1 };
             (block.end - block.start) * factor
         };
         self.blocks.iter().map(bytes).sum()
@@ -90,7 +90,7 @@ impl CsvScan {
 fn split(number: usize, file: &SourceFile, blocksize: Option<u64>) -> Vec<CsvBlock> {
     let size = file.size;
     let n_blocks = match blocksize {
-        Some(blocksize) if !file.is_compressed() => (size / blocksize).max(1),
+        Some(blocksize) if !file.is_whole() => (size / blocksize).max(1),
         _ => 1,
     };
     let border = |block: u64| (u128::from(size) * u128::from(block) / u128::from(n_blocks)) as u64;

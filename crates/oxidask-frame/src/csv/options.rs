@@ -3,7 +3,9 @@
 use super::column::{DEFAULT_MISSING, Missing};
 use super::fields::Dialect;
 use crate::dtype::DType;
+use crate::files::Storage;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Options of [`read_csv`](crate::read_csv); the names and the defaults are
 /// pandas' and Dask's.
@@ -42,6 +44,16 @@ pub struct CsvOptions {
     pub sample: usize,
     /// A further column of this name with the path of the file.
     pub path_column: Option<String>,
+    /// Compression, encoding and storage of the files.
+    pub storage: Storage,
+    /// Records before the header, which are left out.
+    pub header_row: usize,
+    /// Leave out records with too many fields instead of raising.
+    pub skip_bad_lines: bool,
+    /// What stands before the decimals of numbers.
+    pub decimal: u8,
+    /// What groups the digits of numbers.
+    pub thousands: Option<u8>,
 }
 
 impl Default for CsvOptions {
@@ -63,6 +75,11 @@ impl Default for CsvOptions {
             blocksize: Some(64 << 20),
             sample: 256_000,
             path_column: None,
+            storage: Storage::default(),
+            header_row: 0,
+            skip_bad_lines: false,
+            decimal: b'.',
+            thousands: None,
         }
     }
 }
@@ -70,6 +87,21 @@ impl Default for CsvOptions {
 impl CsvOptions {
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect { separator: self.separator, quote: self.quote, comment: self.comment }
+    }
+
+    /// Whether numbers are written otherwise than in Rust.
+    pub(crate) fn has_number_format(&self) -> bool {
+        self.decimal != b'.' || self.thousands.is_some()
+    }
+
+    /// A number as Rust writes it.
+    pub(crate) fn plain_number<'a>(&self, field: &'a str) -> Cow<'a, str> {
+        if !self.has_number_format() {
+            return Cow::Borrowed(field);
+        }
+        let (decimal, thousands) = (char::from(self.decimal), self.thousands.map(char::from));
+        let plain = field.chars().filter(|c| Some(*c) != thousands);
+        Cow::Owned(plain.map(|c| if c == decimal { '.' } else { c }).collect())
     }
 
     pub(crate) fn missing(&self) -> Missing {

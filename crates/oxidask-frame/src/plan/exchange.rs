@@ -190,7 +190,7 @@ pub(crate) fn lower(
     let key = KeyHasher::new("frame.split").key(this.key).finish();
     let split = graph.blocks(key, op, inputs[0].len(), |block, reads| {
         reads.push(inputs[0][block]);
-        reads.extend(inputs.get(1).and_then(|bounds| bounds.first()));
+        reads.extend(inputs.get(1).and_then(|bounds| bounds.first()).copied());
     });
     let gather = Arc::new(Concat { steps: then.to_vec() });
     let sources = sources(this, n_partitions as usize, split.len());

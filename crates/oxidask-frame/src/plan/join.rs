@@ -87,7 +87,7 @@ impl JoinHow {
 
 /// Joins two partitions on equal columns. The result is numbered anew.
 #[op("frame.merge")]
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Join {
     pub how: JoinHow,
     pub left_on: Vec<String>,
@@ -108,8 +108,7 @@ struct Side {
 
 impl Side {
     fn of(schema: &Schema, prefix: &'static str) -> Side {
-        let names: Vec<String> =
-            schema.iter_names().filter(|name| !is_hidden(name)).map(ToString::to_string).collect();
+        let names: Vec<String> = schema.iter_names().filter(|name| !is_hidden(name)).map(ToString::to_string).collect();
         Side { prefix, new: names.clone(), names }
     }
 

@@ -1,7 +1,7 @@
 //! From nodes to tasks.
 
 use super::node::Node;
-use super::ops::{Broadcast, Concat, Cut, ReadCsv, ReadParquet, Steps};
+use super::ops::{Broadcast, Concat, Cut, ReadCsv, ReadJson, ReadParquet, Steps};
 use super::prune::{needs, row_limit, without_unused_index};
 use super::{Kind, SourceKind};
 use crate::step::Step;
@@ -65,10 +65,21 @@ fn repartition(this: &Node, n_after: usize, input: &Blocks, graph: &mut Graph) -
 fn read(this: &Node, source: &SourceKind, steps: &[Step], graph: &mut Graph) -> Blocks {
     let columns = needs(steps).columns.map(|columns| columns.iter().map(|name| name.to_string()).collect());
     let limit = row_limit(steps);
+    // Rows that are numbered must all be read before any is left out.
+    let numbered = source.is_numbered() && needs(steps).index;
+    let filters = steps.iter().filter(|step| **step != Step::DropIndex).map_while(|step| match step {
+        Step::Filter(expr) => Some(expr.clone()),
+        _ => None,
+    });
+    let first_filters = if numbered { Vec::new() } else { filters.collect() };
     let steps = Steps::new(without_unused_index(steps));
     let op: Arc<dyn Op> = match source {
         SourceKind::Csv(scan) => Arc::new(ReadCsv { scan: (**scan).clone(), columns, limit, steps }),
-        SourceKind::Parquet(scan) => Arc::new(ReadParquet { scan: (**scan).clone(), columns, limit, steps }),
+        SourceKind::Parquet(scan) => {
+            let (scan, filters) = ((**scan).clone(), first_filters);
+            Arc::new(ReadParquet { scan, filters, columns, limit, steps })
+        }
+        SourceKind::Json(scan) => Arc::new(ReadJson { scan: (**scan).clone(), columns, steps }),
     };
     graph.blocks(this.key, op, this.meta.n_partitions, |_, _| {})
 }

@@ -20,9 +20,9 @@ mod window;
 pub use join::JoinHow;
 pub use node::{Node, SourceKind};
 pub use query::as_queries;
-pub(crate) use query::bytes_at_most;
 #[cfg(test)]
 pub(crate) use query::as_query;
+pub(crate) use query::bytes_at_most;
 
 use crate::dtype::{DType, Scalar};
 use crate::step::Step;

@@ -4,6 +4,7 @@ use super::join::Join;
 use super::{FrameMeta, Kind, meta};
 use crate::csv::CsvScan;
 use crate::dtype::Scalar;
+use crate::json::JsonScan;
 use crate::parquet::ParquetScan;
 use crate::step::{Step, dry_run};
 use crate::value::{Index, Partition};
@@ -31,6 +32,9 @@ pub enum SourceKind {
     /// Parquet files.
     #[allow(private_interfaces, reason = "users name the kind, not the content")]
     Parquet(Arc<ParquetScan>),
+    /// Files of JSON lines.
+    #[allow(private_interfaces, reason = "users name the kind, not the content")]
+    Json(Arc<JsonScan>),
 }
 
 impl SourceKind {
@@ -38,14 +42,20 @@ impl SourceKind {
         match self {
             SourceKind::Csv(scan) => SourceKind::Csv(Arc::new(scan.take(blocks))),
             SourceKind::Parquet(scan) => SourceKind::Parquet(Arc::new(scan.take(blocks))),
+            SourceKind::Json(scan) => SourceKind::Json(Arc::new(scan.take(blocks))),
         }
     }
 
     fn n_levels(&self) -> u32 {
         match self {
-            SourceKind::Csv(_) => 0,
+            SourceKind::Csv(_) | SourceKind::Json(_) => 0,
             SourceKind::Parquet(scan) => scan.n_levels(),
         }
+    }
+
+    /// Whether rows have no index but their number.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.n_levels() == 0
     }
 
     /// The index of every partition as it is read.
@@ -60,6 +70,7 @@ impl SourceKind {
         match self {
             SourceKind::Csv(scan) => scan.n_blocks(),
             SourceKind::Parquet(scan) => scan.n_blocks(),
+            SourceKind::Json(scan) => scan.n_blocks(),
         }
     }
 
@@ -67,6 +78,7 @@ impl SourceKind {
         match self {
             SourceKind::Csv(scan) => KeyHasher::new("frame.csv").params(scan).finish(),
             SourceKind::Parquet(scan) => KeyHasher::new("frame.parquet").params(scan).finish(),
+            SourceKind::Json(scan) => KeyHasher::new("frame.json").params(scan).finish(),
         }
     }
 
@@ -74,6 +86,7 @@ impl SourceKind {
         match self {
             SourceKind::Csv(scan) => scan.describe(),
             SourceKind::Parquet(scan) => scan.describe(),
+            SourceKind::Json(scan) => scan.describe(),
         }
     }
 }
@@ -137,6 +150,7 @@ impl Node {
         let columns = match &source {
             SourceKind::Csv(scan) => scan.schema(),
             SourceKind::Parquet(scan) => scan.schema(),
+            SourceKind::Json(scan) => scan.schema(),
         };
         let mut schema = Schema::with_capacity(columns.len());
         for (name, dtype) in columns {
@@ -390,6 +404,7 @@ impl Expr for Node {
             Kind::Memory(..) => "frame",
             Kind::Read(SourceKind::Csv(_), _) => "read_csv",
             Kind::Read(SourceKind::Parquet(_), _) => "read_parquet",
+            Kind::Read(SourceKind::Json(_), _) => "read_json",
             Kind::Map(_) => "steps",
             Kind::Tree { .. } => "aggregate",
             Kind::Take(_) => "partitions",

@@ -2,13 +2,14 @@
 
 use crate::csv::CsvScan;
 use crate::error::polars_error;
+use crate::expression::ColExpr;
+use crate::json::JsonScan;
 use crate::parquet::ParquetScan;
 use crate::step::{Step, run};
 use crate::threads::alone;
 use crate::value::{Index, Partition};
 use oxidask_core::{Error, Op, Parts, Result, Value};
 use oxidask_macros::op;
-use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -82,6 +83,8 @@ impl Op for ReadCsv {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReadParquet {
     pub scan: ParquetScan,
+    /// Filters that the steps begin with, by which row groups are left out.
+    pub filters: Vec<ColExpr>,
     pub columns: Option<Vec<String>>,
     pub limit: Option<u64>,
     pub steps: Steps,
@@ -89,17 +92,34 @@ pub(crate) struct ReadParquet {
 
 impl Op for ReadParquet {
     fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
-        let frame = alone(|| self.scan.read(block as usize, self.columns.as_deref(), self.limit))?;
-        let index = match self.scan.n_levels() {
-            0 => Index::Range(0),
-            levels => Index::Levels(levels),
-        };
-        let partition = Partition { frame, index };
+        let frame = alone(|| self.scan.read(block as usize, self.columns.as_deref(), self.limit, &self.filters))?;
+        let partition = Partition { frame, index: self.scan.index() };
         Ok(Value::new(run(&partition, &self.steps.steps)?))
     }
 
     fn label(&self) -> Cow<'_, str> {
         Cow::Borrowed("read_parquet")
+    }
+}
+
+/// Reads a block of files of JSON lines and runs steps on it.
+#[op("frame.read_json")]
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReadJson {
+    pub scan: JsonScan,
+    pub columns: Option<Vec<String>>,
+    pub steps: Steps,
+}
+
+impl Op for ReadJson {
+    fn run(&self, block: u64, _inputs: &[Value]) -> Result<Value> {
+        let frame = alone(|| self.scan.read(block as usize, self.columns.as_deref()))?;
+        let partition = Partition { frame, index: Index::Range(0) };
+        Ok(Value::new(run(&partition, &self.steps.steps)?))
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        Cow::Borrowed("read_json")
     }
 }
 

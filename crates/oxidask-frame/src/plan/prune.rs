@@ -84,7 +84,9 @@ fn before(mut needs: Needs, step: &Step) -> Needs {
                 column.arg.columns(&mut reads);
             }
         }
-        Step::Combine(_) | Step::Finish(_) | Step::Bounds(..) | Step::Share(_) | Step::Transpose(_) => return Needs::everything(),
+        Step::Combine(_) | Step::Finish(_) | Step::Bounds(..) | Step::Share(_) | Step::Transpose(_) => {
+            return Needs::everything();
+        }
     }
     needs.add(reads);
     needs

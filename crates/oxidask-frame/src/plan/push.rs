@@ -61,7 +61,8 @@ fn push_filter(filter: &ColExpr, needs: &Needs, below: &Node) -> Result<Option<E
             if join.how.splits_left() && reads.iter().all(|name| sides.left.iter().any(|(new, _)| new == name)) {
                 let left = filtered(left, renamed(filter, &sides.left))?;
                 Some(Node::join(&left, right, (**join).clone())?)
-            } else if join.how.splits_right() && reads.iter().all(|name| sides.right.iter().any(|(new, _)| new == name)) {
+            } else if join.how.splits_right() && reads.iter().all(|name| sides.right.iter().any(|(new, _)| new == name))
+            {
                 let right = filtered(right, renamed(filter, &sides.right))?;
                 Some(Node::join(left, &right, (**join).clone())?)
             } else {
@@ -153,18 +154,14 @@ struct Sides {
 impl Sides {
     fn of(join: &Join, below: &Node) -> Sides {
         let (left, right) = join.names(&meta(&below.inputs[0]).schema, &meta(&below.inputs[1]).schema);
-        let arcs = |names: Vec<(String, String)>| names.into_iter().map(|(a, b)| (Arc::from(a), Arc::from(b))).collect();
+        let arcs =
+            |names: Vec<(String, String)>| names.into_iter().map(|(a, b)| (Arc::from(a), Arc::from(b))).collect();
         Sides { left: arcs(left), right: arcs(right) }
     }
 
     /// Own names of the columns to keep of a side. Columns that both sides have
     /// stay, for without one of them the other would lose its suffix.
-    fn wanted(
-        own: &[(Arc<str>, Arc<str>)],
-        other: &[(Arc<str>, Arc<str>)],
-        keys: &[String],
-        wanted: &Names,
-    ) -> Names {
+    fn wanted(own: &[(Arc<str>, Arc<str>)], other: &[(Arc<str>, Arc<str>)], keys: &[String], wanted: &Names) -> Names {
         let clashes = |name: &Arc<str>| other.iter().any(|(_, theirs)| theirs == name);
         let kept = own.iter().filter(|(new, old)| wanted.contains(new) || clashes(old));
         kept.map(|(_, old)| old.clone()).chain(keys.iter().map(|key| Arc::from(&**key))).collect()

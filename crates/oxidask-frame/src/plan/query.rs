@@ -146,6 +146,7 @@ fn source_bytes(expr: &ExprRef) -> u64 {
         Some(Kind::Memory(values, _)) => values.iter().map(Value::nbytes).sum(),
         Some(Kind::Read(SourceKind::Csv(scan), _)) => scan.n_bytes().saturating_mul(2),
         Some(Kind::Read(SourceKind::Parquet(scan), _)) => scan.n_bytes(),
+        Some(Kind::Read(SourceKind::Json(scan), _)) => scan.n_bytes().saturating_mul(2),
         Some(_) => 0,
         // What other collections make may be of any size; it is there or will
         // be made whatever we do.
@@ -179,10 +180,7 @@ fn is_rowwise(step: &Step) -> bool {
 /// Steps that may follow rows with equal keys in one partition, or in order.
 fn follows_exchange(step: &Step) -> bool {
     is_rowwise(step)
-        || matches!(
-            step,
-            Step::Sort(_) | Step::Distinct(..) | Step::Aggregate(_) | Step::Combine(_) | Step::Finish(_)
-        )
+        || matches!(step, Step::Sort(_) | Step::Distinct(..) | Step::Aggregate(_) | Step::Combine(_) | Step::Finish(_))
 }
 
 #[derive(Default)]
@@ -207,9 +205,7 @@ impl Builder {
         let Some(this) = node(expr) else { return self.leaf(expr, wants_index) };
         let single = this.meta.n_partitions == 1 && this.inputs.iter().all(|input| meta(input).n_partitions == 1);
         match &this.kind {
-            Kind::Read(SourceKind::Parquet(scan), steps) => {
-                self.parquet(expr, scan, steps, single, wants_index)
-            }
+            Kind::Read(SourceKind::Parquet(scan), steps) => self.parquet(expr, scan, steps, single, wants_index),
             Kind::Map(steps) if single || steps.iter().all(is_rowwise) => {
                 self.steps(&this.inputs[0], steps.to_vec(), wants_index)
             }
@@ -221,7 +217,9 @@ impl Builder {
                 let (left, right) = (self.query(&this.inputs[0], false), self.query(&this.inputs[1], false));
                 Query::Join(Box::new(left), Box::new(right), (**join).clone())
             }
-            Kind::Chain if !wants_index => Query::Concat(this.inputs.iter().map(|one| self.query(one, false)).collect()),
+            Kind::Chain if !wants_index => {
+                Query::Concat(this.inputs.iter().map(|one| self.query(one, false)).collect())
+            }
             Kind::Repartition(_) => self.query(&this.inputs[0], wants_index),
             Kind::Window(column) => {
                 let below = self.query(&this.inputs[0], wants_index);

@@ -149,7 +149,7 @@ impl Node {
 pub(crate) fn lower(this: &Node, column: &WindowColumn, input: &Blocks, graph: &mut Graph) -> Blocks {
     let n = input.len();
     let reach = column.window.reach();
-    let mut chain = |side: Side, graph: &mut Graph| -> Blocks {
+    let chain = |side: Side, graph: &mut Graph| -> Blocks {
         let key = KeyHasher::new("frame.summary").key(this.key).params(&side).finish();
         let op = Arc::new(Summarise { column: column.clone(), side });
         let own = graph.blocks(key, op, n, |block, reads| reads.push(input[block]));
@@ -172,7 +172,7 @@ pub(crate) fn lower(this: &Node, column: &WindowColumn, input: &Blocks, graph: &
     let op = Arc::new(AddWindow { column: column.clone(), n_partitions: n as u64 });
     graph.blocks(this.key, op, n, |block, reads| {
         reads.push(input[block]);
-        reads.extend(block.checked_sub(1).and_then(|block| before.get(block)));
-        reads.extend(after.get(block + 1));
+        reads.extend(block.checked_sub(1).and_then(|block| before.get(block)).copied());
+        reads.extend(after.get(block + 1).copied());
     })
 }

@@ -6,7 +6,7 @@ use crate::window::{Cumulative, Rolling, Window};
 use crate::*;
 use oxidask_core::ExprRef;
 
-const COUNTS: [usize; 5] = [2, 7, 127, 128, 1000];
+const COUNTS: [usize; 3] = [2, 7, 128];
 
 /// The rows of a plan as one query, run as its task would be.
 fn as_one_query(expr: &ExprRef) -> Partition {
@@ -131,7 +131,8 @@ fn duplicates_go_wherever_they_are() {
             let rows = result(&scattered(n).drop_duplicates(Some(&subset), Keep::First, split_out).unwrap());
             let mut kept = ints(&rows, "__index_level_0__");
             kept.sort();
-            assert_eq!(kept, (0..14).filter(|i| *i != 7).map(Some).collect::<Vec<_>>(), "{n} {split_out}");
+            let firsts = (0..14).filter(|i| *i != 7).chain([20]);
+            assert_eq!(kept, firsts.map(Some).collect::<Vec<_>>(), "{n} {split_out}");
         }
         let single = scattered(n).drop_duplicates(Some(&["x".to_owned()]), Keep::Neither, 1).unwrap();
         assert_eq!(result(&single).height() as i64, N);
@@ -179,15 +180,8 @@ fn joins_are_those_of_every_row_with_every_other() {
     )
     .unwrap();
     let on = ["k".to_owned()];
-    let all = [
-        JoinHow::Inner,
-        JoinHow::Left,
-        JoinHow::Right,
-        JoinHow::Outer,
-        JoinHow::Semi,
-        JoinHow::Anti,
-        JoinHow::Cross,
-    ];
+    let all =
+        [JoinHow::Inner, JoinHow::Left, JoinHow::Right, JoinHow::Outer, JoinHow::Semi, JoinHow::Anti, JoinHow::Cross];
     for how in all {
         let expected = pairs(how, &left, &right);
         for (n, m) in [(1, 1), (1, 4), (5, 1), (5, 4), (60, 30)] {
