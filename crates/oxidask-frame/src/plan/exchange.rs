@@ -7,6 +7,7 @@
 
 use super::node::Node;
 use super::ops::Concat;
+use super::prune::without_unused_index;
 use super::{FrameMeta, Kind, meta};
 use crate::dtype::{DType, Scalar};
 use crate::expression::{ColExpr, col};
@@ -192,7 +193,7 @@ pub(crate) fn lower(
         reads.push(inputs[0][block]);
         reads.extend(inputs.get(1).and_then(|bounds| bounds.first()).copied());
     });
-    let gather = Arc::new(Concat { steps: then.to_vec() });
+    let gather = Arc::new(Concat { steps: without_unused_index(then) });
     let sources = sources(this, n_partitions as usize, split.len());
     graph.blocks(this.key, gather, n_partitions as usize, |part, reads| {
         let (first, end) = sources[part];

@@ -100,8 +100,29 @@ pub(crate) fn without_unused_index(steps: &[Step]) -> Vec<Step> {
     if moves_rows && !needs(steps).index && !matches!(steps.first(), Some(Step::DropIndex)) {
         pruned.push(Step::DropIndex);
     }
-    pruned.extend_from_slice(steps);
+    pruned.extend(without_unused_columns(steps, Needs::everything()));
     pruned
+}
+
+/// The steps, with only those columns selected on the way of which `after` is
+/// wanted at the end: the others may not be there, for nobody reads them.
+pub(crate) fn without_unused_columns(steps: &[Step], mut after: Needs) -> Vec<Step> {
+    let mut kept = Vec::with_capacity(steps.len());
+    for step in steps.iter().rev() {
+        let narrow = match (step, &after.columns) {
+            (Step::Select(columns), Some(wanted)) => {
+                let mut own = columns.clone();
+                own.retain(|(name, _)| wanted.contains(name));
+                // Selecting no column would forget how many rows there are.
+                if own.is_empty() { None } else { Some(Step::Select(own)) }
+            }
+            _ => Some(step.clone()),
+        };
+        after = before(after, step);
+        kept.extend(narrow);
+    }
+    kept.reverse();
+    kept
 }
 
 /// How many rows of the source are enough, where the steps take only the first
@@ -142,6 +163,14 @@ mod tests {
         assert_eq!(without_unused_index(&reset)[0], Step::DropIndex);
         let kept = [Step::Filter(col("a").gt(1))];
         assert_eq!(without_unused_index(&kept), kept);
+    }
+
+    #[test]
+    fn columns_that_nobody_reads_are_not_selected_on_the_way() {
+        let all = ["a", "b", "c"].map(|name| (Arc::from(name), col(name))).to_vec();
+        let last = Step::Select(vec![(Arc::from("x"), col("b"))]);
+        let pruned = without_unused_index(&[Step::Filter(col("a").gt(1)), Step::Select(all), last.clone()]);
+        assert_eq!(pruned[1..], [Step::Select(vec![(Arc::from("b"), col("b"))]), last]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 
 use super::join::Join;
 use super::node::{Node, SourceKind};
-use super::prune::{Needs, needs_for, without_unused_index};
+use super::prune::{Needs, needs_for, without_unused_columns, without_unused_index};
 use super::window::WindowColumn;
 use super::{Kind, meta, node};
 use crate::error::polars_error;
@@ -280,7 +280,8 @@ impl Builder {
         };
         if let Some((node, kind)) = rebuilt {
             let before = |n_last: usize| {
-                let steps: Arc<[Step]> = each[..each.len() - n_last].into();
+                let (first, last) = each.split_at(each.len() - n_last);
+                let steps: Arc<[Step]> = without_unused_columns(first, needs_for(last, Needs::everything())).into();
                 steps.iter().all(is_rowwise).then(|| node.with(kind(steps, node), node.inputs.to_vec()))
             };
             if let ([Step::Combine(_)], Some(Step::Partial(aggregation)), [Step::Finish(_), rest @ ..]) =
