@@ -33,9 +33,7 @@ def main() -> None:
         "histogram, 100 bins": lambda m: m.histogram(of(m, data, CHUNKS), bins=100, range=(-4, 4))[0],
         "median(axis=1)": lambda m: m.median(of(m, data, ROWS), axis=1),
         "x.max(axis=0)": lambda m: of(m, data, CHUNKS).max(axis=0),
-        "rechunk rows to columns": lambda m: (
-            data + 1 if m is np else (of(m, data, ROWS) + 1).rechunk((N, 1000))
-        ),
+        "rechunk rows to columns": lambda m: data + 1 if m is np else (of(m, data, ROWS) + 1).rechunk((N, 1000)),
         "exp(x)": lambda m: m.exp(of(m, data, CHUNKS)),
         "x ** 1.7": lambda m: abs(of(m, data, CHUNKS)) ** 1.7,
         "fft along rows": lambda m: m.fft.fft(of(m, data, ROWS), axis=1),

@@ -60,7 +60,10 @@ def joins(rows: int, folder: Path) -> None:
     random = np.random.default_rng(SEED + 1)
     sizes = {"small": max(rows // 1_000_000, 10), "medium": max(rows // 1000, 10), "big": rows}
     small, medium, big = sizes.values()
-    keys = {"id1": random.integers(1, small * 11 // 10 + 1, rows), "id2": random.integers(1, medium * 11 // 10 + 1, rows)}
+    keys = {
+        "id1": random.integers(1, small * 11 // 10 + 1, rows),
+        "id2": random.integers(1, medium * 11 // 10 + 1, rows),
+    }
     left = pd.DataFrame({**keys, "id3": random.integers(1, big * 11 // 10 + 1, rows)})
     left["id5"] = words("id", left.id2.to_numpy())
     left["v1"] = np.round(random.uniform(0, 100, rows), 6)
@@ -80,7 +83,11 @@ def tpch(scale: float, folder: Path) -> None:
     n_orders, n_customers = int(1_500_000 * scale), max(int(150_000 * scale), 10)
     n_parts, n_suppliers = max(int(200_000 * scale), 10), max(int(10_000 * scale), 10)
     nations = pd.DataFrame(
-        {"n_nationkey": np.arange(NATIONS), "n_name": [f"NATION {i}" for i in range(NATIONS)], "n_regionkey": np.arange(NATIONS) % 5}
+        {
+            "n_nationkey": np.arange(NATIONS),
+            "n_name": [f"NATION {i}" for i in range(NATIONS)],
+            "n_regionkey": np.arange(NATIONS) % 5,
+        }
     )
     write(nations, folder, "nation", 1)
     write(pd.DataFrame({"r_regionkey": np.arange(5), "r_name": REGIONS}), folder, "region", 1)

@@ -85,15 +85,84 @@ CALLS: dict[str, Any] = {
     "add_prefix": lambda o: o.add_prefix("p"),
     "add_suffix": lambda o: o.add_suffix("s"),
 }  # fmt: skip
-OPERATORS = "add sub mul div divide truediv floordiv mod pow radd rsub rmul rdiv rtruediv rfloordiv rmod rpow".split()
-CALLS.update({name: (lambda o, name=name: getattr(o, name)(2)) for name in [*OPERATORS, *"eq ne lt le gt ge".split()]})
+OPERATORS = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "divide",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "radd",
+    "rsub",
+    "rmul",
+    "rdiv",
+    "rtruediv",
+    "rfloordiv",
+    "rmod",
+    "rpow",
+]
+CALLS.update(
+    {name: (lambda o, name=name: getattr(o, name)(2)) for name in [*OPERATORS, *["eq", "ne", "lt", "le", "gt", "ge"]]}
+)
 
 #: What computes, writes or is no method of rows.
-NO_PLAN = """compute persist visualize explain pprint analyze info items iterrows itertuples keys to_csv to_hdf to_json to_orc
-    to_parquet to_sql to_string to_html to_records to_bag to_dask_array to_delayed from_dict columns dtypes dtype ndim
-    shape axes npartitions divisions known_divisions dask empty name size index values partitions loc iloc str dt cat
-    optimize enforce_runtime_divisions memory_usage_per_partition nbytes is_monotonic_increasing is_monotonic_decreasing
-    categorize""".split()
+NO_PLAN = [
+    "compute",
+    "persist",
+    "visualize",
+    "explain",
+    "pprint",
+    "analyze",
+    "info",
+    "items",
+    "iterrows",
+    "itertuples",
+    "keys",
+    "to_csv",
+    "to_hdf",
+    "to_json",
+    "to_orc",
+    "to_parquet",
+    "to_sql",
+    "to_string",
+    "to_html",
+    "to_records",
+    "to_bag",
+    "to_dask_array",
+    "to_delayed",
+    "from_dict",
+    "columns",
+    "dtypes",
+    "dtype",
+    "ndim",
+    "shape",
+    "axes",
+    "npartitions",
+    "divisions",
+    "known_divisions",
+    "dask",
+    "empty",
+    "name",
+    "size",
+    "index",
+    "values",
+    "partitions",
+    "loc",
+    "iloc",
+    "str",
+    "dt",
+    "cat",
+    "optimize",
+    "enforce_runtime_divisions",
+    "memory_usage_per_partition",
+    "nbytes",
+    "is_monotonic_increasing",
+    "is_monotonic_decreasing",
+    "categorize",
+]
 
 #: What pandas or Dask have and this does not, with the reason.
 NOT_OFFERED = {
@@ -160,8 +229,19 @@ TIME_ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "to_period": ("D",),
 }  # fmt: skip
 #: Functions of lengths of time, of spans, of bytes or of times with a zone.
-OTHER_TYPES = """days seconds microseconds nanoseconds components total_seconds to_pytimedelta qyear to_timestamp tz_convert
-    decode""".split()
+OTHER_TYPES = [
+    "days",
+    "seconds",
+    "microseconds",
+    "nanoseconds",
+    "components",
+    "total_seconds",
+    "to_pytimedelta",
+    "qyear",
+    "to_timestamp",
+    "tz_convert",
+    "decode",
+]
 
 
 def _accessor_state(accessor: Any, name: str) -> str:

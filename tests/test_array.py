@@ -33,7 +33,9 @@ def same(lazy, expected, rtol=1e-12):
     np.testing.assert_allclose(got, expected, rtol=rtol, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", sorted(set(ufunc.NAMES) - {"left_shift", "right_shift", "bitwise_left_shift", "bitwise_right_shift"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(ufunc.NAMES) - {"left_shift", "right_shift", "bitwise_left_shift", "bitwise_right_shift"})
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ufuncs_have_numpys_results(name, dtype):
     # An integer zero has no reciprocal, and NumPy leaves open what it answers.

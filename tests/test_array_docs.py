@@ -9,9 +9,8 @@ import pathlib
 import warnings
 
 import numpy as np
-import pytest
-
 import oxidask.array as da
+import pytest
 from oxidask.array.core import Array
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "array.md"
@@ -60,7 +59,11 @@ def state_of(function):
             if not isinstance(made, Array):
                 continue
             graph, _ = made._core.expr().dict_graph(False)
-            kinds = {form[0].__reduce__()[1][0] for form in graph.values() if hasattr(form[0], "__reduce__") and type(form[0]).__name__ == "Task"}
+            kinds = {
+                form[0].__reduce__()[1][0]
+                for form in graph.values()
+                if hasattr(form[0], "__reduce__") and type(form[0]).__name__ == "Task"
+            }
             return NUMPY if any(kind.startswith("python.") for kind in kinds) else NATIVE
     return HELPER
 
@@ -74,7 +77,11 @@ def topics():
             if callable(function) and not inspect.isclass(function) and not inspect.ismodule(function):
                 yield topic, name, function
     for name in sorted(da.random.DISTRIBUTIONS):
-        yield "random", name, lambda *args, name=name: getattr(da.random.default_rng(0), name)(*_parameters(name), size=4, chunks=2)
+        yield (
+            "random",
+            name,
+            lambda *args, name=name: getattr(da.random.default_rng(0), name)(*_parameters(name), size=4, chunks=2),
+        )
 
 
 def _parameters(name):

@@ -3,12 +3,11 @@
 import pickle
 
 import numpy as np
+import oxidask
+import oxidask.array as da
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import oxidask
-import oxidask.array as da
 
 X = np.arange(24.0).reshape(4, 6)
 CHUNKS = [(2, 3), (4, 6), (1, 4), ((1, 3), (2, 0, 4))]
@@ -116,7 +115,9 @@ def test_assignment(data):
             st.one_of(
                 st.integers(-n, n - 1),
                 st.slices(n),
-                st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True) if axis == 0 else st.just(slice(None)),
+                st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True)
+                if axis == 0
+                else st.just(slice(None)),
             )
         )
         for axis, n in enumerate(shape)
@@ -169,7 +170,13 @@ def test_other_dtypes_go_through_numpy(dtype):
 def test_masked_arrays():
     x = np.ma.masked_greater(X, 15)
     lazy = da.ma.masked_greater(da.from_array(X, chunks=(2, 3)), 15)
-    for function in (lambda a: a.sum(axis=0), lambda a: a.mean(axis=1), lambda a: a.max(), lambda a: a * 2, lambda a: a[1:, 2]):
+    for function in (
+        lambda a: a.sum(axis=0),
+        lambda a: a.mean(axis=1),
+        lambda a: a.max(),
+        lambda a: a * 2,
+        lambda a: a[1:, 2],
+    ):
         ours, numpys = function(lazy).compute(), function(x)
         np.testing.assert_array_equal(np.ma.getmaskarray(ours), np.ma.getmaskarray(numpys))
         np.testing.assert_allclose(np.ma.filled(ours, 0), np.ma.filled(numpys, 0))
@@ -202,7 +209,10 @@ def test_overlap_and_gufuncs():
     )
     same(mean, X.mean(1))
     same(std, X.std(1))
-    same(da.lib.stride_tricks.sliding_window_view(da.from_array(X, chunks=(2, 3)), 3, 1), np.lib.stride_tricks.sliding_window_view(X, 3, 1))
+    same(
+        da.lib.stride_tricks.sliding_window_view(da.from_array(X, chunks=(2, 3)), 3, 1),
+        np.lib.stride_tricks.sliding_window_view(X, 3, 1),
+    )
 
 
 def test_linear_algebra():
@@ -225,14 +235,25 @@ def test_linear_algebra():
         da.linalg.cholesky(da.from_array(positive, chunks=2), lower=True).compute(), np.linalg.cholesky(positive)
     )
     for name in ("det", "pinv", "eigvalsh", "cond", "matrix_rank"):
-        np.testing.assert_allclose(getattr(da.linalg, name)(da.from_array(positive, chunks=3)).compute(), getattr(np.linalg, name)(positive))
-    x, residuals, rank, _ = da.linalg.lstsq(da.from_array(tall, chunks=(10, 5)), da.from_array(tall @ np.ones(5), chunks=10))
+        np.testing.assert_allclose(
+            getattr(da.linalg, name)(da.from_array(positive, chunks=3)).compute(), getattr(np.linalg, name)(positive)
+        )
+    x, _residuals, _rank, _ = da.linalg.lstsq(
+        da.from_array(tall, chunks=(10, 5)), da.from_array(tall @ np.ones(5), chunks=10)
+    )
     np.testing.assert_allclose(x.compute(), np.ones(5))
 
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("poisson", (4.0,)), ("gamma", (2.0, 3.0)), ("beta", (2.0, 5.0)), ("binomial", (10, 0.3)), ("laplace", ()), ("weibull", (2.0,))],
+    [
+        ("poisson", (4.0,)),
+        ("gamma", (2.0, 3.0)),
+        ("beta", (2.0, 5.0)),
+        ("binomial", (10, 0.3)),
+        ("laplace", ()),
+        ("weibull", (2.0,)),
+    ],
 )
 def test_distributions(name, parameters):
     from scipy import stats

@@ -50,7 +50,10 @@ def pair():
         lambda a: a.diff("time"),
         lambda a: xr.apply_ufunc(np.exp, a, dask="allowed"),
         lambda a: xr.apply_ufunc(
-            lambda v: v.mean(-1), a.chunk(time=-1) if a.chunks else a, input_core_dims=[["time"]], dask="parallelized",
+            lambda v: v.mean(-1),
+            a.chunk(time=-1) if a.chunks else a,
+            input_core_dims=[["time"]],
+            dask="parallelized",
             output_dtypes=[float],
         ),
     ],

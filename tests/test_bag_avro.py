@@ -24,7 +24,10 @@ SCHEMA = {
         {"name": "four", "type": {"name": "Four", "type": "fixed", "size": 4}},
         {"name": "list", "type": {"type": "array", "items": "long"}},
         {"name": "map", "type": {"type": "map", "values": ["null", "boolean"]}},
-        {"name": "inner", "type": ["null", {"name": "Inner", "type": "record", "fields": [{"name": "k", "type": "Kind"}]}]},
+        {
+            "name": "inner",
+            "type": ["null", {"name": "Inner", "type": "record", "fields": [{"name": "k", "type": "Kind"}]}],
+        },
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
         {"name": "day", "type": {"type": "int", "logicalType": "date"}},
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
@@ -45,7 +48,7 @@ def thing(n):
         "list": list(range(n % 5)),
         "map": {"a": None, "b": n % 2 == 0},
         "inner": {"k": "B"} if n % 3 else None,
-        "at": datetime.datetime(2020, 1, 1, 12, 30, 0, n, tzinfo=datetime.timezone.utc),
+        "at": datetime.datetime(2020, 1, 1, 12, 30, 0, n, tzinfo=datetime.UTC),
         "day": datetime.date(1969, 12, 31) + datetime.timedelta(days=n),
         "price": decimal.Decimal(n - 100) / 4,
         "id": uuid.UUID(int=n),
@@ -120,6 +123,4 @@ def test_records_that_do_not_fit_are_named(tmp_path):
         db.from_sequence(bad).to_avro(str(tmp_path), SCHEMA, codec="lzw")
     for error in (ValueError, AssertionError):
         with pytest.raises(error, match="no type"):
-            db.from_sequence(bad).to_avro(
-                str(tmp_path), {"name": "x", "type": "record", "fields": [{"name": "a"}]}
-            )
+            db.from_sequence(bad).to_avro(str(tmp_path), {"name": "x", "type": "record", "fields": [{"name": "a"}]})

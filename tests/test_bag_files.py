@@ -85,7 +85,9 @@ def test_a_broken_gzip_names_file_and_place(tmp_path):
         db.read_text(path, compression="rar")
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-32", "utf-8-sig", "gb18030"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "latin-1", "cp1252", "utf-16", "utf-16-le", "utf-32", "utf-8-sig", "gb18030"]
+)
 @pytest.mark.parametrize("blocksize", [None, 1_000])
 def test_encodings(tmp_path, encoding, blocksize):
     text = "Müller\nzwei\r\ndrei\rvier\n" * 300
@@ -125,7 +127,11 @@ def test_line_delimiters(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("one<>two\nthree<>four")
     for blocksize in (None, 1, 4, 100):
-        assert db.read_text(path, linedelimiter="<>", blocksize=blocksize).compute() == ["one<>", "two\nthree<>", "four"]
+        assert db.read_text(path, linedelimiter="<>", blocksize=blocksize).compute() == [
+            "one<>",
+            "two\nthree<>",
+            "four",
+        ]
 
 
 def test_paths_of_lines(tmp_path):
@@ -194,7 +200,9 @@ def test_text_of_a_web_server(web):
     Handler.files = {"/a.txt": TEXT.encode(), "/a.gz?x=1": gzip.compress(TEXT.encode()), "/a.gz": gzip.compress(b"z\n")}
     want = TEXT.splitlines(keepends=True)
     assert db.read_text(f"{web}/a.txt").compute() == want
-    assert db.read_text(f"{web}/a.txt", blocksize=20_000, storage_options={"headers": {"X-Token": "t"}}).compute() == want
+    assert (
+        db.read_text(f"{web}/a.txt", blocksize=20_000, storage_options={"headers": {"X-Token": "t"}}).compute() == want
+    )
     assert ("GET", "bytes=20000-", "t")[2] in {token for _, _, token in Handler.asked}
     assert db.read_text(f"{web}/a.gz?x=1", compression="gzip").compute() == want
     assert db.read_text(f"{web}/a.gz").compute() == ["z\n"]
@@ -230,7 +238,11 @@ def s3():
         "logs/a.bz2": bz2.compress(b"packed\n"),
     }.items():
         client.put_object(Bucket="bucket", Key=name, Body=body)
-    options = {"key": "key", "secret": "secret", "client_kwargs": {"endpoint_url": endpoint, "region_name": "us-east-1"}}
+    options = {
+        "key": "key",
+        "secret": "secret",
+        "client_kwargs": {"endpoint_url": endpoint, "region_name": "us-east-1"},
+    }
     yield options, client
     server.stop()
 

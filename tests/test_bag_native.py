@@ -261,7 +261,12 @@ def test_python_functions_that_look_alike_are_not_taken():
     function = eval("lambda line: len(line)", scope)
     assert _native.describe(builtins.map, (function, base := object()), None, base) is None
     captured = 3
-    for other in (lambda line: line[captured:], lambda line: print(line), lambda *lines: lines, lambda line, more=1: more):
+    for other in (
+        lambda line: line[captured:],
+        lambda line: print(line),
+        lambda *lines: lines,
+        lambda line, more=1: more,
+    ):
         with pytest.raises(Exception):  # noqa: B017
             _native.term_of(other)
 

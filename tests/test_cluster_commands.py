@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from oxidask import _oxidask
 from oxidask.cli import _common, main
 from oxidask.cli.worker import _resources, _shares

@@ -24,7 +24,8 @@ def rows(n: int = 50) -> pd.DataFrame:
             "b": pd.array(np.where(missing, None, rng.random(n) < 0.5), dtype="boolean"),
             "s": pd.Series(rng.choice(["x", "yy", None, "Zebra"], n), dtype="str"),
             "c": pd.Categorical(rng.choice(["u", "v", "w"], n), categories=["w", "v", "u", "t"]),
-            "t": pd.Timestamp("2013-01-01", tz="Europe/Vienna") + pd.to_timedelta(rng.integers(0, 10**5, n), unit="min"),
+            "t": pd.Timestamp("2013-01-01", tz="Europe/Vienna")
+            + pd.to_timedelta(rng.integers(0, 10**5, n), unit="min"),
             "d": pd.to_timedelta(rng.integers(0, 10**5, n), unit="s"),
         },
         index=pd.Index(np.sort(rng.integers(0, 1000, n)), name="id"),
@@ -195,7 +196,11 @@ def test_merges(how, pdf, df):
     for on in (["i"], ["c"], ["c", "i"]):
         theirs = pdf[["i", "c", "f"]].merge(right, on=on, how=how, indicator=True)
         for n in (1, 3):
-            ours = df[["i", "c", "f"]].merge(dd.from_pandas(right, npartitions=n), on=on, how=how, indicator=True).compute()
+            ours = (
+                df[["i", "c", "f"]]
+                .merge(dd.from_pandas(right, npartitions=n), on=on, how=how, indicator=True)
+                .compute()
+            )
             order = list(theirs.columns)
             a, b = (x.astype({c: object for c in x if c.startswith(("c", "_"))}).sort_values(order).reset_index(drop=True)
                     for x in (ours, theirs))  # fmt: skip
@@ -244,7 +249,9 @@ def test_mistakes_are_named(pdf):
 @given(
     values=st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=40),
     n=st.integers(1, 12),
-    steps=st.lists(st.sampled_from(["abs", "shift", "cumsum", "diff", "ffill", "fillna", "drop", "double"]), max_size=4),
+    steps=st.lists(
+        st.sampled_from(["abs", "shift", "cumsum", "diff", "ffill", "fillna", "drop", "double"]), max_size=4
+    ),
 )
 def test_plans_at_random(values, n, steps):
     """Steps in any order, over partitions of any size."""

@@ -6,7 +6,6 @@ import asyncio
 import threading
 
 import pytest
-
 from oxidask.distributed import (
     Client,
     Event,

@@ -7,7 +7,6 @@ import concurrent.futures
 import time
 
 import pytest
-
 from oxidask.distributed import (
     CancelledError,
     Client,

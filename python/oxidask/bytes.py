@@ -1,4 +1,4 @@
-"""Bytes of files as delayed blocks, for readers of other formats.
+r"""Bytes of files as delayed blocks, for readers of other formats.
 
 >>> import tempfile, os
 >>> with tempfile.TemporaryDirectory() as folder:

@@ -47,13 +47,13 @@ from numpy import (
 )
 
 from oxidask.array import (
+    _extra,
+    _methods,
     blocks,
-    blockwise as _blockwise,
     convert,
     core,
     creation,
     cumulative,
-    delayed as _delayed,
     overlap,
     products,
     reductions,
@@ -62,6 +62,13 @@ from oxidask.array import (
     stacking,
     ufunc,
 )
+from oxidask.array import (
+    blockwise as _blockwise,
+)
+from oxidask.array import (
+    delayed as _delayed,
+)
+from oxidask.array._extra import *
 from oxidask.array.blocks import *
 from oxidask.array.blockwise import *
 from oxidask.array.convert import *
@@ -76,9 +83,6 @@ from oxidask.array.routines import *
 from oxidask.array.shaping import *
 from oxidask.array.stacking import *
 from oxidask.array.ufunc import *
-from oxidask.array import _methods  # noqa: I001
-from oxidask.array._extra import *
-from oxidask.array import _extra
 from oxidask.base import compute, optimize, persist, visualize
 
 permute_dims = shaping.transpose

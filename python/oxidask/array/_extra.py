@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from oxidask.array import api, counting, fft, image, io, io_zarr, lib, linalg, ma, random, stats, utils
 from oxidask.array._select import PerformanceWarning
 from oxidask.array.core import CHUNK_TYPES

@@ -72,7 +72,9 @@ def _to_svg(self: Array, size: float = 500) -> str:
     from oxidask.array.creation import zeros
 
     if any(n != n for n in self.shape):
-        raise NotImplementedError("Can't generate SVG with unknown chunk sizes.\n\n A possible solution is with x.compute_chunk_sizes()")
+        raise NotImplementedError(
+            "Can't generate SVG with unknown chunk sizes.\n\n A possible solution is with x.compute_chunk_sizes()"
+        )
     if not all(self.shape):
         raise NotImplementedError(f"Can't generate SVG with 0-length dimensions: shape {self.shape}")
     if not self.shape:
@@ -137,7 +139,11 @@ def _to_backend(self: Array, backend: str | None = None, **kwargs: Any) -> Array
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(reductions, name) for name in reductions.REDUCTIONS if not name.startswith("nan") and name != "count_nonzero"},
+    **{
+        name: getattr(reductions, name)
+        for name in reductions.REDUCTIONS
+        if not name.startswith("nan") and name != "count_nonzero"
+    },
     "argtopk": cumulative.argtopk,
     "astype": shaping.astype,
     "choose": _choose,

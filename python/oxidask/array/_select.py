@@ -71,7 +71,9 @@ class Outer:
             result = select(blocks[0], [pieces[0][1] for pieces in own])
         else:
             shape = [axis[at] for axis, at in zip(self.lengths, position, strict=True)]
-            result = np.empty_like(blocks[0], shape=tuple(shape)) if type(blocks[0]) is np.ndarray else _like(blocks, shape)
+            result = (
+                np.empty_like(blocks[0], shape=tuple(shape)) if type(blocks[0]) is np.ndarray else _like(blocks, shape)
+            )
             counts = [len(pieces) for pieces in own]
             for block, at in zip(blocks, np.ndindex(*counts), strict=True):
                 chosen = [pieces[i] for pieces, i in zip(own, at, strict=True)]

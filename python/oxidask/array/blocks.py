@@ -138,8 +138,8 @@ def map_blocks(
     """
     if not callable(func):
         raise TypeError(
-            "First argument must be callable function, not %s\nUsage:   da.map_blocks(function, x)\n   or:   "
-            "da.map_blocks(function, x, y, z)" % type(func).__name__
+            f"First argument must be callable function, not {type(func).__name__}\nUsage:   da.map_blocks(function, x)\n   or:   "
+            "da.map_blocks(function, x, y, z)"
         )
     wants = tuple(want for want in ("block_id", "block_info") if takes(func, want) and want not in kwargs)
     place = Place(wants) if wants else None
@@ -175,13 +175,26 @@ def map_blocks(
         if found is not None and found.ndim != len(out):
             found = None
         sample = arrays[0][1]._meta
-        meta = found if found is not None and type(found) is not np.ndarray else meta_from_array(
-            sample if type(sample) is not np.ndarray else None, len(out), dtype
+        meta = (
+            found
+            if found is not None and type(found) is not np.ndarray
+            else meta_from_array(sample if type(sample) is not np.ndarray else None, len(out), dtype)
         )
     made = blockwise(
-        func, tuple(out), *pairs, name=name, token=token, dtype=dtype, adjust_chunks=adjust or None,
-        new_axes=new_axes or None, concatenate=True, meta=meta, align_arrays=not _on_one_another([a for _, a in arrays]),
-        _place=place, _ndim=len(out) if enforce_ndim else None, **kwargs,
+        func,
+        tuple(out),
+        *pairs,
+        name=name,
+        token=token,
+        dtype=dtype,
+        adjust_chunks=adjust or None,
+        new_axes=new_axes or None,
+        concatenate=True,
+        meta=meta,
+        align_arrays=not _on_one_another([a for _, a in arrays]),
+        _place=place,
+        _ndim=len(out) if enforce_ndim else None,
+        **kwargs,
     )
     if place is not None:
         place.chunks, place.dtype = made.chunks, made.dtype
@@ -195,7 +208,8 @@ def _on_one_another(arrays: list[Array]) -> bool:
     n = max(a.ndim for a in arrays)
     counts = [(1,) * (n - a.ndim) + a.numblocks for a in arrays]
     return all(len({c for c in along if c != 1}) <= 1 for along in zip(*counts, strict=True)) and all(
-        len({a.chunks[axis - n] for a in arrays if a.ndim >= n - axis and a.numblocks[axis - n] > 1}) <= 1 for axis in range(n)
+        len({a.chunks[axis - n] for a in arrays if a.ndim >= n - axis and a.numblocks[axis - n] > 1}) <= 1
+        for axis in range(n)
     )
 
 
@@ -243,7 +257,9 @@ def _placed_meta(func: Any, args: Any, kwargs: Any, place: Place, dtype: Any, me
         return meta_from_array(None if type(first._meta) is np.ndarray else first._meta, ndim, dtype)
     place.chunks = tuple((1,) for _ in range(ndim))
     place.dtype = first.dtype
-    place.arrays = [(i, tuple((1,) for _ in a.chunks), [None] * a.ndim) for i, a in enumerate(args) if isinstance(a, Array)]
+    place.arrays = [
+        (i, tuple((1,) for _ in a.chunks), [None] * a.ndim) for i, a in enumerate(args) if isinstance(a, Array)
+    ]
     extra = place(0)
     place.arrays = []
     found = compute_meta(func, None, *args, **kwargs, **extra)
@@ -260,7 +276,10 @@ def _from_nothing(
 
     if chunks is None:
         raise ValueError("a function of no arrays needs chunks\nhint: say the sizes of all blocks with chunks=")
-    sizes = tuple(tuple(c) if isinstance(c, tuple | list) else (c,) for c in (chunks if isinstance(chunks, tuple | list) else (chunks,)))
+    sizes = tuple(
+        tuple(c) if isinstance(c, tuple | list) else (c,)
+        for c in (chunks if isinstance(chunks, tuple | list) else (chunks,))
+    )
     if meta is None and dtype is None:
         extra: dict[str, Any] = {}
         if place is not None:
@@ -277,4 +296,3 @@ def _from_nothing(
     label = token or getattr(func, "__name__", "map_blocks").strip("<>")
     made = table(bound, label, key, [], reads, sizes, meta, passes_block=place is not None)
     return made._named(name)  # type: ignore[no-any-return]
-

@@ -46,9 +46,7 @@ class BlockArg:
             return own[0]
         if concatenate:
             for axis, count in zip(reversed(self.axes), reversed(self.contracted), strict=True):
-                own = [
-                    join(own[at : at + count], axis) if count > 1 else own[at] for at in range(0, len(own), count)
-                ]
+                own = [join(own[at : at + count], axis) if count > 1 else own[at] for at in range(0, len(own), count)]
             return own[0]
         for count in reversed(self.contracted):
             own = [own[at : at + count] for at in range(0, len(own), count)]
@@ -113,12 +111,14 @@ def common_chunks(sizes: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         counts = {len(s) for s in many}
         if len(counts) > 1:
             raise ValueError(
-                "Arrays chunk sizes (%s) are unknown.\n\nA possible solution:\n  x.compute_chunk_sizes()" % (many,)
+                f"Arrays chunk sizes ({many}) are unknown.\n\nA possible solution:\n  x.compute_chunk_sizes()"
             )
         return next((s for s in many if not any(is_unknown(n) for n in s)), many[0])
     lengths = {sum(s) for s in many}
     if len(lengths) > 1:
-        raise ValueError(f"Chunks do not add up to same value: axes of lengths {sorted(lengths)} do not fit one another")
+        raise ValueError(
+            f"Chunks do not add up to same value: axes of lengths {sorted(lengths)} do not fit one another"
+        )
     borders = sorted({b for s in many for b in itertools.accumulate(s)})
     return tuple(b - a for a, b in zip([0, *borders[:-1]], borders, strict=True)) or (0,)
 
@@ -283,7 +283,7 @@ def blockwise(
         for a, (_, ind) in zip(arrays, _pairs(args), strict=True):
             for axis, sizes in zip(ind or (), a.chunks if ind is not None else (), strict=True):
                 known = chunks.get(axis)
-                if known is None or len(sizes) > len(known) or len(sizes) == len(known) and sum(sizes) > sum(known):
+                if known is None or len(sizes) > len(known) or (len(sizes) == len(known) and sum(sizes) > sum(known)):
                     chunks[axis] = sizes
     indices = [ind for _, ind in _pairs(args)]
     for axis, sizes in new_axes.items():
@@ -405,7 +405,13 @@ def _adjusted(chunks: Chunks, out: tuple[Any, ...], adjust: dict[Any, Any]) -> C
 
 
 def elemwise(
-    op: Callable[..., Any], *args: Any, out: Any = None, where: Any = True, dtype: Any = None, name: Any = None, **kwargs: Any
+    op: Callable[..., Any],
+    *args: Any,
+    out: Any = None,
+    where: Any = True,
+    dtype: Any = None,
+    name: Any = None,
+    **kwargs: Any,
 ) -> Array:
     """A function of elements, on blocks of arrays that broadcast.
 
@@ -442,7 +448,7 @@ def elemwise(
         return _where(op, args, out, where, dtype, kwargs)
     if dtype is not None:
         kwargs["dtype"] = dtype
-    made = blockwise(op, index, *pairs, dtype=None if "dtype" not in kwargs else kwargs["dtype"], name=name, **kwargs)
+    made = blockwise(op, index, *pairs, dtype=kwargs.get("dtype"), name=name, **kwargs)
     return _into(out, made)
 
 

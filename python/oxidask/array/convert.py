@@ -66,11 +66,18 @@ def normalize_chunks(
     if any(_nan(n) for n in shape) or _mentions_nan(chunks):
         return _unknown_chunks(chunks, shape)
     shape = tuple(int(n) for n in shape)
-    if isinstance(chunks, tuple) and len(shape) == 1 and len(chunks) > 1 and all(isinstance(c, int | str) for c in chunks):
+    if (
+        isinstance(chunks, tuple)
+        and len(shape) == 1
+        and len(chunks) > 1
+        and all(isinstance(c, int | str) for c in chunks)
+    ):
         chunks = (chunks,)
     if isinstance(chunks, tuple):
         if shape and len(chunks) != len(shape):
-            raise ValueError(f"Chunks and shape must be of the same length/dimension. Got chunks={chunks}, shape={shape}")
+            raise ValueError(
+                f"Chunks and shape must be of the same length/dimension. Got chunks={chunks}, shape={shape}"
+            )
         chunks = tuple(_plain_entry(c, n) for c, n in zip(chunks, shape, strict=False))
         if not shape:
             chunks = ()
@@ -87,7 +94,9 @@ def normalize_chunks(
             )
         return _automatic(chunks, shape, limit, dtype, previous_chunks)
     if not all(shape) and not isinstance(chunks, tuple):
-        return tuple((0,) if n == 0 else sizes for n, sizes in zip(shape, _sizes(chunks, shape, "float64"), strict=True))
+        return tuple(
+            (0,) if n == 0 else sizes for n, sizes in zip(shape, _sizes(chunks, shape, "float64"), strict=True)
+        )
     return _sizes(chunks, shape, "float64")
 
 
@@ -294,11 +303,12 @@ def from_array(
     if chunks == "auto" and own is not None and not isinstance(x, np.ndarray):
         sizes = normalize_chunks(_multiples(own, x.shape, x.dtype), x.shape, dtype=x.dtype)
     else:
-        sizes = normalize_chunks("auto" if chunks == "auto" and not x.dtype.hasobject else -1 if chunks == "auto" else chunks, x.shape, dtype=x.dtype)
-    if name is False:
-        token = uuid.uuid4().hex
-    else:
-        token = given
+        sizes = normalize_chunks(
+            "auto" if chunks == "auto" and not x.dtype.hasobject else -1 if chunks == "auto" else chunks,
+            x.shape,
+            dtype=x.dtype,
+        )
+    token = uuid.uuid4().hex if name is False else given
     plain = type(x) in (np.ndarray, np.memmap)
     if plain and not lock and getitem is None and is_native(x.dtype):
         return _wrap(ArrayCore.from_numpy(_native(x.view(np.ndarray)), sizes, token))._named(given)
@@ -351,7 +361,13 @@ def _native(array: np.ndarray) -> np.ndarray:
 
 
 def asarray(
-    a: Any, allow_unknown_chunksizes: bool = False, dtype: Any = None, order: Any = None, *, like: Any = None, **kwargs: Any
+    a: Any,
+    allow_unknown_chunksizes: bool = False,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    like: Any = None,
+    **kwargs: Any,
 ) -> Array:
     """The argument as a lazy array; itself if it is one.
 
@@ -392,7 +408,9 @@ def asarray(
         else:
             if not _is_array_like(a) or isinstance(a, np.generic):
                 a = np.asarray(a)
-            a = from_array(a, chunks=kwargs.pop("chunks", "auto"), **({"asarray": True} if like is None else {}), **kwargs)
+            a = from_array(
+                a, chunks=kwargs.pop("chunks", "auto"), **({"asarray": True} if like is None else {}), **kwargs
+            )
     return a if dtype is None else a.astype(dtype)
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import operator
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from oxidask import _oxidask
 from oxidask._oxidask import ArrayCore
-from oxidask.array._generic import block_numbers, empty_block, has_unknown, is_native, is_unknown, kind_of_block, table
+from oxidask.array._generic import block_numbers, has_unknown, is_native, is_unknown, kind_of_block, table
 from oxidask.array._meta import quiet
 from oxidask.base import LazyCollection
 
@@ -225,7 +224,7 @@ class Array(LazyCollection):
     def __new__(
         cls, dask: Any, name: str, chunks: Any, dtype: Any = None, meta: Any = None, shape: Any = None
     ) -> Array:
-        """An array over a dict graph with the keys ``(name, 0, 0)``, ``(name, 0, 1)``, …"""
+        """An array over a dict graph with the keys ``(name, 0, 0)``, ``(name, 0, 1)``, …."""
         from oxidask.array.delayed import from_graph
 
         return from_graph(dask, name, chunks, dtype=dtype, meta=meta, shape=shape)
@@ -267,7 +266,7 @@ class Array(LazyCollection):
 
     @chunks.setter
     def chunks(self, chunks: Any) -> None:
-        raise TypeError("Can not set chunks directly\n\nPlease use the rechunk method instead:\n  x.rechunk({})".format(chunks))
+        raise TypeError(f"Can not set chunks directly\n\nPlease use the rechunk method instead:\n  x.rechunk({chunks})")
 
     @property
     def _chunks(self) -> tuple[tuple[Any, ...], ...]:

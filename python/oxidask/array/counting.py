@@ -72,13 +72,25 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, split_every: Any =
     if weights is not None:
         weights = asanyarray(weights)
         if weights.shape != x.shape:
-            raise ValueError("Chunks of input array x and weights must match: shapes " + f"{x.shape} and {weights.shape}")
+            raise ValueError(
+                "Chunks of input array x and weights must match: shapes " + f"{x.shape} and {weights.shape}"
+            )
         weights = weights.rechunk(x.chunks) if weights.chunks != x.chunks else weights
     dtype = np.dtype(np.intp) if weights is None else np.bincount([0], weights=np.ones(1, weights.dtype)).dtype
     # How long the result is depends on the largest number, unless there are no more than announced.
     return reduction(
-        x, Bincount(minlength), _added_last, combine=_added, concatenate=False, dtype=dtype, weights=weights, keepdims=True,
-        output_size=math.nan, split_every=split_every, name="bincount", meta=np.empty((0,), dtype),
+        x,
+        Bincount(minlength),
+        _added_last,
+        combine=_added,
+        concatenate=False,
+        dtype=dtype,
+        weights=weights,
+        keepdims=True,
+        output_size=math.nan,
+        split_every=split_every,
+        name="bincount",
+        meta=np.empty((0,), dtype),
     )
 
 
@@ -100,13 +112,14 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
         if not isinstance(bins, int | np.integer):
             raise TypeError("bins must be an integer, a sequence or edges")
         if range is None:
-            raise ValueError("dask.array.histogram requires either specifying bins as an iterable or specifying both a range and the number of bins")
+            raise ValueError(
+                "dask.array.histogram requires either specifying bins as an iterable or specifying both a range and the number of bins"
+            )
         if bins < 1:
             raise ValueError("`bins` must be positive, when an integer")
         low, high = (range[0], range[1])
         if isinstance(low, Array) or isinstance(high, Array):
             from oxidask.array.creation import arange
-
 
             low, high = asanyarray(low), asanyarray(high)
             return low + (high - low) * (arange(int(bins) + 1, chunks=-1) / int(bins))
@@ -114,12 +127,16 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
             raise ValueError(f"range must be a sequence or array of length 2, but got {len(range)} items")
         if low > high:
             raise ValueError(f"max must be larger than min in range parameter: {range}")
-        return np.histogram_bin_edges(np.empty(0, dtype=a.dtype if a is not None else float), bins=int(bins), range=(low, high))
+        return np.histogram_bin_edges(
+            np.empty(0, dtype=a.dtype if a is not None else float), bins=int(bins), range=(low, high)
+        )
     if isinstance(bins, str):
         raise ValueError("bins must be an integer, a sequence or edges: rules by name need all elements at once")
     edges = bins if isinstance(bins, Array) else np.asarray(bins)
     if isinstance(bins, Array) and bins.ndim == 0:
-        raise NotImplementedError("`bins` cannot be a scalar Dask object: the number of bins is a shape\nhint: compute it first")
+        raise NotImplementedError(
+            "`bins` cannot be a scalar Dask object: the number of bins is a shape\nhint: compute it first"
+        )
     if edges.ndim != 1:
         raise ValueError("bins must be 1-dimensional")
     if not isinstance(edges, Array) and (np.diff(edges) < 0).any():
@@ -127,7 +144,9 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
     return edges
 
 
-def histogram(a: Any, bins: Any = None, range: Any = None, normed: bool = False, weights: Any = None, density: bool | None = None) -> tuple[Array, Any]:
+def histogram(
+    a: Any, bins: Any = None, range: Any = None, normed: bool = False, weights: Any = None, density: bool | None = None
+) -> tuple[Array, Any]:
     """How many elements lie in each bin, and the edges of the bins.
 
     Parameters
@@ -178,7 +197,13 @@ def histogram(a: Any, bins: Any = None, range: Any = None, normed: bool = False,
     if w is not None:
         pairs += [w, ("i",)]
     rows = blockwise(
-        Histogram({}), ("i", "bin"), *pairs, new_axes={"bin": n}, adjust_chunks={"i": 1}, meta=np.empty((0, 0), dtype), token="histogram",
+        Histogram({}),
+        ("i", "bin"),
+        *pairs,
+        new_axes={"bin": n},
+        adjust_chunks={"i": 1},
+        meta=np.empty((0, 0), dtype),
+        token="histogram",
     )
     counts = rows.sum(axis=0)
     if counts.dtype != dtype:
@@ -189,7 +214,15 @@ def histogram(a: Any, bins: Any = None, range: Any = None, normed: bool = False,
     return counts, edges
 
 
-def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, normed: Any = None, weights: Any = None, density: bool | None = None) -> tuple[Array, Any, Any]:
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,
+    normed: Any = None,
+    weights: Any = None,
+    density: bool | None = None,
+) -> tuple[Array, Any, Any]:
     """How many pairs of elements lie in each bin of a plane.
 
     >>> counts, _, _ = histogram2d([0.5, 1.5], [0.5, 1.5], bins=2, range=((0, 2), (0, 2)))
@@ -216,7 +249,9 @@ class HistogramDD:
         return np.histogramdd(sample, bins=self.edges, weights=weights)[0][None]
 
 
-def histogramdd(sample: Any, bins: Any, range: Any = None, normed: Any = None, weights: Any = None, density: bool | None = None) -> tuple[Array, list[Any]]:
+def histogramdd(
+    sample: Any, bins: Any, range: Any = None, normed: Any = None, weights: Any = None, density: bool | None = None
+) -> tuple[Array, list[Any]]:
     """How many points lie in each bin of a space.
 
     Parameters
@@ -280,8 +315,14 @@ def histogramdd(sample: Any, bins: Any, range: Any = None, normed: Any = None, w
     if weights is not None:
         pairs += [weights, ("i",)]
     rows = blockwise(
-        HistogramDD(edges, d, weights is not None), ("i", *names), *pairs, new_axes=dict(zip(names, lengths, strict=True)),
-        adjust_chunks={"i": 1}, concatenate=True, meta=np.empty((0,) * (d + 1), float), token="histogramdd",
+        HistogramDD(edges, d, weights is not None),
+        ("i", *names),
+        *pairs,
+        new_axes=dict(zip(names, lengths, strict=True)),
+        adjust_chunks={"i": 1},
+        concatenate=True,
+        meta=np.empty((0,) * (d + 1), float),
+        token="histogramdd",
     )
     counts = rows.sum(axis=0)
     if density:
@@ -290,9 +331,6 @@ def histogramdd(sample: Any, bins: Any, range: Any = None, normed: Any = None, w
             volume = volume * np.diff(e).reshape([-1 if a == i else 1 for a in builtins.range(d)])
         counts = counts / asanyarray(volume).rechunk(counts.chunks) / counts.sum()
     return counts, [asanyarray(e) for e in edges]
-
-
-
 
 
 class Unique:
@@ -343,7 +381,13 @@ class Inverse:
 
 
 def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None, *, equal_nan: bool = True
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    *,
+    equal_nan: bool = True,
 ) -> Any:
     """The different elements, in order; how many there are is not known before they are computed.
 
@@ -358,7 +402,6 @@ def unique(
     >>> unique([3, 1, 3]).compute()
     array([1, 3])
     """
-
     ar = asanyarray(ar)
     if axis is not None:
         raise NotImplementedError("unique along an axis is not offered\nhint: use map_blocks, or compute first")
@@ -376,8 +419,15 @@ def unique(
         starts = np.cumsum([0, *flat.chunks[0]])[:-1]
     begin = asanyarray(starts).rechunk(1) if len(starts) else asanyarray(np.zeros(1, int))
     nodes = table(
-        step.of_block, "unique-chunk", "unique", [flat, begin], np.stack([np.stack([np.zeros_like(numbers), numbers], -1), np.stack([np.ones_like(numbers), numbers], -1)], axis=1),
-        ((1,) * len(numbers),), np.empty(0, object),
+        step.of_block,
+        "unique-chunk",
+        "unique",
+        [flat, begin],
+        np.stack(
+            [np.stack([np.zeros_like(numbers), numbers], -1), np.stack([np.ones_like(numbers), numbers], -1)], axis=1
+        ),
+        ((1,) * len(numbers),),
+        np.empty(0, object),
     )
     while nodes.npartitions > 1:
         n = nodes.npartitions
@@ -463,7 +513,10 @@ class Percentiles:
         if not len(block):
             return {"n": 0, "values": None}
         if block.dtype.kind in "mM":
-            return {"n": len(block), "values": np.percentile(block.view("i8"), self.q, method=self.method).astype("i8").view(block.dtype)}
+            return {
+                "n": len(block),
+                "values": np.percentile(block.view("i8"), self.q, method=self.method).astype("i8").view(block.dtype),
+            }
         method = self.method if block.dtype.kind != "i" or self.method != "linear" else "linear"
         return {"n": len(block), "values": np.percentile(block, self.q, method=method)}
 
@@ -506,7 +559,19 @@ class Merge:
         return np.where(below <= above, values[low], values[high]).astype(self.dtype)
 
 
-def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, internal_method: str = "default", *, weights: Any = None, interpolation: Any = None) -> Array:
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    internal_method: str = "default",
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Array:
     """Percentiles, exact along an axis and approximate for a whole vector of several chunks.
 
     Parameters
@@ -524,19 +589,47 @@ def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_inpu
     >>> percentile([1.0, 2.0, 3.0], 50).compute()
     array([2.])
     """
-    return _percentile(a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=False)
+    return _percentile(
+        a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=False
+    )
 
 
-def nanpercentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, internal_method: str = "default", *, weights: Any = None, interpolation: Any = None) -> Array:
+def nanpercentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    internal_method: str = "default",
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Array:
     """Percentiles of what is not NaN; see :func:`percentile`.
 
     >>> nanpercentile([1.0, float("nan"), 3.0], 50).compute()
     array([2.])
     """
-    return _percentile(a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=True)
+    return _percentile(
+        a, q, axis, out, overwrite_input, interpolation or method, keepdims, internal_method, weights, skips=True
+    )
 
 
-def _percentile(a: Any, q: Any, axis: Any, out: Any, overwrite: bool, method: str, keepdims: bool, internal: str, weights: Any, *, skips: bool) -> Array:
+def _percentile(
+    a: Any,
+    q: Any,
+    axis: Any,
+    out: Any,
+    overwrite: bool,
+    method: str,
+    keepdims: bool,
+    internal: str,
+    weights: Any,
+    *,
+    skips: bool,
+) -> Array:
     from oxidask.array.reductions import nanquantile, quantile
 
     del overwrite
@@ -544,24 +637,39 @@ def _percentile(a: Any, q: Any, axis: Any, out: Any, overwrite: bool, method: st
     if internal not in ("default", "dask", "tdigest"):
         raise ValueError("Currently internal_method can only be one of: 'dask', 'tdigest', 'default'")
     if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise ValueError(f"interpolation method can only be 'linear', 'lower', 'higher', 'midpoint', or 'nearest', not {method!r}")
+        raise ValueError(
+            f"interpolation method can only be 'linear', 'lower', 'higher', 'midpoint', or 'nearest', not {method!r}"
+        )
     points = np.asarray(q, dtype=float)
     if ((points < 0) | (points > 100)).any():
         raise ValueError("Percentiles must be in the range [0, 100]")
     if axis is not None or a.ndim > 1:
         if axis is None:
             raise NotImplementedError("Percentiles only implemented for 1-d arrays, or along an axis")
-        return (nanquantile if skips else quantile)(a, points / 100, axis=axis, out=out, method=method, keepdims=keepdims, weights=weights)
+        return (nanquantile if skips else quantile)(
+            a, points / 100, axis=axis, out=out, method=method, keepdims=keepdims, weights=weights
+        )
     final = np.atleast_1d(points)
     if isinstance(q, list | tuple) and not len(q):
         return asanyarray(np.empty(0, a.dtype))
     dtype = a.dtype if a.dtype.kind in "mM" else np.percentile(np.ones(1, dtype=a.dtype), 50, method=method).dtype
     steps = np.unique(np.concatenate([[0, 100], final]))
     nodes = table(
-        Percentiles(steps, method, skips), "percentile-chunk", f"percentile-{steps}-{method}-{skips}", [a],
-        np.stack([np.zeros((a.npartitions, 1), int), np.arange(a.npartitions)[:, None]], axis=-1), ((1,) * a.npartitions,), np.empty(0, object),
+        Percentiles(steps, method, skips),
+        "percentile-chunk",
+        f"percentile-{steps}-{method}-{skips}",
+        [a],
+        np.stack([np.zeros((a.npartitions, 1), int), np.arange(a.npartitions)[:, None]], axis=-1),
+        ((1,) * a.npartitions,),
+        np.empty(0, object),
     )
     reads = np.stack([np.zeros((1, a.npartitions), int), np.arange(a.npartitions)[None]], axis=-1)
-    return table(Merge(steps, final, method, dtype), "percentile", f"percentile-{steps}-{final}-{method}", [nodes], reads, ((len(final),),), np.empty(0, dtype))  # type: ignore[no-any-return]
-
-
+    return table(
+        Merge(steps, final, method, dtype),
+        "percentile",
+        f"percentile-{steps}-{final}-{method}",
+        [nodes],
+        reads,
+        ((len(final),),),
+        np.empty(0, dtype),
+    )  # type: ignore[no-any-return]

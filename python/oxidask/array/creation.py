@@ -15,29 +15,29 @@ from oxidask.array.convert import asanyarray, asarray, normalize_chunks
 from oxidask.array.core import Array, _operand, _wrap
 
 __all__ = [
+    "arange",
     "diag",
     "diagonal",
-    "fromfunction",
-    "indices",
-    "meshgrid",
-    "pad",
-    "tril_indices",
-    "tril_indices_from",
-    "triu_indices",
-    "triu_indices_from",
-    "arange",
     "empty",
     "empty_like",
     "eye",
+    "fromfunction",
     "full",
     "full_like",
     "identity",
+    "indices",
     "linspace",
+    "meshgrid",
     "ones",
     "ones_like",
+    "pad",
     "tri",
     "tril",
+    "tril_indices",
+    "tril_indices_from",
     "triu",
+    "triu_indices",
+    "triu_indices_from",
     "zeros",
     "zeros_like",
 ]
@@ -73,10 +73,17 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", *
     name = kwargs.get("name")
     _no_more(kwargs, "full")
     if np.ndim(fill_value) != 0:
-        raise ValueError(f"fill_value must be scalar. Received {type(fill_value).__name__} of shape {np.shape(fill_value)} instead.")
+        raise ValueError(
+            f"fill_value must be scalar. Received {type(fill_value).__name__} of shape {np.shape(fill_value)} instead."
+        )
     shape = _shape(shape)
     kind = np.dtype(dtype) if dtype is not None else np.asarray(fill_value).dtype
-    if is_native(kind) and kind.isnative and not any(is_unknown(n) for n in shape) and not isinstance(fill_value, complex | np.complexfloating | str | bytes | np.datetime64 | np.timedelta64):
+    if (
+        is_native(kind)
+        and kind.isnative
+        and not any(is_unknown(n) for n in shape)
+        and not isinstance(fill_value, complex | np.complexfloating | str | bytes | np.datetime64 | np.timedelta64)
+    ):
         sizes = normalize_chunks(chunks, tuple(shape), dtype=kind)
         return _wrap(ArrayCore.full(shape, _operand(fill_value), kind.name, sizes))._named(name)
     sizes = normalize_chunks(chunks, tuple(shape), dtype=kind)
@@ -107,7 +114,16 @@ def _filled(chunks: Any, dtype: np.dtype, value: Any) -> Array:
     n = math.prod(len(c) for c in chunks)
     reads = np.empty((n, 0, 2), np.int64)
     meta = np.empty((0,) * len(chunks), dtype)
-    return table(Filled(chunks, dtype, value), "full", tokenize(chunks, str(dtype), value), [], reads, chunks, meta, passes_block=True)  # type: ignore[no-any-return]
+    return table(
+        Filled(chunks, dtype, value),
+        "full",
+        tokenize(chunks, str(dtype), value),
+        [],
+        reads,
+        chunks,
+        meta,
+        passes_block=True,
+    )  # type: ignore[no-any-return]
 
 
 def _no_more(kwargs: dict[str, Any], name: str) -> None:
@@ -577,7 +593,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Ar
     result = array
     for axis, (before, after) in enumerate(widths):
         if before or after:
-            own = {k: _of_axis(v, axis, array.ndim) if k in ("constant_values", "end_values", "stat_length") else v for k, v in kwargs.items()}
+            own = {
+                k: _of_axis(v, axis, array.ndim) if k in ("constant_values", "end_values", "stat_length") else v
+                for k, v in kwargs.items()
+            }
             result = _pad_axis(result, axis, before, after, mode, own)
     return result
 
@@ -637,8 +656,12 @@ def _pad_axis(x: Array, axis: int, before: int, after: int, mode: str, kwargs: d
         if mode == "constant":
             low, high = kwargs.get("constant_values", (0, 0))
             sides = [
-                full([w if a == axis else s for a, s in enumerate(x.shape)], np.asarray(value).astype(x.dtype)[()], x.dtype,
-                     tuple((w,) if a == axis else c for a, c in enumerate(x.chunks)))
+                full(
+                    [w if a == axis else s for a, s in enumerate(x.shape)],
+                    np.asarray(value).astype(x.dtype)[()],
+                    x.dtype,
+                    tuple((w,) if a == axis else c for a, c in enumerate(x.chunks)),
+                )
                 for w, value in ((before, low), (after, high))
             ]
         else:
@@ -650,8 +673,14 @@ def _pad_axis(x: Array, axis: int, before: int, after: int, mode: str, kwargs: d
     whole = x.rechunk({axis: -1})
     ind = tuple(range(x.ndim))
     made = blockwise(
-        PadAlong(axis, (before, after), mode, kwargs), ind, whole, ind, adjust_chunks={axis: n + before + after},
-        dtype=x.dtype, meta=x._meta, token="pad",
+        PadAlong(axis, (before, after), mode, kwargs),
+        ind,
+        whole,
+        ind,
+        adjust_chunks={axis: n + before + after},
+        dtype=x.dtype,
+        meta=x._meta,
+        token="pad",
     )
     wanted = [*sizes[axis]]
     wanted = [before] * bool(before) + wanted + [after] * bool(after)

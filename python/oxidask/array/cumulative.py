@@ -40,7 +40,11 @@ class Running:
         self.__name__ = getattr(func, "__name__", "cumulative")
 
     def __call__(self, block: Any) -> Any:
-        return self.func(block, axis=self.axis, dtype=self.dtype) if self.dtype is not None else self.func(block, axis=self.axis)
+        return (
+            self.func(block, axis=self.axis, dtype=self.dtype)
+            if self.dtype is not None
+            else self.func(block, axis=self.axis)
+        )
 
 
 class Last:
@@ -136,7 +140,11 @@ def cumreduction(
         x, axis = x.ravel(), 0
     axis = axis_of(axis, x.ndim)
     with quiet():
-        kind = np.dtype(dtype) if dtype is not None else np.asarray(func(np.ones((1,) * x.ndim, dtype=x.dtype), axis=axis)).dtype
+        kind = (
+            np.dtype(dtype)
+            if dtype is not None
+            else np.asarray(func(np.ones((1,) * x.ndim, dtype=x.dtype), axis=axis)).dtype
+        )
     running = Running(func, axis, dtype)
     token = tokenize("cumulative", func, binop, ident, axis, dtype, method)
     numbers = block_numbers(x.numblocks)
@@ -146,8 +154,13 @@ def cumreduction(
     if x.numblocks[axis] == 1:
         return _into(out, table(running, running.__name__, token, [x], own, x.chunks, meta))  # type: ignore[no-any-return]
     totals = table(
-        Last(preop, running, axis, ident), "cumulative-last", token, [x], own,
-        tuple((1,) * n if a == axis else x.chunks[a] for a, n in enumerate(x.numblocks)), meta,
+        Last(preop, running, axis, ident),
+        "cumulative-last",
+        token,
+        [x],
+        own,
+        tuple((1,) * n if a == axis else x.chunks[a] for a, n in enumerate(x.numblocks)),
+        meta,
     )
     before = _prefix(totals, axis, binop, token, method)
     rows = []
@@ -186,7 +199,9 @@ def _prefix(totals: Array, axis: int, binop: Callable[..., Any], token: str, met
             if at[axis] >= step:
                 row.insert(0, (0, int(numbers[tuple(p - step if a == axis else p for a, p in enumerate(at))])))
             rows.append(np.array(row))
-        current = table(Chained(binop), "cumulative-total", f"{token}-{step}", [current], rows, totals.chunks, totals._meta)
+        current = table(
+            Chained(binop), "cumulative-total", f"{token}-{step}", [current], rows, totals.chunks, totals._meta
+        )
         step *= 2
     return current
 
@@ -206,7 +221,9 @@ def _side_by_side(parts: list[Array], axis: int) -> Array:
 
 
 def _cumulative(name: str, what: str, binop: Callable[..., Any], ident: int, total: str) -> Callable[..., Array]:
-    def function(x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential") -> Array:
+    def function(
+        x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential"
+    ) -> Array:
         preop = getattr(np, total) if method == "blelloch" and dtype is None else None
         return cumreduction(getattr(np, name), binop, ident, x, axis, dtype, out, method=method, preop=preop)
 
@@ -309,7 +326,9 @@ def push(array: Any, n: int | None, axis: int) -> Array:
     if n is not None and 0 < n < array.shape[axis] - 1:
         from oxidask.array.overlap import map_overlap
 
-        return map_overlap(PushAlong(axis, n), array, depth={axis: (n, 0)}, boundary="none", dtype=array.dtype, meta=array._meta)
+        return map_overlap(
+            PushAlong(axis, n), array, depth={axis: (n, 0)}, boundary="none", dtype=array.dtype, meta=array._meta
+        )
     if array.numblocks[axis] == 1:
         ind = tuple(range(array.ndim))
         return blockwise(PushAlong(axis, None), ind, array, ind, dtype=array.dtype, meta=array._meta)
@@ -356,8 +375,17 @@ def topk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Array:
     axis = axis_of(axis, a.ndim)
     best = TopK(k)
     return reduction(
-        a, best.pick, best.order, combine=best.pick, axis=axis, keepdims=True, dtype=a.dtype, split_every=split_every,
-        output_size=min(abs(k), a.shape[axis]) if a.shape[axis] == a.shape[axis] else abs(k), name="topk", meta=meta_from_array(a._meta, a.ndim),
+        a,
+        best.pick,
+        best.order,
+        combine=best.pick,
+        axis=axis,
+        keepdims=True,
+        dtype=a.dtype,
+        split_every=split_every,
+        output_size=min(abs(k), a.shape[axis]) if a.shape[axis] == a.shape[axis] else abs(k),
+        name="topk",
+        meta=meta_from_array(a._meta, a.ndim),
     )
 
 
@@ -415,8 +443,19 @@ def argtopk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Array:
     at = arange(a.shape[axis], chunks=(a.chunks[axis],), dtype=np.intp)
     at = at[(slice(None),) + (None,) * (a.ndim - axis - 1)]
     return reduction(
-        a, best.of_block, best.order, combine=best.pick, axis=axis, keepdims=True, dtype=np.intp, split_every=split_every,
-        output_size=min(abs(k), a.shape[axis]), name="argtopk", concatenate=False, weights=at, meta=np.empty((0,) * a.ndim, np.intp),
+        a,
+        best.of_block,
+        best.order,
+        combine=best.pick,
+        axis=axis,
+        keepdims=True,
+        dtype=np.intp,
+        split_every=split_every,
+        output_size=min(abs(k), a.shape[axis]),
+        name="argtopk",
+        concatenate=False,
+        weights=at,
+        meta=np.empty((0,) * a.ndim, np.intp),
     )
 
 

@@ -91,7 +91,7 @@ def to_delayed(x: Array, optimize_graph: bool = True) -> np.ndarray:
 
 
 def from_graph(dsk: Any, name: str, chunks: Any, dtype: Any = None, meta: Any = None, shape: Any = None) -> Array:
-    """An array over a dict graph with the keys ``(name, 0, 0)``, ``(name, 0, 1)``, …"""
+    """An array over a dict graph with the keys ``(name, 0, 0)``, ``(name, 0, 1)``, …."""
     from oxidask import delayed
     from oxidask._graphs import nodes_of_graph
 

@@ -53,7 +53,9 @@ def _whole(a: Array, axes: Sequence[int], name: str) -> None:
             )
 
 
-def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any = None, allow_fftpack: bool = False) -> Callable[..., Array]:
+def fft_wrap(
+    fft_func: Callable[..., Any], kind: str | None = None, dtype: Any = None, allow_fftpack: bool = False
+) -> Callable[..., Array]:
     """A transform of NumPy's or SciPy's kind for lazy arrays.
 
     Parameters
@@ -100,14 +102,20 @@ def fft_wrap(fft_func: Callable[..., Any], kind: str | None = None, dtype: Any =
         rule = _LENGTHS[kind]
         if lengths is None or not kind.startswith(("irfft", "hfft")):
             sizes[last] = rule(sizes[last])
-        kwargs: dict[str, Any] = {"s": lengths, "axes": axes} if several else {"n": None if lengths is None else lengths[0], "axis": axes[0]}
+        kwargs: dict[str, Any] = (
+            {"s": lengths, "axes": axes} if several else {"n": None if lengths is None else lengths[0], "axis": axes[0]}
+        )
         function = Transform(fft_func, {**kwargs, **extra})
         kindof = dtype
         if kindof is None:
             with quiet():
-                kindof = fft_func(np.ones((2,) * a.ndim, dtype=a.dtype), **({"axes": axes} if several else {"axis": axes[0]})).dtype
+                kindof = fft_func(
+                    np.ones((2,) * a.ndim, dtype=a.dtype), **({"axes": axes} if several else {"axis": axes[0]})
+                ).dtype
         ind = tuple(range(a.ndim))
-        return blockwise(function, ind, a, ind, adjust_chunks=sizes, dtype=kindof, meta=np.empty((0,) * a.ndim, kindof), token=kind)
+        return blockwise(
+            function, ind, a, ind, adjust_chunks=sizes, dtype=kindof, meta=np.empty((0,) * a.ndim, kindof), token=kind
+        )
 
     if several:
 

@@ -204,18 +204,38 @@ def apply_gufunc(
         _sized(out_list[0], sizes)
         names = _unique_names(out_list[0], sizes)
         new = {c: sizes[c] for c in names if not any(c in core for core in ins)}
-        made = blockwise(call, (*loop, *names), *pairs, new_axes=new, concatenate=True, meta=meta_from_array(metas[0], n_loop + len(out_list[0]), metas[0].dtype), token=call.__name__.strip("<>"))
+        made = blockwise(
+            call,
+            (*loop, *names),
+            *pairs,
+            new_axes=new,
+            concatenate=True,
+            meta=meta_from_array(metas[0], n_loop + len(out_list[0]), metas[0].dtype),
+            token=call.__name__.strip("<>"),
+        )
         results.append(made)
     else:
         for core in out_list:
             _sized(core, sizes)
-        together = blockwise(call, tuple(loop), *pairs, concatenate=True, meta=np.empty((0,) * n_loop, object), token=call.__name__.strip("<>"))
+        together = blockwise(
+            call,
+            tuple(loop),
+            *pairs,
+            concatenate=True,
+            meta=np.empty((0,) * n_loop, object),
+            token=call.__name__.strip("<>"),
+        )
         for at, core in enumerate(out_list):
             names = _unique_names(core, sizes)
             results.append(
                 blockwise(
-                    Nth(at), (*loop, *names), together, tuple(loop), new_axes={c: sizes[c] for c in names},
-                    meta=meta_from_array(metas[at], n_loop + len(core), metas[at].dtype), token=call.__name__.strip("<>"),
+                    Nth(at),
+                    (*loop, *names),
+                    together,
+                    tuple(loop),
+                    new_axes={c: sizes[c] for c in names},
+                    meta=meta_from_array(metas[at], n_loop + len(core), metas[at].dtype),
+                    token=call.__name__.strip("<>"),
                 )
             )
     final = []
@@ -242,7 +262,9 @@ def _checked_loops(pairs: list[Any], allow_rechunk: bool) -> None:
                 continue
             first = seen.setdefault(name, sizes)
             if sum(first) != sum(sizes) and sum(sizes) == sum(sizes):
-                raise ValueError(f"Dimension `'loop {name[1]}'` with different lengths in arrays: {sum(first)} and {sum(sizes)}")
+                raise ValueError(
+                    f"Dimension `'loop {name[1]}'` with different lengths in arrays: {sum(first)} and {sum(sizes)}"
+                )
             if first != sizes and not allow_rechunk and sum(sizes) == sum(sizes):
                 raise ValueError(f"Dimension `'loop {name[1]}'` with different chunksize present: {first} and {sizes}")
 
@@ -393,5 +415,3 @@ def as_gufunc(signature: str | None = None, **kwargs: Any) -> Callable[[Callable
     if kwargs.keys() - allowed:
         raise TypeError(f"Unsupported keyword argument(s) provided: {sorted(kwargs.keys() - allowed)}")
     return lambda pyfunc: gufunc(pyfunc, signature=signature, **kwargs)
-
-

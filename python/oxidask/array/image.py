@@ -30,7 +30,9 @@ class ReadImage:
         return np.asarray(image)[None]
 
 
-def imread(filename: str, imread: Callable[..., Any] | None = None, preprocess: Callable[..., Any] | None = None) -> Array:
+def imread(
+    filename: str, imread: Callable[..., Any] | None = None, preprocess: Callable[..., Any] | None = None
+) -> Array:
     """Image files as an array, one block an image along a new first axis.
 
     Parameters
@@ -70,4 +72,13 @@ def imread(filename: str, imread: Callable[..., Any] | None = None, preprocess: 
     token = tokenize([(f, os.path.getmtime(f)) for f in files], imread, preprocess)
     chunks = ((1,) * len(files), *((n,) for n in sample.shape))
     reads = np.empty((len(files), 0, 2), int)
-    return table(ReadImage(files, imread, preprocess), "imread", token, [], reads, chunks, np.empty((0,) * len(chunks), sample.dtype), passes_block=True)  # type: ignore[no-any-return]
+    return table(
+        ReadImage(files, imread, preprocess),
+        "imread",
+        token,
+        [],
+        reads,
+        chunks,
+        np.empty((0,) * len(chunks), sample.dtype),
+        passes_block=True,
+    )  # type: ignore[no-any-return]

@@ -128,12 +128,16 @@ def store(
         regions = [regions] * len(sources)
     regions = list(regions)
     if len(regions) > 1 and len(sources) != len(regions):
-        raise ValueError(f"Different number of sources [{len(sources)}] and targets [{len(targets)}] than regions [{len(regions)}]")
+        raise ValueError(
+            f"Different number of sources [{len(sources)}] and targets [{len(targets)}] than regions [{len(regions)}]"
+        )
     regions = regions * len(sources) if len(regions) == 1 else regions
     if lock is True:
         lock = threading.Lock()
     load = bool(load_stored) if load_stored is not None else bool(return_stored and not compute)
-    written = [_written(s, t, r, lock, load and return_stored) for s, t, r in zip(sources, targets, regions, strict=True)]
+    written = [
+        _written(s, t, r, lock, load and return_stored) for s, t, r in zip(sources, targets, regions, strict=True)
+    ]
     if return_stored and load:
         if compute:
             written = list(oxidask.persist(*written, **kwargs))
@@ -176,7 +180,9 @@ def _written(source: Array, target: Any, region: Any, lock: Any, load: bool) -> 
     from oxidask import delayed
 
     if any(n != n for sizes in source.chunks for n in sizes):
-        raise ValueError(f"Saving dask arrays with unknown chunk sizes is not supported: shape {source.shape}\nhint: call compute_chunk_sizes() first")
+        raise ValueError(
+            f"Saving dask arrays with unknown chunk sizes is not supported: shape {source.shape}\nhint: call compute_chunk_sizes() first"
+        )
     borders = [np.cumsum([0, *sizes]).tolist() for sizes in source.chunks]
     shape = getattr(target, "shape", None) if not _is_delayed(target) else None
     if shape is not None and region is None and tuple(shape) != source.shape and len(shape) == source.ndim:
@@ -184,7 +190,13 @@ def _written(source: Array, target: Any, region: Any, lock: Any, load: bool) -> 
             raise ValueError(f"an array of shape {source.shape} does not fit a target of shape {tuple(shape)}")
     holder = target if _is_delayed(target) else delayed(target, traverse=False)
     numbers = block_numbers(source.numblocks).ravel()
-    reads = np.stack([np.stack([np.zeros_like(numbers), numbers], -1), np.stack([np.ones_like(numbers), np.zeros_like(numbers)], -1)], axis=1)
+    reads = np.stack(
+        [
+            np.stack([np.zeros_like(numbers), numbers], -1),
+            np.stack([np.ones_like(numbers), np.zeros_like(numbers)], -1),
+        ],
+        axis=1,
+    )
     write = Write(borders, region, lock, load, load)
     chunks = source.chunks if load else tuple((1,) * n for n in source.numblocks)
     meta = source._meta if load else np.empty((0,) * source.ndim, bool)
@@ -217,8 +229,23 @@ def _after(written: Array, target: Any, source: Array, region: Any) -> Array:
     holder = target if _is_delayed(target) else delayed(target, traverse=False)
     borders = [np.cumsum([0, *sizes]).tolist() for sizes in source.chunks]
     numbers = block_numbers(source.numblocks).ravel()
-    reads = np.stack([np.stack([np.zeros_like(numbers), numbers], -1), np.stack([np.ones_like(numbers), np.zeros_like(numbers)], -1)], axis=1)
-    return table(Load(borders, region), "load", uuid.uuid4().hex, [written, holder], reads, source.chunks, source._meta, passes_block=True)  # type: ignore[no-any-return]
+    reads = np.stack(
+        [
+            np.stack([np.zeros_like(numbers), numbers], -1),
+            np.stack([np.ones_like(numbers), np.zeros_like(numbers)], -1),
+        ],
+        axis=1,
+    )
+    return table(
+        Load(borders, region),
+        "load",
+        uuid.uuid4().hex,
+        [written, holder],
+        reads,
+        source.chunks,
+        source._meta,
+        passes_block=True,
+    )  # type: ignore[no-any-return]
 
 
 def _over(target: Any, source: Array, region: Any) -> Array:
@@ -263,8 +290,13 @@ def to_hdf5(filename: Any, *args: Any, chunks: Any = True, **kwargs: Any) -> Non
     with h5py.File(filename, mode="a") as file:
         targets = [
             file.require_dataset(
-                path, shape=x.shape, dtype=x.dtype,
-                chunks=tuple(c[0] for c in x.chunks) if chunks is True and x.ndim and x.size else (None if chunks is True else chunks), **kwargs,
+                path,
+                shape=x.shape,
+                dtype=x.dtype,
+                chunks=tuple(c[0] for c in x.chunks)
+                if chunks is True and x.ndim and x.size
+                else (None if chunks is True else chunks),
+                **kwargs,
             )
             for path, x in data.items()
         ]
@@ -332,13 +364,27 @@ def to_npy_stack(dirname: str, x: Any, axis: int = 0) -> None:
     numbers = block_numbers(x.numblocks).ravel()
     reads = np.stack([np.zeros_like(numbers), numbers], -1)[:, None, :]
     done = tuple((1,) * n for n in x.numblocks)
-    table(NpyWrite(os.path.abspath(dirname)), "to_npy_stack", uuid.uuid4().hex, [x], reads, done, np.empty((0,) * x.ndim, bool), passes_block=True).compute()
+    table(
+        NpyWrite(os.path.abspath(dirname)),
+        "to_npy_stack",
+        uuid.uuid4().hex,
+        [x],
+        reads,
+        done,
+        np.empty((0,) * x.ndim, bool),
+        passes_block=True,
+    ).compute()
 
 
 class _PlainUnpickler:
     """Reads ``info`` without letting it call anything but what it needs."""
 
-    ALLOWED = {("numpy", "dtype"), ("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar"), ("_codecs", "encode")}
+    ALLOWED = {
+        ("numpy", "dtype"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy.core.multiarray", "scalar"),
+        ("_codecs", "encode"),
+    }
 
     @classmethod
     def load(cls, path: str) -> Any:
@@ -376,7 +422,16 @@ def from_npy_stack(dirname: str, mmap_mode: str | None = "r") -> Array:
     files = [os.path.join(os.path.abspath(dirname), f"{i}.npy") for i in range(len(chunks[axis]))]
     stamp = [(f, os.stat(f).st_mtime_ns, os.stat(f).st_size) for f in files if os.path.exists(f)]
     reads = np.empty((len(files), 0, 2), int)
-    return table(NpyBlock(files, mmap_mode), "from_npy_stack", f"npy-{stamp}", [], reads, chunks, np.empty((0,) * len(chunks), dtype), passes_block=True)  # type: ignore[no-any-return]
+    return table(
+        NpyBlock(files, mmap_mode),
+        "from_npy_stack",
+        f"npy-{stamp}",
+        [],
+        reads,
+        chunks,
+        np.empty((0,) * len(chunks), dtype),
+        passes_block=True,
+    )  # type: ignore[no-any-return]
 
 
 def from_npy(path: Any, chunks: Any = "auto", mmap_mode: str | None = "r") -> Array:
@@ -404,7 +459,13 @@ def from_npy(path: Any, chunks: Any = "auto", mmap_mode: str | None = "r") -> Ar
     """
     from oxidask.array.stacking import concatenate
 
-    paths = sorted(glob.glob(path)) if isinstance(path, str) and glob.has_magic(path) else [path] if isinstance(path, str | os.PathLike) else list(path)
+    paths = (
+        sorted(glob.glob(path))
+        if isinstance(path, str) and glob.has_magic(path)
+        else [path]
+        if isinstance(path, str | os.PathLike)
+        else list(path)
+    )
     if not paths:
         raise FileNotFoundError(f"no file matches {path!r}")
     arrays = []
@@ -414,7 +475,13 @@ def from_npy(path: Any, chunks: Any = "auto", mmap_mode: str | None = "r") -> Ar
         except ValueError as error:
             raise ValueError(f"{os.fspath(one)!r} is not an npy file: {error}") from error
         stat = os.stat(one)
-        arrays.append(from_array(mapped, chunks=chunks if len(paths) == 1 else -1, name=f"npy-{os.path.abspath(one)}-{stat.st_mtime_ns}-{stat.st_size}"))
+        arrays.append(
+            from_array(
+                mapped,
+                chunks=chunks if len(paths) == 1 else -1,
+                name=f"npy-{os.path.abspath(one)}-{stat.st_mtime_ns}-{stat.st_size}",
+            )
+        )
     return arrays[0] if len(arrays) == 1 else concatenate(arrays)
 
 
@@ -439,7 +506,15 @@ _NO_TILEDB = (
 )
 
 
-def to_tiledb(darray: Any, uri: str, compute: bool = True, return_stored: bool = False, storage_options: Any = None, key: Any = None, **kwargs: Any) -> Any:
+def to_tiledb(
+    darray: Any,
+    uri: str,
+    compute: bool = True,
+    return_stored: bool = False,
+    storage_options: Any = None,
+    key: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Not offered; says what to use instead.
 
     >>> to_tiledb(None, "x")

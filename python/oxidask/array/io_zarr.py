@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Any
 
@@ -153,7 +154,12 @@ def to_zarr(
     if not arr.ndim:
         options.pop("chunks")
     z = zarr.create_array(
-        store=_store_of(url, storage_options, read_only=False), name=component, shape=arr.shape, dtype=arr.dtype, overwrite=overwrite, **options
+        store=_store_of(url, storage_options, read_only=False),
+        name=component,
+        shape=arr.shape,
+        dtype=arr.dtype,
+        overwrite=overwrite,
+        **options,
     )
     done = store(arr, z, lock=False, compute=compute, return_stored=return_stored)
     return done[0] if return_stored else done
@@ -189,5 +195,5 @@ def _on_borders(x: Array, stored: Any, starts: Any) -> Array:
         natural = np.cumsum(sizes)[:-1].tolist()
         cuts = sorted({min(allowed, key=lambda a, b=b: abs(a - b)) for b in natural}) if allowed else []
         ends = [0, *cuts, n]
-        wanted.append(tuple(b - a for a, b in zip(ends[:-1], ends[1:], strict=True)))
+        wanted.append(tuple(b - a for a, b in itertools.pairwise(ends)))
     return x if tuple(wanted) == x.chunks else x.rechunk(tuple(wanted))

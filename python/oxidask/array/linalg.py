@@ -14,7 +14,6 @@ import numpy as np
 
 from oxidask.array._generic import block_numbers, table
 from oxidask.array._meta import quiet
-
 from oxidask.array.convert import asanyarray
 from oxidask.array.core import Array
 from oxidask.array.gufunc import apply_gufunc
@@ -88,7 +87,13 @@ def _nodes(function: Any, label: str, inputs: list[Array], reads: Any, shape: tu
     from oxidask.tokenize import tokenize
 
     chunks = tuple((1,) * n for n in shape)
-    token = tokenize(label, getattr(function, "kwargs", None), getattr(function, "at", None), shape, reads if isinstance(reads, np.ndarray) else list(reads))
+    token = tokenize(
+        label,
+        getattr(function, "kwargs", None),
+        getattr(function, "at", None),
+        shape,
+        reads if isinstance(reads, np.ndarray) else list(reads),
+    )
     return table(function, label, token, inputs, reads, chunks, np.empty((0,) * len(shape), object))  # type: ignore[no-any-return]
 
 
@@ -98,7 +103,15 @@ def _parts(nodes: Array, at: int, chunks: Any, dtype: Any) -> Array:
 
     flat = block_numbers(nodes.numblocks).ravel()
     reads = np.stack([np.zeros_like(flat), flat], -1)[:, None, :]
-    return table(Part(at), f"part-{at}", tokenize("part", at, chunks), [nodes], reads, chunks, np.empty((0,) * len(chunks), dtype))  # type: ignore[no-any-return]
+    return table(
+        Part(at),
+        f"part-{at}",
+        tokenize("part", at, chunks),
+        [nodes],
+        reads,
+        chunks,
+        np.empty((0,) * len(chunks), dtype),
+    )  # type: ignore[no-any-return]
 
 
 def _two_axes(a: Any, name: str) -> Array:
@@ -152,7 +165,11 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
         r = _parts(first, 1, ((heights[0] if not unknown else float("nan"),), (n,)), dtype)
     else:
         nan = float("nan")
-        q1 = _parts(first, 0, (rows, (nan,)) if unknown else (rows, (n,)), dtype) if unknown or all(h == n for h in heights) else None
+        q1 = (
+            _parts(first, 0, (rows, (nan,)) if unknown else (rows, (n,)), dtype)
+            if unknown or all(h == n for h in heights)
+            else None
+        )
         r1 = _parts(first, 1, (tuple(nan if unknown else h for h in heights), (n,)), dtype)
         r1 = _grouped(r1, max(2, 4))
         q2, r = tsqr(r1)
@@ -182,7 +199,9 @@ def _grouped(r: Array, k: int) -> Array:
         numbers = np.arange(len(sizes))
         rows = [np.array([[0, i] for i in numbers[at : at + k]]) for at in range(0, len(sizes), k)]
         del join
-        return table(class_, "stack", f"stack-{k}", [r], rows, (tuple(float("nan") for _ in groups), r.chunks[1]), r._meta)  # type: ignore[no-any-return]
+        return table(
+            class_, "stack", f"stack-{k}", [r], rows, (tuple(float("nan") for _ in groups), r.chunks[1]), r._meta
+        )  # type: ignore[no-any-return]
     return r.rechunk({0: tuple(sum(g) for g in groups)})
 
 
@@ -232,11 +251,22 @@ def _multiply_rows(first: Array, q2: Array, rows: Any, heights: Any, n: Any, dty
             starts.append(at)
             at += heights[i]
         times = TimesRows(starts, heights)
-        reads = np.stack([np.stack([np.zeros(nr, int), np.arange(nr)], -1), np.stack([np.ones(nr, int), group], -1)], axis=1)
+        reads = np.stack(
+            [np.stack([np.zeros(nr, int), np.arange(nr)], -1), np.stack([np.ones(nr, int), group], -1)], axis=1
+        )
     width = q2.shape[1]
     from oxidask.tokenize import tokenize
 
-    return table(times, "qr", tokenize("rows", rows, heights), [first, q2], reads, (rows, (width,)), np.empty((0, 0), dtype), passes_block=True)  # type: ignore[no-any-return]
+    return table(
+        times,
+        "qr",
+        tokenize("rows", rows, heights),
+        [first, q2],
+        reads,
+        (rows, (width,)),
+        np.empty((0, 0), dtype),
+        passes_block=True,
+    )  # type: ignore[no-any-return]
 
 
 def _svd_block(a: Array, m: Any, n: Any, dtype: Any) -> tuple[Array, Array, Array]:
@@ -266,7 +296,7 @@ def sfqr(data: Any, name: str | None = None) -> tuple[Array, Array]:
     nr, _ = data.numblocks
     if nr != 1:
         raise ValueError(f"Input must have one row of blocks: shape {data.shape}, chunks {data.chunks}")
-    m, n = data.shape
+    m, _n = data.shape
     sizes = data.chunks[1]
     if sizes and sizes[0] < m and len(sizes) > 1:
         done, wide, rest = 0, 0, list(sizes)
@@ -478,8 +508,10 @@ def _range_of(data: Array, level: int, iterator: str, n_iter: int, seed: Any, co
 def _square_blocks(a: Array, name: str) -> Array:
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ValueError(f"{name} needs a square matrix, not one of shape {a.shape}")
-    if a.chunks[0] != a.chunks[1] or len(set(a.chunks[0])) > 1 and len(set(a.chunks[0][:-1])) > 1:
-        raise ValueError("All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks.")
+    if a.chunks[0] != a.chunks[1] or (len(set(a.chunks[0])) > 1 and len(set(a.chunks[0][:-1])) > 1):
+        raise ValueError(
+            "All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks."
+        )
     return a
 
 
@@ -580,7 +612,11 @@ def lu(a: Any) -> tuple[Array, Array, Array]:
     diagonal_blocks: list[list[Any]] = [[perms[i] if i == j else None for j in range(n)] for i in range(n)]
     token = a.key
     p = _assembled(diagonal_blocks, a.chunks, dtype, "lu-p", f"lu-p-{token}")
-    return p, _assembled(lower, a.chunks, dtype, "lu-l", f"lu-l-{token}"), _assembled(upper, a.chunks, dtype, "lu-u", f"lu-u-{token}")
+    return (
+        p,
+        _assembled(lower, a.chunks, dtype, "lu-l", f"lu-l-{token}"),
+        _assembled(upper, a.chunks, dtype, "lu-u", f"lu-u-{token}"),
+    )
 
 
 def cholesky(a: Any, lower: bool = False) -> Array:
@@ -635,7 +671,9 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Array:
         for j in range(columns):
             rest = _minus(right[i][j], [(blocks[i][k], made[k][j]) for k in known])
             made[i][j] = _lazy("triangular", blocks[i][i], rest, lower=lower)
-    result = _assembled(made, (a.chunks[0], matrix.chunks[1]), dtype, "solve-triangular", f"solve-{lower}-{a.key}-{b.key}")
+    result = _assembled(
+        made, (a.chunks[0], matrix.chunks[1]), dtype, "solve-triangular", f"solve-{lower}-{a.key}-{b.key}"
+    )
     return result[:, 0] if one else result
 
 
@@ -661,7 +699,11 @@ def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") ->
     if sym_pos is not None:
         import warnings
 
-        warnings.warn("The sym_pos keyword is deprecated and should be replaced by using ``assume_a = 'pos'``.", FutureWarning, stacklevel=2)
+        warnings.warn(
+            "The sym_pos keyword is deprecated and should be replaced by using ``assume_a = 'pos'``.",
+            FutureWarning,
+            stacklevel=2,
+        )
         assume_a = "pos" if sym_pos else "gen"
     if assume_a == "pos":
         lower = cholesky(a, lower=True)
@@ -670,7 +712,9 @@ def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") ->
         p, lower, upper = lu(a)
         b = p.T.dot(b)
     else:
-        raise ValueError(f"{assume_a = } is not a recognized matrix structure, valid structures in Dask are 'pos' and 'gen'.")
+        raise ValueError(
+            f"{assume_a = } is not a recognized matrix structure, valid structures in Dask are 'pos' and 'gen'."
+        )
     return solve_triangular(upper, solve_triangular(lower, b, lower=True))
 
 
@@ -749,9 +793,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         axes = tuple(range(x.ndim))
     else:
         axes = tuple(axis_of(a, x.ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
-    if len(axes) > 2 and ord is not None or len(axes) > 2:
-        if axis is not None or ord is not None:
-            raise ValueError("Improper number of dimensions to norm.")
+    if ((len(axes) > 2 and ord is not None) or len(axes) > 2) and (axis is not None or ord is not None):
+        raise ValueError("Improper number of dimensions to norm.")
     if ord == "fro":
         ord = None
         if len(axes) == 1:
@@ -766,9 +809,17 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             raise NotImplementedError("SVD based norm not implemented for ndim > 2")
         return svd(x)[1][None].sum(keepdims=keepdims) if keepdims is False else svd(x)[1].sum()[None, None]
     if ord == np.inf:
-        size = size.max(axis=axes, keepdims=keepdims) if len(axes) == 1 else size.sum(axis=axes[1], keepdims=True).max(axis=axes[0], keepdims=True)
+        size = (
+            size.max(axis=axes, keepdims=keepdims)
+            if len(axes) == 1
+            else size.sum(axis=axes[1], keepdims=True).max(axis=axes[0], keepdims=True)
+        )
     elif ord == -np.inf:
-        size = size.min(axis=axes, keepdims=keepdims) if len(axes) == 1 else size.sum(axis=axes[1], keepdims=True).min(axis=axes[0], keepdims=True)
+        size = (
+            size.min(axis=axes, keepdims=keepdims)
+            if len(axes) == 1
+            else size.sum(axis=axes[1], keepdims=True).min(axis=axes[0], keepdims=True)
+        )
     elif ord == 0:
         if len(axes) == 2:
             raise ValueError("Invalid norm order for matrices.")
@@ -803,7 +854,10 @@ def _stacked(name: str, signature: str, nout: int = 1, doc: str = "") -> Any:
             sample = getattr(np.linalg, name)(np.eye(2, dtype=a.dtype), *args, **kwargs)
         kinds = [np.asarray(s).dtype for s in (sample if nout > 1 else (sample,))]
         return apply_gufunc(
-            Linear(name, args, kwargs), signature, a, output_dtypes=kinds if nout > 1 else kinds[0],
+            Linear(name, args, kwargs),
+            signature,
+            a,
+            output_dtypes=kinds if nout > 1 else kinds[0],
             output_sizes={"p": n, "q": m},
         )
 
@@ -859,5 +913,3 @@ def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
     np.int64(5)
     """
     return diagonal(x, offset=offset).sum(axis=-1, dtype=dtype)
-
-

@@ -136,7 +136,9 @@ def masked_values(x: Any, value: Any, rtol: float = 1e-05, atol: float = 1e-08, 
     x = asanyarray(x)
     if getattr(value, "shape", ()):
         raise ValueError("da.ma.masked_values doesn't support array `value`s")
-    return elemwise(Call("masked_values", (value,), {"rtol": rtol, "atol": atol, "shrink": shrink}), x, meta=_masked_meta(x))
+    return elemwise(
+        Call("masked_values", (value,), {"rtol": rtol, "atol": atol, "shrink": shrink}), x, meta=_masked_meta(x)
+    )
 
 
 def masked_invalid(a: Any) -> Array:
@@ -157,7 +159,9 @@ def masked_where(condition: Any, a: Any) -> Array:
     """
     a, condition = asanyarray(a), asanyarray(condition)
     if condition.shape and condition.shape != a.shape:
-        raise IndexError(f"Inconsistent shape between the condition and the input (got {condition.shape} and {a.shape})")
+        raise IndexError(
+            f"Inconsistent shape between the condition and the input (got {condition.shape} and {a.shape})"
+        )
     return elemwise(Call("masked_where"), condition, a, meta=_masked_meta(a))
 
 
@@ -253,7 +257,9 @@ def count(a: Any, axis: Any = None, keepdims: bool = False, split_every: Any = N
 def _like(name: str) -> Callable[..., Array]:
     def function(a: Any, **kwargs: Any) -> Array:
         a = asanyarray(a)
-        return map_blocks(Call(name, (), kwargs), a, meta=_masked_meta(a, np.dtype(kwargs["dtype"]) if kwargs.get("dtype") else None))
+        return map_blocks(
+            Call(name, (), kwargs), a, meta=_masked_meta(a, np.dtype(kwargs["dtype"]) if kwargs.get("dtype") else None)
+        )
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""A masked array like another; as :func:`numpy.ma.{name}`.
@@ -279,7 +285,9 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         return nonzero(condition)
     condition, x, y = (asanyarray(v) for v in (condition, x, y))
     n = max(v.ndim for v in (condition, x, y))
-    return elemwise(Call("where"), condition, x, y, meta=np.ma.masked_array(np.empty((0,) * n, np.result_type(x.dtype, y.dtype))))
+    return elemwise(
+        Call("where"), condition, x, y, meta=np.ma.masked_array(np.empty((0,) * n, np.result_type(x.dtype, y.dtype)))
+    )
 
 
 def nonzero(a: Any) -> tuple[Array, ...]:
@@ -293,4 +301,11 @@ def nonzero(a: Any) -> tuple[Array, ...]:
     return plain(getdata(a).astype(bool) & ~getmaskarray(a))
 
 
-__all__ = sorted(name for name, value in list(globals().items()) if not name.startswith("_") and callable(value) and getattr(value, "__module__", None) == __name__ and not isinstance(value, type))
+__all__ = sorted(
+    name
+    for name, value in list(globals().items())
+    if not name.startswith("_")
+    and callable(value)
+    and getattr(value, "__module__", None) == __name__
+    and not isinstance(value, type)
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -120,10 +121,13 @@ def boundaries(x: Array, depth: Any, kind: Any) -> Array:
                 left = x[(*lead, np.zeros(before, int))]
                 right = x[(*lead, np.full(after, n - 1))]
             else:
-                raise ValueError(f"unknown boundary {how!r}\nhint: use 'periodic', 'reflect', 'nearest', 'none' or a value")
+                raise ValueError(
+                    f"unknown boundary {how!r}\nhint: use 'periodic', 'reflect', 'nearest', 'none' or a value"
+                )
             if how in ("reflect", "periodic", "nearest"):
                 left, right = (p.rechunk({axis: -1}) for p in (left, right))
         else:
+
             def side(size: int, like: Array = x, value: Any = how, along: int = axis) -> Array:
                 chunks = tuple((size,) if a == along else c for a, c in enumerate(like.chunks))
                 shape = [sum(c) for c in chunks]
@@ -174,9 +178,7 @@ def overlap(x: Any, depth: Any, boundary: Any, *, allow_rechunk: bool = True) ->
             sizes.append(x.chunks[axis])
             continue
         if largest > x.shape[axis]:
-            raise ValueError(
-                f"The overlapping depth {largest} is larger than your array {x.shape[axis]}."
-            )
+            raise ValueError(f"The overlapping depth {largest} is larger than your array {x.shape[axis]}.")
         sizes.append(ensure_minimum_chunksize(largest, x.chunks[axis]) if largest else x.chunks[axis])
     if not allow_rechunk and tuple(sizes) != x.chunks:
         raise ValueError(
@@ -195,10 +197,7 @@ def overlap(x: Any, depth: Any, boundary: Any, *, allow_rechunk: bool = True) ->
         n = wide.shape[axis]
         ends = np.cumsum([0, *own])
         plans.append(
-            [
-                np.arange(max(0, a + shift - before), min(n, b + shift + after))
-                for a, b in zip(ends[:-1], ends[1:], strict=True)
-            ]
+            [np.arange(max(0, a + shift - before), min(n, b + shift + after)) for a, b in itertools.pairwise(ends)]
         )
     if all(plan is None for plan in plans):
         return wide
@@ -306,7 +305,17 @@ def map_overlap(
         warnings.warn(message, FutureWarning, stacklevel=2)
         names = ("depth", "boundary", "trim")
         given = dict(zip(names, args[1:], strict=False))
-        return map_overlap(args[0], func, **{**given, "align_arrays": align_arrays, "allow_rechunk": allow_rechunk, **{k: v for k, v in (("depth", depth), ("boundary", boundary)) if v is not None}, **kwargs})
+        return map_overlap(
+            args[0],
+            func,
+            **{
+                **given,
+                "align_arrays": align_arrays,
+                "allow_rechunk": allow_rechunk,
+                **{k: v for k, v in (("depth", depth), ("boundary", boundary)) if v is not None},
+                **kwargs,
+            },
+        )
     if not callable(func):
         raise TypeError(
             f"First argument must be callable function, not {type(func).__name__}\n"
@@ -321,7 +330,9 @@ def map_overlap(
     for own, kind in zip(depths, kinds, strict=True):
         for axis, d in own.items():
             if isinstance(d, tuple) and kind[axis] != "none":
-                raise NotImplementedError("Asymmetric overlap is currently only implemented for boundary_condition 'none'")
+                raise NotImplementedError(
+                    "Asymmetric overlap is currently only implemented for boundary_condition 'none'"
+                )
     if align_arrays:
         n = max(x.ndim for x in arrays)
         pairs: list[Any] = []
@@ -330,7 +341,8 @@ def map_overlap(
         _, arrays = unify_chunks(*pairs)
         arrays = _joined(arrays, depths, allow_rechunk)
     shared = [
-        overlap(x, depth=d, boundary=b, allow_rechunk=allow_rechunk) for x, d, b in zip(arrays, depths, kinds, strict=True)
+        overlap(x, depth=d, boundary=b, allow_rechunk=allow_rechunk)
+        for x, d, b in zip(arrays, depths, kinds, strict=True)
     ]
     stream = iter(shared)
     full = [next(stream) if isinstance(a, Array) else a for a in args]
@@ -344,9 +356,15 @@ def map_overlap(
     dropped, added = kwargs.get("drop_axis"), kwargs.get("new_axis")
     if dropped is not None or added is not None:
         n = arrays[widest].ndim
-        gone = {a % n for a in (dropped if isinstance(dropped, list | tuple) else [dropped])} if dropped is not None else set()
+        gone = (
+            {a % n for a in (dropped if isinstance(dropped, list | tuple) else [dropped])}
+            if dropped is not None
+            else set()
+        )
         kept: list[Any] = [a for a in range(n) if a not in gone]
-        for a in sorted(a % made.ndim for a in (added if isinstance(added, list | tuple) else [added] if added is not None else [])):
+        for a in sorted(
+            a % made.ndim for a in (added if isinstance(added, list | tuple) else [added] if added is not None else [])
+        ):
             kept.insert(a, None)
         own_depth = {i: own_depth[a] if a is not None else 0 for i, a in enumerate(kept)}
         own_kind = {i: own_kind[a] if a is not None else "none" for i, a in enumerate(kept)}
@@ -368,7 +386,9 @@ def _joined(arrays: list[Array], depths: list[dict[int, Any]], allow_rechunk: bo
         sizes = []
         for axis, own in enumerate(x.chunks):
             size = least[axis + n - x.ndim]
-            sizes.append(ensure_minimum_chunksize(size, own) if size and x.shape[axis] > 1 and size <= x.shape[axis] else own)
+            sizes.append(
+                ensure_minimum_chunksize(size, own) if size and x.shape[axis] > 1 and size <= x.shape[axis] else own
+            )
         made.append(x.rechunk(tuple(sizes)) if tuple(sizes) != x.chunks else x)
     return made
 
@@ -416,7 +436,11 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, automatic_r
     ) + tuple((w,) for w in window)
     del automatic_rechunk
     return map_blocks(
-        Windows(window, axes), wide, chunks=chunks, dtype=x.dtype, new_axis=list(range(x.ndim, x.ndim + len(window))),
+        Windows(window, axes),
+        wide,
+        chunks=chunks,
+        dtype=x.dtype,
+        new_axis=list(range(x.ndim, x.ndim + len(window))),
         meta=np.empty((0,) * (x.ndim + len(window)), x.dtype),
     )
 

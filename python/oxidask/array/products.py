@@ -85,8 +85,16 @@ def tensordot(lhs: Any, rhs: Any, axes: Any = 2) -> Array:
     out = [*names_l, *(n for i, n in enumerate(names_r) if i not in right)]
     masked = any(isinstance(x._meta, np.ma.MaskedArray) for x in (lhs, rhs))
     partial = blockwise(
-        Contract(left, right), tuple(out), lhs, tuple(names_l), rhs, tuple(names_r), dtype=dtype,
-        adjust_chunks={names_l[a]: 1 for a in left}, meta=np.empty((0,) * len(out), dtype), token="tensordot",
+        Contract(left, right),
+        tuple(out),
+        lhs,
+        tuple(names_l),
+        rhs,
+        tuple(names_r),
+        dtype=dtype,
+        adjust_chunks={names_l[a]: 1 for a in left},
+        meta=np.empty((0,) * len(out), dtype),
+        token="tensordot",
     )
     del masked
     return partial.sum(axis=left) if left else partial
@@ -155,8 +163,16 @@ def matmul(a: Any, b: Any) -> Array:
         meta = compute_meta(np.matmul, None, a, b)
         dtype = np.matmul(np.ones((1, 1), a.dtype), np.ones((1, 1), b.dtype)).dtype if meta is None else meta.dtype
     parts = blockwise(
-        _matmul_blocks, (*lead, "i", "k", "j"), a, (*lead, "i", "k"), b, (*lead, "k", "j"), dtype=dtype,
-        adjust_chunks={"k": 1}, meta=np.empty((0,) * (n + 1), dtype), token="matmul",
+        _matmul_blocks,
+        (*lead, "i", "k", "j"),
+        a,
+        (*lead, "i", "k"),
+        b,
+        (*lead, "k", "j"),
+        dtype=dtype,
+        adjust_chunks={"k": 1},
+        meta=np.empty((0,) * (n + 1), dtype),
+        token="matmul",
     )
     made = parts.sum(axis=-2)
     if one_a:
@@ -230,7 +246,12 @@ def einsum(*args: Any, dtype: Any = None, optimize: Any = False, split_every: An
     function = Einsum(f"{inputs}->{output}", len(summed), {"dtype": dtype, "optimize": optimize, **extra})
     out = (*output, *summed)
     made = blockwise(
-        function, out, *pairs, adjust_chunks=dict.fromkeys(summed, 1), dtype=dtype, meta=np.empty((0,) * len(out), dtype),
+        function,
+        out,
+        *pairs,
+        adjust_chunks=dict.fromkeys(summed, 1),
+        dtype=dtype,
+        meta=np.empty((0,) * len(out), dtype),
         token="einsum",
     )
     if not summed:

@@ -64,7 +64,18 @@ DISTRIBUTIONS: dict[str, dict[str, Any]] = {
     "zipf": {"a": None},
 }
 #: Parameters for the examples.
-_SAMPLES = {"n": 5, "p": 0.5, "ngood": 5, "nbad": 5, "nsample": 3, "left": 0.0, "mode": 1.0, "right": 2.0, "mu": 0.0, "a": 3.0}
+_SAMPLES = {
+    "n": 5,
+    "p": 0.5,
+    "ngood": 5,
+    "nbad": 5,
+    "nsample": 3,
+    "left": 0.0,
+    "mode": 1.0,
+    "right": 2.0,
+    "mu": 0.0,
+    "a": 3.0,
+}
 
 
 def _entropy(seed: Any) -> int | None:
@@ -94,8 +105,17 @@ def _shape(size: Any) -> tuple[int, ...]:
 class Draw:
     """Draws a block of a distribution from the block's own stream."""
 
-    def __init__(self, name: str, stream: tuple[int, ...], chunks: Any, extra: tuple[int, ...], legacy: bool, kwargs: Any) -> None:
-        self.__name__, self.stream, self.chunks, self.extra, self.legacy, self.kwargs = name, stream, chunks, extra, legacy, kwargs
+    def __init__(
+        self, name: str, stream: tuple[int, ...], chunks: Any, extra: tuple[int, ...], legacy: bool, kwargs: Any
+    ) -> None:
+        self.__name__, self.stream, self.chunks, self.extra, self.legacy, self.kwargs = (
+            name,
+            stream,
+            chunks,
+            extra,
+            legacy,
+            kwargs,
+        )
 
     def source(self, block: int) -> Any:
         """NumPy's generator for a block."""
@@ -154,10 +174,19 @@ class Generator:
         return (self._entropy, self._drawn)
 
     def _draw(
-        self, name: str, *parameters: Any, size: Any, chunks: Any, extra: tuple[int, ...] = (), dtype: Any = None, **kwargs: Any
+        self,
+        name: str,
+        *parameters: Any,
+        size: Any,
+        chunks: Any,
+        extra: tuple[int, ...] = (),
+        dtype: Any = None,
+        **kwargs: Any,
     ) -> Array:
         """An array of one of NumPy's distributions."""
-        parameters = tuple(p if np.isscalar(p) or isinstance(p, Array) else asarray(p) if np.ndim(p) else p for p in parameters)
+        parameters = tuple(
+            p if np.isscalar(p) or isinstance(p, Array) else asarray(p) if np.ndim(p) else p for p in parameters
+        )
         lazy = [p for p in parameters if isinstance(p, Array) and p.ndim]
         whole = broadcast_shape(*[p.shape for p in lazy]) if lazy else ()
         shape = _shape(size) if size is not None else whole
@@ -175,7 +204,14 @@ class Generator:
             else:
                 pairs += [p, None]
         draw = Draw(name, stream, sizes, extra, self._legacy, kwargs)
-        new = {i: sizes[i] for i in range(n) if not any(ind is not None and i in ind and len(x.chunks[ind.index(i)]) == len(sizes[i]) for x, ind in zip(pairs[::2], pairs[1::2], strict=True))}
+        new = {
+            i: sizes[i]
+            for i in range(n)
+            if not any(
+                ind is not None and i in ind and len(x.chunks[ind.index(i)]) == len(sizes[i])
+                for x, ind in zip(pairs[::2], pairs[1::2], strict=True)
+            )
+        }
         for i, (x, ind) in enumerate(zip(pairs[::2], pairs[1::2], strict=True)):
             if ind is not None and any(a in new for a in ind):
                 from oxidask.array.shaping import broadcast_to
@@ -187,7 +223,13 @@ class Generator:
         out = (*range(n), *(("extra", i) for i in range(len(extra))))
         new_axes: dict[Any, Any] = {**new, **{("extra", i): m for i, m in enumerate(extra)}}
         return blockwise(
-            Numbered(draw), out, *pairs, new_axes=new_axes, meta=np.empty((0,) * len(out), kind), token=name, align_arrays=False,
+            Numbered(draw),
+            out,
+            *pairs,
+            new_axes=new_axes,
+            meta=np.empty((0,) * len(out), kind),
+            token=name,
+            align_arrays=False,
             _place=number_of,
         )
 
@@ -247,7 +289,9 @@ class Generator:
             return made
         shape = _shape(size)
         sizes = normalize_chunks(chunks, shape, dtype=dtype)
-        return _wrap(self._core.integers(int(low), int(high) + bool(endpoint), np.dtype(dtype).name, list(shape), sizes))
+        return _wrap(
+            self._core.integers(int(low), int(high) + bool(endpoint), np.dtype(dtype).name, list(shape), sizes)
+        )
 
     def _draw_integers(self, low: Any, high: Any, size: Any, chunks: Any, endpoint: bool, dtype: Any) -> Array:
         if self._legacy:
@@ -255,7 +299,14 @@ class Generator:
         return self._draw("integers", low, high, size=size, chunks=chunks, dtype=dtype, endpoint=endpoint)
 
     def choice(
-        self, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True, chunks: Any = "auto"
+        self,
+        a: Any,
+        size: Any = None,
+        replace: bool = True,
+        p: Any = None,
+        axis: int = 0,
+        shuffle: bool = True,
+        chunks: Any = "auto",
     ) -> Array:
         """Elements of a vector, or numbers below ``a``.
 
@@ -303,7 +354,13 @@ class Generator:
         draw = Choice(self._stream(), sizes, self._legacy, kwargs)
         ind = tuple(range(len(shape)))
         return blockwise(
-            Numbered(draw), ind, pool, None, new_axes=dict(enumerate(sizes)), meta=np.empty((0,) * len(shape), dtype), token="choice",
+            Numbered(draw),
+            ind,
+            pool,
+            None,
+            new_axes=dict(enumerate(sizes)),
+            meta=np.empty((0,) * len(shape), dtype),
+            token="choice",
             _place=number_of,
         )
 
@@ -323,9 +380,19 @@ class Generator:
         >>> Generator(1).multivariate_normal([0, 0], [[1, 0], [0, 1]], size=4, chunks=2).shape
         (4, 2)
         """
-        return self._vectors("multivariate_normal", (np.asarray(mean), np.asarray(cov)), len(mean), size, chunks, np.dtype(float), **kwargs)
+        return self._vectors(
+            "multivariate_normal",
+            (np.asarray(mean), np.asarray(cov)),
+            len(mean),
+            size,
+            chunks,
+            np.dtype(float),
+            **kwargs,
+        )
 
-    def _vectors(self, name: str, parameters: Any, length: int, size: Any, chunks: Any, dtype: Any, **kwargs: Any) -> Array:
+    def _vectors(
+        self, name: str, parameters: Any, length: int, size: Any, chunks: Any, dtype: Any, **kwargs: Any
+    ) -> Array:
         shape = _shape(size)
         sizes = normalize_chunks(chunks, shape, dtype=dtype)
         draw = Draw(name, self._stream(), sizes, (length,), self._legacy, kwargs)
@@ -334,8 +401,13 @@ class Generator:
         for p in parameters:
             pairs += [p, None]
         return blockwise(
-            Numbered(draw), out, *pairs, new_axes={**dict(enumerate(sizes)), "last": length},
-            meta=np.empty((0,) * len(out), dtype), token=name, _place=number_of,
+            Numbered(draw),
+            out,
+            *pairs,
+            new_axes={**dict(enumerate(sizes)), "last": length},
+            meta=np.empty((0,) * len(out), dtype),
+            token=name,
+            _place=number_of,
         )
 
     def permutation(self, x: Any) -> Array:
@@ -400,8 +472,14 @@ def _method(name: str) -> Callable[..., Array]:
     kinds = inspect.Parameter
     listed = [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
     for parameter, default in parameters.items():
-        listed.append(kinds(parameter, kinds.POSITIONAL_OR_KEYWORD, default=kinds.empty if default is None else default))
-    listed += [kinds("size", kinds.POSITIONAL_OR_KEYWORD, default=None), kinds("chunks", kinds.POSITIONAL_OR_KEYWORD, default="auto"), kinds("kwargs", kinds.VAR_KEYWORD)]
+        listed.append(
+            kinds(parameter, kinds.POSITIONAL_OR_KEYWORD, default=kinds.empty if default is None else default)
+        )
+    listed += [
+        kinds("size", kinds.POSITIONAL_OR_KEYWORD, default=None),
+        kinds("chunks", kinds.POSITIONAL_OR_KEYWORD, default="auto"),
+        kinds("kwargs", kinds.VAR_KEYWORD),
+    ]
     signature = inspect.Signature(listed)
     method.__signature__ = signature  # type: ignore[attr-defined]
     method.__name__, method.__qualname__ = name, f"Generator.{name}"
@@ -460,7 +538,9 @@ class RandomState(Generator):
         """
         return self.integers(low, high, size, dtype, chunks=chunks, **kwargs)
 
-    def random_integers(self, low: int, high: int | None = None, size: Any = None, chunks: Any = "auto", **kwargs: Any) -> Array:
+    def random_integers(
+        self, low: int, high: int | None = None, size: Any = None, chunks: Any = "auto", **kwargs: Any
+    ) -> Array:
         """Whole numbers from ``low`` to ``high``, both included; from 1 with one bound.
 
         >>> RandomState(3).random_integers(5, 5, size=2, chunks=1).compute()

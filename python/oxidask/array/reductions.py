@@ -40,9 +40,7 @@ class Group:
     def __call__(self, *args: Any) -> Any:
         *blocks, number = args
         at = position_of(number, self.made)
-        counts = [
-            builtins.min(k, n - i * k) for i, k, n in zip(at, self.groups, self.numblocks, strict=True)
-        ]
+        counts = [builtins.min(k, n - i * k) for i, k, n in zip(at, self.groups, self.numblocks, strict=True)]
         return self.func(self._nested(blocks, counts))
 
     def _nested(self, blocks: list[Any], counts: list[int]) -> Any:
@@ -170,7 +168,11 @@ def reduction(
     # Sizes of partial results along reduced axes are known to nobody but the functions.
     adjust = {i: _one for i in axes}
     token = tokenize(chunk, aggregate, combine, axes, keepdims, dtype, concatenate, output_size)
-    first = blockwise(of_block, ind, *args, adjust_chunks=adjust, meta=kind, token=f"{label}-chunk", name=None) if x.ndim else _scalar(of_block, x, kind, weights)
+    first = (
+        blockwise(of_block, ind, *args, adjust_chunks=adjust, meta=kind, token=f"{label}-chunk", name=None)
+        if x.ndim
+        else _scalar(of_block, x, kind, weights)
+    )
     current = first
     groups = _groups(split_every, axes, x.ndim)
     step = OfBlock(combine or aggregate, {"axis": axes, "keepdims": True})
@@ -296,7 +298,9 @@ class Named:
         self.__name__, self.kwargs = name, kwargs
 
     def __call__(self, block: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        func = getattr(np.ma if isinstance(block, np.ma.MaskedArray) and hasattr(np.ma, self.__name__) else np, self.__name__)
+        func = getattr(
+            np.ma if isinstance(block, np.ma.MaskedArray) and hasattr(np.ma, self.__name__) else np, self.__name__
+        )
         if isinstance(block, np.ma.MaskedArray) and block.size == 0 and self.__name__ in ("min", "max"):
             return block.sum(axis=axis, keepdims=keepdims)
         if getattr(block, "size", 1) == 0 and self.__name__ in ("min", "max", "nanmin", "nanmax"):
@@ -309,7 +313,12 @@ def _nothing(block: Any, axis: Any) -> Any:
     """What an empty block gives to an extreme: nothing, along an axis of length zero."""
     reduced = axis if isinstance(axis, tuple) else (axis,)
     if builtins.any(block.shape[a] == 0 for a in reduced):
-        return block[tuple(slice(0, 0) if a == reduced[0] else slice(0, 1) if a in reduced else slice(None) for a in range(block.ndim))]
+        return block[
+            tuple(
+                slice(0, 0) if a == reduced[0] else slice(0, 1) if a in reduced else slice(None)
+                for a in range(block.ndim)
+            )
+        ]
     return np.empty([1 if a in reduced else n for a, n in enumerate(block.shape)], block.dtype)
 
 
@@ -322,7 +331,11 @@ class Moments:
 
     def of_block(self, block: Any, axis: Any = None, keepdims: bool = True) -> Any:
         """The moments of a block."""
-        kind = np.dtype(self.dtype) if self.dtype is not None else np.result_type(block.dtype, np.float64 if block.dtype.kind in "biu" else block.dtype)
+        kind = (
+            np.dtype(self.dtype)
+            if self.dtype is not None
+            else np.result_type(block.dtype, np.float64 if block.dtype.kind in "biu" else block.dtype)
+        )
         values = block.astype(kind) if not isinstance(block, np.ma.MaskedArray) else block.astype(kind)
         with quiet():
             if isinstance(values, np.ma.MaskedArray):
@@ -331,7 +344,8 @@ class Moments:
                 count = (~np.isnan(values)).sum(axis=axis, keepdims=True).astype(float)
             else:
                 count = np.broadcast_to(
-                    float(math.prod(block.shape[a] for a in axis)), [1 if a in axis else n for a, n in enumerate(block.shape)]
+                    float(math.prod(block.shape[a] for a in axis)),
+                    [1 if a in axis else n for a, n in enumerate(block.shape)],
                 )
             total = (np.nansum if self.skips else np.sum)(values, axis=axis, keepdims=True)
             mean = total / np.where(count == 0, 1, count)
@@ -366,7 +380,9 @@ class Moments:
         with quiet():
             n = whole["n"] - self.ddof
             if self.order == 2 and not self.__name__.endswith("moment"):
-                result = np.true_divide(whole["M"][0], np.where(n > 0, n, np.nan if not isinstance(whole["M"][0], np.ma.MaskedArray) else n))
+                result = np.true_divide(
+                    whole["M"][0], np.where(n > 0, n, np.nan if not isinstance(whole["M"][0], np.ma.MaskedArray) else n)
+                )
                 result = np.where(n > 0, result, np.nan) if not isinstance(result, np.ma.MaskedArray) else result
                 if np.iscomplexobj(result):
                     result = result.real
@@ -405,7 +421,10 @@ class Mean:
             else:
                 n = math.prod(block.shape[a] for a in axis)
             total = (np.nansum if self.skips and block.dtype.kind in "fc" else np.sum)(
-                block.view(np.int64) if block.dtype.kind in "mM" else block, axis=axis, keepdims=True, **({} if block.dtype.kind in "mMO" else {"dtype": kind})
+                block.view(np.int64) if block.dtype.kind in "mM" else block,
+                axis=axis,
+                keepdims=True,
+                **({} if block.dtype.kind in "mMO" else {"dtype": kind}),
             )
         return {"n": n, "total": total, "dtype": block.dtype}
 
@@ -414,7 +433,11 @@ class Mean:
         flat = _flat(parts)
         total = flat[0]["total"]
         for part in flat[1:]:
-            total = np.ma.add(total.filled(0), part["total"].filled(0)) if isinstance(total, np.ma.MaskedArray) else total + part["total"]
+            total = (
+                np.ma.add(total.filled(0), part["total"].filled(0))
+                if isinstance(total, np.ma.MaskedArray)
+                else total + part["total"]
+            )
         n = builtins.sum(p["n"] for p in flat)
         if isinstance(total, np.ma.MaskedArray):
             total = np.ma.array(total.filled(0), mask=n == 0)
@@ -424,7 +447,11 @@ class Mean:
         """The mean."""
         whole = self.combine(parts)
         with np.errstate(divide="ignore", invalid="ignore"):
-            result = np.divide(whole["total"], whole["n"]) if whole["dtype"].kind not in "mM" else (whole["total"] // whole["n"]).astype(whole["dtype"])
+            result = (
+                np.divide(whole["total"], whole["n"])
+                if whole["dtype"].kind not in "mM"
+                else (whole["total"] // whole["n"]).astype(whole["dtype"])
+            )
         kind = self.dtype or (np.float16 if whole["dtype"] == np.float16 else None)
         if kind is not None and result.dtype != kind:
             result = result.astype(kind)
@@ -448,7 +475,11 @@ class Arg:
             found = self._position(block, self.axis)
             found = np.expand_dims(np.asarray(found), self.axis)
             values = np.take_along_axis(np.ma.getdata(block), found, self.axis)
-            hidden = np.take_along_axis(np.ma.getmaskarray(block), found, self.axis) if isinstance(block, np.ma.MaskedArray) else None
+            hidden = (
+                np.take_along_axis(np.ma.getmaskarray(block), found, self.axis)
+                if isinstance(block, np.ma.MaskedArray)
+                else None
+            )
             return [(values, found + int(starts[self.axis]), hidden)]
         flat = int(self._position(block.ravel(), 0))
         if len(self.numblocks) == 1:
@@ -479,7 +510,11 @@ class Arg:
         values, positions = np.take_along_axis(values, order, 0), np.take_along_axis(positions, order, 0)
         best = np.asarray(self._best(values))[None]
         pick = np.take_along_axis(np.ma.getdata(values), best, 0)[0], np.take_along_axis(positions, best, 0)[0]
-        hidden = np.take_along_axis(np.ma.getmaskarray(values), best, 0)[0] if isinstance(values, np.ma.MaskedArray) else None
+        hidden = (
+            np.take_along_axis(np.ma.getmaskarray(values), best, 0)[0]
+            if isinstance(values, np.ma.MaskedArray)
+            else None
+        )
         return [(pick[0], pick[1], hidden)]
 
     def _best(self, values: Any) -> Any:
@@ -500,7 +535,9 @@ class Arg:
         return position if keepdims else position.squeeze(axis=self.axis)
 
 
-def arg_reduction(x: Any, name: str, axis: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None) -> Array:
+def arg_reduction(
+    x: Any, name: str, axis: Any = None, keepdims: bool = False, split_every: Any = None, out: Any = None
+) -> Array:
     """Positions of extremes, through NumPy."""
     from oxidask.tokenize import tokenize
 
@@ -531,7 +568,16 @@ def arg_reduction(x: Any, name: str, axis: Any = None, keepdims: bool = False, s
     if not keepdims:
         final = [c for a, c in enumerate(final) if a not in axes]
     meta = np.empty((0,) * len(final), dtype=np.intp)
-    made = _round(current, last, [n if a in axes else 1 for a, n in enumerate(current.numblocks)], False, name, token, tuple(final), meta)
+    made = _round(
+        current,
+        last,
+        [n if a in axes else 1 for a, n in enumerate(current.numblocks)],
+        False,
+        name,
+        token,
+        tuple(final),
+        meta,
+    )
     return _into(out, made)  # type: ignore[no-any-return]
 
 
@@ -565,7 +611,14 @@ NATIVE = set(REDUCTIONS) - {"nanstd", "nanvar", "nanargmin", "nanargmax"}
 
 
 def reduce(
-    x: Any, name: str, axis: Any = None, keepdims: bool = False, dtype: Any = None, ddof: float = 0, split_every: Any = None, out: Any = None
+    x: Any,
+    name: str,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    ddof: float = 0,
+    split_every: Any = None,
+    out: Any = None,
 ) -> Array:
     """A reduction of the table: the engine's where it can, else through NumPy."""
     x = asanyarray(x)
@@ -575,13 +628,24 @@ def reduce(
         raise np.exceptions.AxisError(axis, 0)
     axes = axes_of(axis, x.ndim)
     if native(x) and name in NATIVE and not isinstance(split_every, dict):
-        every = None if split_every in (None, True) else 2**31 if split_every is False else builtins.max(2, operator.index(split_every))
+        every = (
+            None
+            if split_every in (None, True)
+            else 2**31
+            if split_every is False
+            else builtins.max(2, operator.index(split_every))
+        )
         if every is None and config.get("split_every", None):
             every = builtins.max(2, int(config.get("split_every")))
         if name not in ("argmin", "argmax") or not isinstance(axis, tuple | list):
             try:
                 made = x._core.reduce(
-                    name, None if axis is None else list(axes), bool(keepdims), None if dtype is None else dtype.name, float(ddof), every
+                    name,
+                    None if axis is None else list(axes),
+                    bool(keepdims),
+                    None if dtype is None else dtype.name,
+                    float(ddof),
+                    every,
                 )
                 return _into(out, _wrap(made))  # type: ignore[no-any-return]
             except TypeError:
@@ -596,16 +660,46 @@ def reduce(
         moments = Moments(name, ddof, dtype)
         with quiet():
             kind = dtype or np.asarray(getattr(np, name)(np.ones(1, dtype=x.dtype))).dtype
-        return reduction(x, moments.of_block, moments.finish, combine=moments.combine, concatenate=False, meta=_result_meta(x, axes, keepdims, kind), **options)
+        return reduction(
+            x,
+            moments.of_block,
+            moments.finish,
+            combine=moments.combine,
+            concatenate=False,
+            meta=_result_meta(x, axes, keepdims, kind),
+            **options,
+        )
     if how == "mean":
         mean_of = Mean(name, dtype)
         with quiet():
-            kind = dtype or np.asarray(getattr(np, name)(np.ones(1, dtype=x.dtype) if x.dtype.kind != "M" else np.zeros(1, dtype="i8").view("m8[ns]"))).dtype
+            kind = (
+                dtype
+                or np.asarray(
+                    getattr(np, name)(
+                        np.ones(1, dtype=x.dtype) if x.dtype.kind != "M" else np.zeros(1, dtype="i8").view("m8[ns]")
+                    )
+                ).dtype
+            )
         kind = x.dtype if x.dtype.kind == "M" else kind
-        return reduction(x, mean_of.of_block, mean_of.finish, combine=mean_of.combine, concatenate=False, meta=_result_meta(x, axes, keepdims, kind), **options)
+        return reduction(
+            x,
+            mean_of.of_block,
+            mean_of.finish,
+            combine=mean_of.combine,
+            concatenate=False,
+            meta=_result_meta(x, axes, keepdims, kind),
+            **options,
+        )
     extra = {"dtype": dtype} if dtype is not None and REDUCTIONS[name][1] else {}
     if name == "count_nonzero":
-        return reduction(x, CountNonzero(), Named("sum"), combine=Named("sum"), meta=_result_meta(x, axes, keepdims, np.dtype(np.intp)), **options)
+        return reduction(
+            x,
+            CountNonzero(),
+            Named("sum"),
+            combine=Named("sum"),
+            meta=_result_meta(x, axes, keepdims, np.dtype(np.intp)),
+            **options,
+        )
     with quiet():
         sample = np.ones(1, dtype=x.dtype) if x.dtype.kind not in "USO" else np.array(["1"]).astype(x.dtype)
         try:
@@ -616,7 +710,14 @@ def reduce(
             kind = x.dtype
     if x.dtype.kind == "O":
         kind = dtype or (np.dtype(object) if name not in ("any", "all") else kind)
-    return reduction(x, Named(name, **extra), Named(how, **extra), combine=Named(how, **extra), meta=_result_meta(x, axes, keepdims, kind), **options)
+    return reduction(
+        x,
+        Named(name, **extra),
+        Named(how, **extra),
+        combine=Named(how, **extra),
+        meta=_result_meta(x, axes, keepdims, kind),
+        **options,
+    )
 
 
 class CountNonzero:
@@ -693,7 +794,16 @@ for _name in REDUCTIONS:
     globals()[_name] = _make(_name)
 
 
-def moment(a: Any, order: int, axis: Any = None, dtype: Any = None, keepdims: bool = False, ddof: float = 0, split_every: Any = None, out: Any = None) -> Array:
+def moment(
+    a: Any,
+    order: int,
+    axis: Any = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    ddof: float = 0,
+    split_every: Any = None,
+    out: Any = None,
+) -> Array:
     """The central moment of some order.
 
     >>> moment([1.0, 2.0, 6.0], 2).compute().round(3)
@@ -706,13 +816,26 @@ def moment(a: Any, order: int, axis: Any = None, dtype: Any = None, keepdims: bo
         raise ValueError("Order must be an integer >= 0")
     axes = axes_of(axis, a.ndim)
     if order < 2:
-        shape = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else [n for i, n in enumerate(a.shape) if i not in axes]
+        shape = (
+            [1 if i in axes else n for i, n in enumerate(a.shape)]
+            if keepdims
+            else [n for i, n in enumerate(a.shape) if i not in axes]
+        )
         return (ones if order == 0 else zeros)(tuple(shape), dtype=dtype or "f8")
     moments = Moments("moment", ddof, None if dtype is None else np.dtype(dtype), int(order))
     kind = dtype or np.result_type(a.dtype, np.float64 if a.dtype.kind in "biu" else a.dtype)
     return reduction(
-        a, moments.of_block, moments.finish, combine=moments.combine, concatenate=False, axis=axes, keepdims=keepdims,
-        split_every=split_every, out=out, name="moment", meta=_result_meta(a, axes, keepdims, kind),
+        a,
+        moments.of_block,
+        moments.finish,
+        combine=moments.combine,
+        concatenate=False,
+        axis=axes,
+        keepdims=keepdims,
+        split_every=split_every,
+        out=out,
+        name="moment",
+        meta=_result_meta(a, axes, keepdims, kind),
     )
 
 
@@ -738,7 +861,12 @@ def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwarg
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})
     ind = tuple(range(a.ndim))
     made = blockwise(
-        Along(name, axes, keepdims=True, **kwargs), ind, a, ind, adjust_chunks={i: 1 for i in axes}, token=name,
+        Along(name, axes, keepdims=True, **kwargs),
+        ind,
+        a,
+        ind,
+        adjust_chunks={i: 1 for i in axes},
+        token=name,
         dtype=np.asarray(getattr(np, name)(np.ones(1, dtype=a.dtype), **kwargs)).dtype,
     )
     if not keepdims:
@@ -765,8 +893,16 @@ def nanmedian(a: Any, axis: Any = None, keepdims: bool = False, out: Any = None)
 
 
 def quantile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False,
-    *, weights: Any = None, interpolation: Any = None,
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
 ) -> Array:
     """Quantiles along axes, each of which becomes one chunk.
 
@@ -778,8 +914,16 @@ def quantile(
 
 
 def nanquantile(
-    a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: bool = False,
-    *, weights: Any = None, interpolation: Any = None,
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
 ) -> Array:
     """Quantiles of what is not NaN.
 
@@ -811,8 +955,15 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
     with quiet():
         dtype = np.asarray(getattr(np, name)(np.ones(1, dtype=a.dtype), points, method=method)).dtype
     made = blockwise(
-        Quantile(name, points, axes, kwargs), out_ind, a, own, dtype=dtype, concatenate=True, token=name,
-        new_axes=dict(zip(extra, points.shape, strict=True)), adjust_chunks={i: 1 for i in axes} if keepdims else None,
+        Quantile(name, points, axes, kwargs),
+        out_ind,
+        a,
+        own,
+        dtype=dtype,
+        concatenate=True,
+        token=name,
+        new_axes=dict(zip(extra, points.shape, strict=True)),
+        adjust_chunks={i: 1 for i in axes} if keepdims else None,
         meta=np.empty((0,) * len(out_ind), dtype),
     )
     return _into(out, made)  # type: ignore[no-any-return]

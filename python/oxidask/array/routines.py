@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -331,7 +332,11 @@ def _average(a: Any, axis: Any, weights: Any, returned: bool, keepdims: bool, *,
         if weights.shape[0] != a.shape[axis]:
             raise ValueError("Length of weights not compatible with specified axis.")
         weights = broadcast_to(weights, (a.ndim - 1) * (1,) + weights.shape).swapaxes(-1, axis)
-    dtype = np.result_type(a.dtype, weights.dtype, "f8") if a.dtype.kind in "iub" else np.result_type(a.dtype, weights.dtype)
+    dtype = (
+        np.result_type(a.dtype, weights.dtype, "f8")
+        if a.dtype.kind in "iub"
+        else np.result_type(a.dtype, weights.dtype)
+    )
     if masked:
         from oxidask.array import ma
 
@@ -349,7 +354,9 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype:
     >>> result_type(da.ones(2, dtype="f4"), 1.5)
     dtype('float32')
     """
-    return np.result_type(*[x.dtype if hasattr(x, "dtype") and not isinstance(x, type) else x for x in arrays_and_dtypes])
+    return np.result_type(
+        *[x.dtype if hasattr(x, "dtype") and not isinstance(x, type) else x for x in arrays_and_dtypes]
+    )
 
 
 def shape(array: Any) -> tuple[Any, ...]:
@@ -514,18 +521,24 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         if np.ndim(own):
             own = np.asarray(own.compute() if isinstance(own, Array) else own)
             ends = np.cumsum([0, *f.chunks[along]])
-            borders = [(max(0, a - 1), min(f.shape[along], b + 1)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+            borders = [(max(0, a - 1), min(f.shape[along], b + 1)) for a, b in itertools.pairwise(ends)]
         depth = {i: 1 if i == along else 0 for i in range(f.ndim)}
         made.append(
             map_overlap(
-                Gradient(along, edge_order, own, borders), f, dtype=f.dtype, depth=depth, boundary="none",
+                Gradient(along, edge_order, own, borders),
+                f,
+                dtype=f.dtype,
+                depth=depth,
+                boundary="none",
                 meta=f._meta,
             )
         )
     return made[0] if isinstance(axis, int) or len(made) == 1 else made
 
 
-def coarsen(reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any) -> Array:
+def coarsen(
+    reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_excess: bool = False, **kwargs: Any
+) -> Array:
     """A reduction of fixed-size neighbourhoods.
 
     >>> import oxidask.array as da
@@ -550,7 +563,12 @@ def coarsen(reduction: Callable[..., Any], x: Any, axes: dict[int, int], trim_ex
     function = Coarsen(reduction, axes, kwargs)
     ind = tuple(range(x.ndim))
     return blockwise(
-        function, ind, x, ind, adjust_chunks={a: (lambda n, k=k: n // k) for a, k in axes.items()}, token="coarsen",
+        function,
+        ind,
+        x,
+        ind,
+        adjust_chunks={a: (lambda n, k=k: n // k) for a, k in axes.items()},
+        token="coarsen",
         dtype=_dtype_of_call(function, x, axes),
     )
 
@@ -569,7 +587,9 @@ class Coarsen:
         self.func, self.axes, self.kwargs = func, axes, kwargs
 
     def __call__(self, block: Any) -> Any:
-        cut = block[tuple(slice(0, (n // self.axes.get(a, 1)) * self.axes.get(a, 1)) for a, n in enumerate(block.shape))]
+        cut = block[
+            tuple(slice(0, (n // self.axes.get(a, 1)) * self.axes.get(a, 1)) for a, n in enumerate(block.shape))
+        ]
         split = [m for a, n in enumerate(cut.shape) for m in (n // self.axes.get(a, 1), self.axes.get(a, 1))]
         return self.func(cut.reshape(split), axis=tuple(range(1, 2 * block.ndim, 2)), **self.kwargs)
 
@@ -586,8 +606,15 @@ def isin(
     element, others = asanyarray(element), asanyarray(test_elements).ravel()
     lead = tuple(range(element.ndim))
     found = blockwise(
-        IsIn(assume_unique), (*lead, "t"), element, lead, others, ("t",), adjust_chunks={"t": 1},
-        meta=np.empty((0,) * (element.ndim + 1), bool), token="isin",
+        IsIn(assume_unique),
+        (*lead, "t"),
+        element,
+        lead,
+        others,
+        ("t",),
+        adjust_chunks={"t": 1},
+        meta=np.empty((0,) * (element.ndim + 1), bool),
+        token="isin",
     ).any(axis=element.ndim)
     return ~found if invert else found
 
@@ -647,7 +674,9 @@ class Piecewise:
         self.funclist, self.args, self.kwargs = funclist, args, kwargs
 
     def __call__(self, x: Any, *conditions: Any) -> Any:
-        return np.piecewise(x, [np.broadcast_to(c, x.shape) for c in conditions], self.funclist, *self.args, **self.kwargs)
+        return np.piecewise(
+            x, [np.broadcast_to(c, x.shape) for c in conditions], self.funclist, *self.args, **self.kwargs
+        )
 
 
 def digitize(a: Any, bins: Any, right: bool = False) -> Array:
@@ -690,8 +719,15 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Arra
     ind = tuple(range(v.ndim))
     # The position in a sorted array is the number of elements before it, in all chunks.
     found = blockwise(
-        Searchsorted(side), (*ind, "a"), v, ind, a, ("a",), adjust_chunks={"a": 1},
-        meta=np.empty((0,) * (v.ndim + 1), np.intp), token="searchsorted",
+        Searchsorted(side),
+        (*ind, "a"),
+        v,
+        ind,
+        a,
+        ("a",),
+        adjust_chunks={"a": 1},
+        meta=np.empty((0,) * (v.ndim + 1), np.intp),
+        token="searchsorted",
     )
     return found.sum(axis=v.ndim)
 
@@ -795,8 +831,15 @@ def apply_along_axis(
     new = tuple(("new", i) for i in range(len(shape)))
     out = (*ind[:axis], *new, *ind[axis + 1 :])
     return blockwise(
-        AlongAxis(func1d, axis, args, kwargs), out, arr, ind, new_axes=dict(zip(new, shape, strict=True)), concatenate=True,
-        dtype=dtype, meta=np.empty((0,) * len(out), dtype=dtype), token="apply_along_axis",
+        AlongAxis(func1d, axis, args, kwargs),
+        out,
+        arr,
+        ind,
+        new_axes=dict(zip(new, shape, strict=True)),
+        concatenate=True,
+        dtype=dtype,
+        meta=np.empty((0,) * len(out), dtype=dtype),
+        token="apply_along_axis",
     )
 
 
@@ -914,4 +957,3 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     from oxidask.array.creation import diagonal
 
     return diagonal(a, offset=offset, axis1=axis1, axis2=axis2).sum(-1, dtype=dtype)
-

@@ -129,7 +129,9 @@ def view(x: Array, dtype: Any = None, order: str = "C") -> Array:
         if any(not is_unknown(s) and s != int(s) for s in sizes):
             raise ValueError(f"chunks {chunks[axis]} of {x.dtype} cannot be viewed as {dtype}")
         chunks[axis] = tuple(s if is_unknown(s) else int(s) for s in sizes)
-    return map_blocks(View(dtype, order), x, dtype=dtype, chunks=tuple(chunks), meta=meta_from_array(x._meta, x.ndim, dtype))
+    return map_blocks(
+        View(dtype, order), x, dtype=dtype, chunks=tuple(chunks), meta=meta_from_array(x._meta, x.ndim, dtype)
+    )
 
 
 class View:
@@ -393,7 +395,10 @@ def rechunk(
 def _rechunk_wish(x: Array, chunks: Any) -> Any:
     if isinstance(chunks, dict):
         given = {axis_of(axis, x.ndim): c for axis, c in chunks.items()}
-        return tuple(x.chunks[a] if given.get(a) is None and (a not in given or given[a] is None) else given[a] for a in range(x.ndim))
+        return tuple(
+            x.chunks[a] if given.get(a) is None and (a not in given or given[a] is None) else given[a]
+            for a in range(x.ndim)
+        )
     if isinstance(chunks, tuple | list) and len(chunks) == x.ndim and not (x.ndim == 1 and isinstance(chunks[0], int)):
         return tuple(x.chunks[a] if c is None else c for a, c in enumerate(chunks))
     return chunks
@@ -403,7 +408,10 @@ def _balanced(sizes: tuple[int, ...]) -> tuple[int, ...]:
     """As many chunks as a target size wants, of nearly equal sizes."""
     if len(set(sizes)) <= 1:
         return sizes
-    n, count = sum(sizes), math.ceil(sum(sizes) / (sum(sizes[:-1]) / max(1, len(sizes) - 1) if len(sizes) > 1 else sizes[0]))
+    n, count = (
+        sum(sizes),
+        math.ceil(sum(sizes) / (sum(sizes[:-1]) / max(1, len(sizes) - 1) if len(sizes) > 1 else sizes[0])),
+    )
     largest = max(sizes)
     size = math.ceil(n / max(1, round(n / largest)))
     del count
@@ -430,9 +438,7 @@ class Fold:
         return block.reshape(shape)
 
 
-def reshape(
-    x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *more: int, order: str = "C"
-) -> Array:
+def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *more: int, order: str = "C") -> Array:
     """The same elements in C order in another shape; one length may be -1.
 
     Parameters
@@ -467,7 +473,9 @@ def reshape(
         rest = math.prod(n for n in shape if n != -1)
         shape = tuple((x.size // rest if rest else 0) if n == -1 else n for n in shape)
     if math.prod(shape) != x.size:
-        raise ValueError(f"total size of new array must be unchanged: {x.size} elements of shape {x.shape} do not fit {shape}")
+        raise ValueError(
+            f"total size of new array must be unchanged: {x.size} elements of shape {x.shape} do not fit {shape}"
+        )
     if shape == x.shape:
         return x
     if native(x):
@@ -507,9 +515,23 @@ def _reshape_unknown(x: Array, shape: tuple[Any, ...]) -> Array:
     if shape in ((-1,), x.shape) and x.ndim == 1:
         return x
     if shape == (-1,) and all(n == 1 for n in x.numblocks[1:]):
-        return _folded(x, (tuple(math.nan if any(map(is_unknown, (s, *x.shape[1:]))) else s * math.prod(x.shape[1:]) for s in x.chunks[0]),))
+        return _folded(
+            x,
+            (
+                tuple(
+                    math.nan if any(map(is_unknown, (s, *x.shape[1:]))) else s * math.prod(x.shape[1:])
+                    for s in x.chunks[0]
+                ),
+            ),
+        )
     lead = [n for n in shape if n == -1 or is_unknown(n)]
-    if x.ndim and len(lead) == 1 and (shape[0] == -1 or is_unknown(shape[0])) and math.prod(shape[1:]) == math.prod(x.shape[1:]) and all(n == 1 for n in x.numblocks[1:]):
+    if (
+        x.ndim
+        and len(lead) == 1
+        and (shape[0] == -1 or is_unknown(shape[0]))
+        and math.prod(shape[1:]) == math.prod(x.shape[1:])
+        and all(n == 1 for n in x.numblocks[1:])
+    ):
         return _folded(x, (x.chunks[0], *((n,) for n in shape[1:])))
     if x.npartitions == 1:
         return _folded(x, tuple((math.nan if n == -1 else n,) for n in shape))
@@ -597,7 +619,9 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> Ar
         chunks = normalize_chunks(chunks, shape, dtype=x.dtype)
         for old, new, n in zip(x.chunks, chunks[lead:], x.shape, strict=True):
             if n != 1 and old != new:
-                raise ValueError(f"cannot broadcast chunks {x.chunks} to chunks {chunks}: new chunks must either be along a new dimension or a dimension of size 1")
+                raise ValueError(
+                    f"cannot broadcast chunks {x.chunks} to chunks {chunks}: new chunks must either be along a new dimension or a dimension of size 1"
+                )
     if native(x) and meta is None:
         return _wrap(x._core.broadcast_to(list(shape), chunks))
     x = x[(None,) * lead + (...,)] if lead else x
@@ -703,7 +727,9 @@ def roll(array: Any, shift: Any, axis: Any = None) -> Array:
         own = own % n if n else 0
         if own:
             lead = (slice(None),) * axis_of(along, a.ndim)
-            result = concatenate([result[(*lead, slice(n - own, None))], result[(*lead, slice(None, n - own))]], axis=along)
+            result = concatenate(
+                [result[(*lead, slice(n - own, None))], result[(*lead, slice(None, n - own))]], axis=along
+            )
     return result.rechunk(a.chunks) if result is not a else a
 
 

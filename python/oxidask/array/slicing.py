@@ -164,9 +164,7 @@ def checked(index: np.ndarray, n: int, axis: int) -> np.ndarray:
     """
     if index.dtype.kind == "b":
         if len(index) != n:
-            raise IndexError(
-                f"Boolean array with size {len(index)} is not long enough for axis {axis} with size {n}"
-            )
+            raise IndexError(f"Boolean array with size {len(index)} is not long enough for axis {axis} with size {n}")
         return np.nonzero(index)[0]
     index = index.astype(np.intp)
     beyond = index[(index < -n) | (index >= n)]
@@ -186,7 +184,7 @@ def _by_arrays(x: Array, index: list[Any]) -> Array:
             moved = _array_axis(index)
             result = _outer_index(x, list(index))
             return _to_front(result, moved) if moved is not None else result if ints else result
-        axis = [entry for entry in index if entry is not None].index(array)  if False else None  # noqa: F841
+        axis = [entry for entry in index if entry is not None].index(array) if False else None  # noqa: F841
         return _outer_index(x, list(index))
     return _pointwise(x, index)
 
@@ -361,7 +359,9 @@ def masked(x: Array, mask: Array) -> Array:
         x, mask = x.ravel(), mask.ravel()
     if x.ndim == 0:
         x, mask = x.reshape(1), mask.reshape(1)
-    return blockwise(_take_mask, "i", x, "i", mask, "i", dtype=x.dtype, token="getitem", adjust_chunks={"i": _unknown}, meta=x._meta)
+    return blockwise(
+        _take_mask, "i", x, "i", mask, "i", dtype=x.dtype, token="getitem", adjust_chunks={"i": _unknown}, meta=x._meta
+    )
 
 
 def _take_mask(x: Any, mask: Any) -> Any:
@@ -453,11 +453,19 @@ def along_lazy(x: Array, index: Array, axis: int) -> Array:
     grid = (*others, n_index, n_x)
     blocks = np.broadcast_to(numbers[..., None, :], grid).ravel()
     chunk = np.broadcast_to(np.arange(n_index)[:, None], grid).ravel()
-    reads = np.stack([np.stack([np.zeros_like(blocks), blocks], -1), np.stack([np.ones_like(chunk), chunk], -1)], axis=1)
+    reads = np.stack(
+        [np.stack([np.zeros_like(blocks), blocks], -1), np.stack([np.ones_like(chunk), chunk], -1)], axis=1
+    )
     nan = tuple((math.nan,) * n for n in grid)
     picks = table(
-        PickLazy(axis, sizes, grid), "getitem-pick", tokenize("pick", axis, x.chunks), [x, index], reads, nan,
-        np.empty((0,) * len(grid), dtype=object), passes_block=True,
+        PickLazy(axis, sizes, grid),
+        "getitem-pick",
+        tokenize("pick", axis, x.chunks),
+        [x, index],
+        reads,
+        nan,
+        np.empty((0,) * len(grid), dtype=object),
+        passes_block=True,
     )
     chosen = block_numbers(grid).reshape(-1, n_x).reshape(*others, n_index, n_x)
     chosen = np.moveaxis(chosen, -2, axis).reshape(-1, n_x)
@@ -474,7 +482,9 @@ def _fields(x: Array, names: Any) -> Array:
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         new = list(range(x.ndim, x.ndim + len(shape)))
-        return map_blocks(operator.getitem, x, names, dtype=base, chunks=x.chunks + tuple((n,) for n in shape), new_axis=new)
+        return map_blocks(
+            operator.getitem, x, names, dtype=base, chunks=x.chunks + tuple((n,) for n in shape), new_axis=new
+        )
     return map_blocks(operator.getitem, x, names, dtype=dtype)
 
 
@@ -499,7 +509,7 @@ class VIndex:
                 f"array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {index}"
             )
         if any(isinstance(e, np.ndarray) and e.dtype.kind == "b" for e in full):
-            if len(full) != x.ndim or len(index) > 1 and any(_is_mask(e) and e.ndim != 1 for e in full):
+            if len(full) != x.ndim or (len(index) > 1 and any(_is_mask(e) and e.ndim != 1 for e in full)):
                 raise IndexError("vindex does not support masks of several axes beside other indices")
             full = [np.nonzero(e)[0] if _is_mask(e) and e.ndim == 1 else e for e in full]
             if any(_is_mask(e) for e in full):
@@ -513,7 +523,9 @@ class VIndex:
             points = np.broadcast_arrays(*[full[a] for a in axes])
         except ValueError as error:
             shapes = " ".join(str(full[a].shape) for a in axes)
-            raise IndexError(f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}") from error
+            raise IndexError(
+                f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+            ) from error
         for a, p in zip(axes, points, strict=True):
             n = x.shape[a]
             if ((p < -n) | (p >= n)).any():
@@ -597,8 +609,11 @@ def setitem(x: Array, index: Any, value: Any) -> Array:
     if value is np.ma.masked or isinstance(value, np.ma.MaskedArray):
         return _setmasked(x, index, value)
     lazy = value if isinstance(value, Array) else asarray(value)
-    if isinstance(index, Array) and index.dtype.kind == "b" and index.ndim >= 1 and (
-        index.ndim == x.ndim and lazy.size == 1 or lazy.ndim == 0
+    if (
+        isinstance(index, Array)
+        and index.dtype.kind == "b"
+        and index.ndim >= 1
+        and ((index.ndim == x.ndim and lazy.size == 1) or lazy.ndim == 0)
     ):
         mask = index if index.ndim == x.ndim else index[(...,) + (None,) * (x.ndim - index.ndim)]
         return where(mask, lazy.reshape(()) if lazy.size == 1 else lazy, x).astype(x.dtype)
@@ -653,7 +668,9 @@ def _assign(x: Array, full: list[Any], value: Array) -> Array:
     if value.ndim > len(shape):
         extra = value.ndim - len(shape)
         if any(n != 1 for n in value.shape[:extra]):
-            raise ValueError(f"shape mismatch: value of shape {value.shape} does not fit indices of shape {tuple(shape)}")
+            raise ValueError(
+                f"shape mismatch: value of shape {value.shape} does not fit indices of shape {tuple(shape)}"
+            )
         value = value.reshape(value.shape[extra:])
     for n, own in zip(shape[::-1], value.shape[::-1], strict=False):
         if own not in (1, n) and not is_unknown(own):
@@ -696,7 +713,9 @@ def _assign(x: Array, full: list[Any], value: Array) -> Array:
 
     if mask is not None:
         return where(mask, value, x).astype(x.dtype)
-    value = value.rechunk(tuple(own if n == 1 else c for own, n, c in zip(value.chunks, value.shape, x.chunks, strict=True)))
+    value = value.rechunk(
+        tuple(own if n == 1 else c for own, n, c in zip(value.chunks, value.shape, x.chunks, strict=True))
+    )
     return broadcast_to(value, x.shape, chunks=x.chunks)
 
 

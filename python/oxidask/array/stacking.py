@@ -66,24 +66,35 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
     """
     if not isinstance(seq, list | tuple):
         seq = list(seq)
-    arrays = [asanyarray(x, allow_unknown_chunksizes=allow_unknown_chunksizes) if isinstance(x, list | tuple) else asanyarray(x) for x in seq]
+    arrays = [
+        asanyarray(x, allow_unknown_chunksizes=allow_unknown_chunksizes)
+        if isinstance(x, list | tuple)
+        else asanyarray(x)
+        for x in seq
+    ]
     if not arrays:
         raise ValueError("Need array(s) to concatenate")
     if axis is None:
         arrays, axis = [x.ravel() for x in arrays], 0
     n = arrays[0].ndim
     if any(x.ndim != n for x in arrays):
-        raise ValueError(f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}")
+        raise ValueError(
+            f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}"
+        )
     if n == 0:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     if not -n <= axis < n:
-        raise ValueError(f"Axis must be less than than number of dimensions\nData has {n} dimensions, but got axis={axis}")
+        raise ValueError(
+            f"Axis must be less than than number of dimensions\nData has {n} dimensions, but got axis={axis}"
+        )
     axis = axis_of(axis, n)
     filled = [x for x in arrays if is_unknown(x.size) or x.size]
     if len(filled) > 1 or not filled:
         others = [tuple(s for a, s in enumerate(x.shape) if a != axis) for x in arrays]
         if not allow_unknown_chunksizes and any(
-            not (p == q or (is_unknown(p) and is_unknown(q) and False)) for o in others for p, q in zip(o, others[0], strict=True)
+            not (p == q or (is_unknown(p) and is_unknown(q) and False))
+            for o in others
+            for p, q in zip(o, others[0], strict=True)
         ):
             if any(is_unknown(p) for o in others for p in o):
                 raise ValueError(
@@ -105,9 +116,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
     _, arrays = unify_chunks(*pairs)
     numbers = [np.stack([np.full(x.numblocks, i), block_numbers(x.numblocks)], axis=-1) for i, x in enumerate(arrays)]
     reads = np.concatenate(numbers, axis=axis).reshape(-1, 1, 2)
-    chunks = tuple(
-        sum((x.chunks[a] for x in arrays), ()) if a == axis else arrays[0].chunks[a] for a in range(n)
-    )
+    chunks = tuple(sum((x.chunks[a] for x in arrays), ()) if a == axis else arrays[0].chunks[a] for a in range(n))
     return table(None, "concatenate", f"concatenate-{axis}", arrays, reads, chunks, meta_from_array(meta, n))  # type: ignore[no-any-return]
 
 
@@ -119,7 +128,12 @@ def stack(seq: Sequence[Any], axis: int = 0, allow_unknown_chunksizes: bool = Fa
     array([[0., 1.],
            [0., 1.]])
     """
-    arrays = [asanyarray(x, allow_unknown_chunksizes=allow_unknown_chunksizes) if isinstance(x, list | tuple) else asanyarray(x) for x in seq]
+    arrays = [
+        asanyarray(x, allow_unknown_chunksizes=allow_unknown_chunksizes)
+        if isinstance(x, list | tuple)
+        else asanyarray(x)
+        for x in seq
+    ]
     if not arrays:
         raise ValueError("Need array(s) to stack")
     if not allow_unknown_chunksizes and any(x.shape != arrays[0].shape for x in arrays):
@@ -130,7 +144,9 @@ def stack(seq: Sequence[Any], axis: int = 0, allow_unknown_chunksizes: bool = Fa
         )
     n = arrays[0].ndim
     if not -n - 1 <= axis <= n:
-        raise ValueError(f"Axis must not be greater than number of dimensions\nData has {n} dimensions, but got axis={axis}")
+        raise ValueError(
+            f"Axis must not be greater than number of dimensions\nData has {n} dimensions, but got axis={axis}"
+        )
     axis = axis_of(axis, n + 1)
     if native(*arrays):
         try:
@@ -235,7 +251,9 @@ def block(arrays: Any, allow_unknown_chunksizes: bool = False) -> Array:
 
     def depth(item: Any, path: str = "arrays") -> int:
         if isinstance(item, tuple):
-            raise TypeError(f"{path} is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion from tuple to ndarray.")
+            raise TypeError(
+                f"{path} is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion from tuple to ndarray."
+            )
         if not isinstance(item, list):
             return 0
         if not item:

@@ -165,7 +165,9 @@ def _kurtosis_z(a: Array, axis: Any) -> Array:
     mean = 3.0 * (n - 1) / (n + 1)
     variance = 24.0 * n * (n - 2) * (n - 3) / ((n + 1) * (n + 1.0) * (n + 3) * (n + 5))
     x = (b2 - mean) / math.sqrt(variance)
-    root = 6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt((6.0 * (n + 3) * (n + 5)) / (n * (n - 2) * (n - 3)))
+    root = (
+        6.0 * (n * n - 5 * n + 2) / ((n + 7) * (n + 9)) * math.sqrt((6.0 * (n + 3) * (n + 5)) / (n * (n - 2) * (n - 3)))
+    )
     A = 6.0 + 8.0 / root * (2.0 / root + math.sqrt(1 + 4.0 / root**2))
     term1 = 1 - 2 / (9.0 * A)
     denominator = 1 + x * math.sqrt(2 / (A - 4.0))

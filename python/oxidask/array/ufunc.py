@@ -270,7 +270,9 @@ class PyUfunc:
         self.func, self.nin, self.nout = func, nin, nout
         self.__name__ = getattr(func, "__name__", "func")
         self.ufunc = np.frompyfunc(func, nin, nout)
-        self.ntypes, self.nargs, self.types, self.identity = (getattr(self.ufunc, n) for n in ("ntypes", "nargs", "types", "identity"))
+        self.ntypes, self.nargs, self.types, self.identity = (
+            getattr(self.ufunc, n) for n in ("ntypes", "nargs", "types", "identity")
+        )
         self.signature = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -115,7 +115,13 @@ class OxidaskManager(ChunkManagerEntrypoint):  # type: ignore[type-arg, misc]
         from oxidask.array import reduction
 
         return reduction(
-            arr, chunk=func, combine=combine_func, aggregate=aggregate_func or func, axis=axis, dtype=dtype, keepdims=keepdims
+            arr,
+            chunk=func,
+            combine=combine_func,
+            aggregate=aggregate_func or func,
+            axis=axis,
+            dtype=dtype,
+            keepdims=keepdims,
         )
 
     def scan(
@@ -152,8 +158,18 @@ class OxidaskManager(ChunkManagerEntrypoint):  # type: ignore[type-arg, misc]
         from oxidask.array import apply_gufunc
 
         return apply_gufunc(
-            func, signature, *args, axes=axes, axis=axis, keepdims=keepdims, output_dtypes=output_dtypes,
-            output_sizes=output_sizes, vectorize=vectorize, allow_rechunk=allow_rechunk, meta=meta, **kwargs,
+            func,
+            signature,
+            *args,
+            axes=axes,
+            axis=axis,
+            keepdims=keepdims,
+            output_dtypes=output_dtypes,
+            output_sizes=output_sizes,
+            vectorize=vectorize,
+            allow_rechunk=allow_rechunk,
+            meta=meta,
+            **kwargs,
         )
 
     def map_blocks(
@@ -190,8 +206,18 @@ class OxidaskManager(ChunkManagerEntrypoint):  # type: ignore[type-arg, misc]
         from oxidask.array import blockwise
 
         return blockwise(
-            func, out_ind, *args, name=name, token=token, dtype=dtype, adjust_chunks=adjust_chunks, new_axes=new_axes,
-            align_arrays=align_arrays, concatenate=concatenate, meta=meta, **kwargs,
+            func,
+            out_ind,
+            *args,
+            name=name,
+            token=token,
+            dtype=dtype,
+            adjust_chunks=adjust_chunks,
+            new_axes=new_axes,
+            align_arrays=align_arrays,
+            concatenate=concatenate,
+            meta=meta,
+            **kwargs,
         )
 
     def unify_chunks(self, *args: Any, **kwargs: Any) -> Any:
@@ -221,5 +247,3 @@ class OxidaskManager(ChunkManagerEntrypoint):  # type: ignore[type-arg, misc]
 
         size = config.get("array.chunk-size", "128MiB")
         return parse_bytes(size) if isinstance(size, str) else int(size)
-
-

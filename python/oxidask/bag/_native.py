@@ -31,16 +31,30 @@ Term = tuple[Any, ...]
 
 ARG: Term = ("arg", 0)
 
-_STRING_METHODS = (
-    "lower upper strip lstrip rstrip split startswith endswith replace find count isdigit".split()
-)
+_STRING_METHODS = [
+    "lower",
+    "upper",
+    "strip",
+    "lstrip",
+    "rstrip",
+    "split",
+    "startswith",
+    "endswith",
+    "replace",
+    "find",
+    "count",
+    "isdigit",
+]
 
 #: Functions of the engine by the Python object that they stand for.
 NAMES: dict[Any, str] = {
     json.loads: "json.loads",
     json.dumps: "json.dumps",
-    **{getattr(builtins, name): name for name in "len int float str bool sum min max abs".split()},
-    **{getattr(operator, name): name for name in "add sub mul truediv floordiv mod neg eq ne lt le gt ge".split()},
+    **{getattr(builtins, name): name for name in ["len", "int", "float", "str", "bool", "sum", "min", "max", "abs"]},
+    **{
+        getattr(operator, name): name
+        for name in ["add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "eq", "ne", "lt", "le", "gt", "ge"]
+    },
     operator.contains: "contains",
     operator.not_: "not",
     operator.abs: "abs",
@@ -321,7 +335,9 @@ class _Reader:
 
 def _is_within(term: Any, whole: Any) -> bool:
     """Whether computing ``whole`` computes ``term``."""
-    return term == whole or (isinstance(whole, tuple) and whole[0] != "if" and any(_is_within(term, part) for part in whole))
+    return term == whole or (
+        isinstance(whole, tuple) and whole[0] != "if" and any(_is_within(term, part) for part in whole)
+    )
 
 
 def _unknown() -> Any:

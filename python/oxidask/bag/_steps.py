@@ -320,7 +320,12 @@ def size_of(partition: Any) -> int:
 
 
 def write_lines(
-    partition: Any, path: str, storage: list[tuple[str, str]], encoding: str, compression: str | None, last_endline: bool
+    partition: Any,
+    path: str,
+    storage: list[tuple[str, str]],
+    encoding: str,
+    compression: str | None,
+    last_endline: bool,
 ) -> str:
     """Writes each element as a line; answers the path."""
     partition = list(partition)

@@ -154,7 +154,8 @@ def to_avro(
         "codec": "zstandard" if codec == "zstd" else codec,
         "sync_interval": int(sync_interval),
         "metadata": [
-            (name, list(value.encode() if isinstance(value, str) else value)) for name, value in (metadata or {}).items()
+            (name, list(value.encode() if isinstance(value, str) else value))
+            for name, value in (metadata or {}).items()
         ],
     }
     paths = output_paths(filename, b.npartitions, name_function, ".avro")

@@ -123,8 +123,11 @@ def _lines_at(urls: Sequence[str]) -> list[bytes]:
 
     lines: list[bytes] = []
     for url in urls:
-        with urlopen(url) as response:
-            lines.extend(response)
+        try:
+            with urlopen(url) as response:
+                lines.extend(response)
+        except OSError as error:
+            raise OSError(f"{url} cannot be read: {error}") from error
     return lines
 
 

@@ -129,7 +129,7 @@ def _encoding(name: str, errors: str) -> tuple[str, str, int, bool]:
     codecs.lookup_error(errors)
     name = codecs.lookup(name).name
     unit = 2 if name.startswith("utf-16") else 4 if name.startswith("utf-32") else 1
-    is_stateless = name.startswith(_STATELESS) and name != "utf-8-sig" or name.endswith(("-le", "-be"))
+    is_stateless = (name.startswith(_STATELESS) and name != "utf-8-sig") or name.endswith(("-le", "-be"))
     return name, errors, unit, is_stateless
 
 

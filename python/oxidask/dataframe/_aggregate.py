@@ -132,7 +132,9 @@ class TreeAggregation:
     # -- several ------------------------------------------------------------------------
     def combine(self, parts: list[Any]) -> Any:
         """The joined parts of several partitions."""
-        return {n: self._joined([part[n] for part in parts], self.needs[n][1], True, None) for n in range(len(self.needs))}
+        return {
+            n: self._joined([part[n] for part in parts], self.needs[n][1], True, None) for n in range(len(self.needs))
+        }
 
     def _regroup(self, whole: Any, observed: Any, sort: Any) -> Any:
         levels = list(range(whole.index.nlevels))
@@ -178,7 +180,8 @@ class TreeAggregation:
         observed, sort = self.flags.get("observed"), self.flags.get("sort")
         sort = True if sort is None else sort
         joined = {
-            n: self._joined([part[n] for part in parts], self.needs[n][1], observed, sort) for n in range(len(self.needs))
+            n: self._joined([part[n] for part in parts], self.needs[n][1], observed, sort)
+            for n in range(len(self.needs))
         }
         columns = [self._end(joined, column, func) for column, func in self.specs]
         if isinstance(self.shape, pd.Series):
@@ -227,5 +230,3 @@ def _same(a: Any, b: Any) -> bool:
 
 def _chained(lists: Any) -> list[Any]:
     return [element for one in lists for element in one]
-
-

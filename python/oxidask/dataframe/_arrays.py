@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -219,9 +220,7 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     plan = Plan.of_delayed([delayed(part, traverse=False) for part in parts])
     if index is not None:
         if index.npartitions != plan.n:
-            raise ValueError(
-                f"The index and array have different numbers of blocks. ({index.npartitions} != {plan.n})"
-            )
+            raise ValueError(f"The index and array have different numbers of blocks. ({index.npartitions} != {plan.n})")
         labels = index if index._kind == "index" else index
         meta_index = labels._meta if labels._kind == "index" else pd.Index(labels._meta)
         made = made.set_axis(meta_index, axis=0)
@@ -237,6 +236,4 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
 
 def _blocks(x: Any) -> list[Any]:
     ends = np.cumsum([0, *x.chunks[0]])
-    return [x[int(a) : int(b)] for a, b in zip(ends, ends[1:], strict=False)]
-
-
+    return [x[int(a) : int(b)] for a, b in itertools.pairwise(ends)]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["emulate", "empty", "make_meta", "nonempty"]
+__all__ = ["empty", "emulate", "make_meta", "nonempty"]
 
 PANDAS = (pd.DataFrame, pd.Series, pd.Index)
 

@@ -31,13 +31,56 @@ ARITHMETIC = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
 COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
 LOGIC = ["and", "or", "xor"]
 
-EACH_FRAME = """abs applymap clip eval explode fillna isin isna isnull map mask melt notna notnull query rename_axis
-    replace round select_dtypes where add_prefix add_suffix dropna combine_first""".split()
+EACH_FRAME = [
+    "abs",
+    "applymap",
+    "clip",
+    "eval",
+    "explode",
+    "fillna",
+    "isin",
+    "isna",
+    "isnull",
+    "map",
+    "mask",
+    "melt",
+    "notna",
+    "notnull",
+    "query",
+    "rename_axis",
+    "replace",
+    "round",
+    "select_dtypes",
+    "where",
+    "add_prefix",
+    "add_suffix",
+    "dropna",
+    "combine_first",
+]
 
-EACH_SERIES = """abs between clip dropna fillna isin isna isnull explode mask notna notnull replace round
-    where rename_axis add_prefix add_suffix combine_first""".split()
+EACH_SERIES = [
+    "abs",
+    "between",
+    "clip",
+    "dropna",
+    "fillna",
+    "isin",
+    "isna",
+    "isnull",
+    "explode",
+    "mask",
+    "notna",
+    "notnull",
+    "replace",
+    "round",
+    "where",
+    "rename_axis",
+    "add_prefix",
+    "add_suffix",
+    "combine_first",
+]
 
-EACH_INDEX = """fillna isin isna isnull notna notnull where""".split()
+EACH_INDEX = ["fillna", "isin", "isna", "isnull", "notna", "notnull", "where"]
 
 
 def signature_of(owner: Any, name: str, extra: Iterable[str] = ()) -> inspect.Signature | None:
@@ -208,7 +251,12 @@ def add_operators(owner: type, kind: str) -> None:
         finished(_operator(name, False), owner, f"__{name}__", symbol, None)
         if name not in COMPARISONS:
             finished(_operator(name, True), owner, f"__r{name}__", symbol, None)
-    for name, func in {"neg": operator.neg, "invert": operator.invert, "abs": operator.abs, "pos": operator.pos}.items():
+    for name, func in {
+        "neg": operator.neg,
+        "invert": operator.invert,
+        "abs": operator.abs,
+        "pos": operator.pos,
+    }.items():
         finished(_unary(name, func), owner, f"__{name}__", f"``{name}`` of every value.", None)
     if kind == "scalar":
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,11 @@ def _split(parts: list[Any], piece: tuple[int, int]) -> Any:
     (rows,) = parts
     number, n = piece
     ends = np.linspace(0, len(rows), n + 1).astype("int64")
-    return rows[ends[number] : ends[number + 1]] if isinstance(rows, pd.Index) else rows.iloc[ends[number] : ends[number + 1]]
+    return (
+        rows[ends[number] : ends[number + 1]]
+        if isinstance(rows, pd.Index)
+        else rows.iloc[ends[number] : ends[number + 1]]
+    )
 
 
 def _by_count(self: Any, n: int) -> Any:
@@ -59,8 +64,8 @@ def _by_count(self: Any, n: int) -> Any:
     if n == old:
         return self
     if n < old:
-        ends = [int(round(i * old / n)) for i in range(n + 1)]
-        ranges = list(zip(ends, ends[1:], strict=False))
+        ends = [round(i * old / n) for i in range(n + 1)]
+        ranges = list(itertools.pairwise(ends))
         plan = self._plan.groups("repartition", _joined, ranges)
         divisions = tuple(self.divisions[end] for end in ends) if self.known_divisions else None
         if self._native is not None:
@@ -85,9 +90,9 @@ def _by_count(self: Any, n: int) -> Any:
 
 
 def _is_measured(divisions: Any) -> bool:
-    return all(isinstance(bound, (int, float, np.number, pd.Timestamp, np.datetime64)) for bound in divisions) and not any(
-        isinstance(bound, bool) for bound in divisions
-    )
+    return all(
+        isinstance(bound, (int, float, np.number, pd.Timestamp, np.datetime64)) for bound in divisions
+    ) and not any(isinstance(bound, bool) for bound in divisions)
 
 
 def _interpolated(divisions: Any, n: int) -> Any:
@@ -144,8 +149,10 @@ def _by_size(self: Any, size: Any) -> Any:
             ranges.append((number, number + 1))
             pieces.append((i, count))
             sizes.append(own / count)
-    split = self._plan if len(ranges) == self.npartitions else self._plan.groups(
-        "repartition", _split, ranges, Plan.source(pieces, "pieces")
+    split = (
+        self._plan
+        if len(ranges) == self.npartitions
+        else self._plan.groups("repartition", _split, ranges, Plan.source(pieces, "pieces"))
     )
     groups: list[tuple[int, int]] = []
     start, total = 0, 0.0

@@ -59,7 +59,9 @@ class Simple:
             frame = _numeric(frame)
         if not len(frame) and self.name in ("min", "max"):
             return frame.iloc[:0].reset_index(drop=True)
-        made = {i: _held(self.one(frame.iloc[:, i], self.name), frame.iloc[:, i], self.name) for i in range(frame.shape[1])}
+        made = {
+            i: _held(self.one(frame.iloc[:, i], self.name), frame.iloc[:, i], self.name) for i in range(frame.shape[1])
+        }
         answer = pd.DataFrame(made, index=[0])
         answer.columns = frame.columns
         if self.min_count > 0:
@@ -74,7 +76,10 @@ class Simple:
     def combine(self, parts: list[Any]) -> Any:
         """One row of several."""
         if self.min_count > 0:
-            return (self._again(self.joined([a for a, _ in parts])), self.joined([b for _, b in parts]).sum().to_frame().T)
+            return (
+                self._again(self.joined([a for a, _ in parts])),
+                self.joined([b for _, b in parts]).sum().to_frame().T,
+            )
         return self._again(self.joined(parts))
 
     def _again(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -174,9 +179,7 @@ def _join_moments(a: Any, b: Any) -> Any:
         if pa:
             out.append(pa[0] + pb[0] + d**2 * na * nb / safe)
         if len(pa) > 1:
-            out.append(
-                pa[1] + pb[1] + d**3 * na * nb * (na - nb) / safe**2 + 3 * d * (na * pb[0] - nb * pa[0]) / safe
-            )
+            out.append(pa[1] + pb[1] + d**3 * na * nb * (na - nb) / safe**2 + 3 * d * (na * pb[0] - nb * pa[0]) / safe)
         if len(pa) > 2:
             out.append(
                 pa[2]
@@ -209,7 +212,9 @@ def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "iufb"
 
 
-def reduce_rows(self: Any, name: str, axis: Any, skipna: bool, numeric_only: bool, split_every: Any, **more: Any) -> Any:
+def reduce_rows(
+    self: Any, name: str, axis: Any, skipna: bool, numeric_only: bool, split_every: Any, **more: Any
+) -> Any:
     """A reduction of a frame, a column or an index."""
     if axis in (1, "columns") and self._kind == "frame":
         own = {} if name in ("any", "all") else {"numeric_only": numeric_only}

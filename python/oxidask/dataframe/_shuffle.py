@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,11 @@ def _comparable(column: pd.Series) -> Any:
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         return column.to_numpy(dtype="float64", na_value=np.nan) + 0.0
     if isinstance(dtype, (pd.DatetimeTZDtype,)) or getattr(dtype, "kind", "") in "mM":
-        return column.astype("int64").to_numpy() if column.dt.unit == "ns" else column.dt.as_unit("ns").astype("int64").to_numpy()
+        return (
+            column.astype("int64").to_numpy()
+            if column.dt.unit == "ns"
+            else column.dt.as_unit("ns").astype("int64").to_numpy()
+        )
     values = column.to_numpy(dtype=object, na_value=None)
     return np.array(["\0missing" if _is_missing(value) else str(value) for value in values], dtype=object)
 
@@ -148,7 +153,7 @@ def _bounds(samples: list[Any], n: int) -> Any:
     if not there:
         return None, False
     in_order = len(there) == len(samples) and not any(sample[4] for sample in samples)
-    in_order = in_order and all(a[3] < b[2] for a, b in zip(there, there[1:], strict=False))
+    in_order = in_order and all(a[3] < b[2] for a, b in itertools.pairwise(there))
     if in_order and len(there) == n:
         return [*(sample[2] for sample in there), there[-1][3]], True
     values = _rows.concat_rows([sample[0] for sample in there])
@@ -162,7 +167,11 @@ def _bounds(samples: list[Any], n: int) -> Any:
     low, high = values.iloc[order[0]], values.iloc[order[-1]]
     bounds = [low]
     for bound in inner:
-        if bound > bounds[-1] if not isinstance(values.dtype, pd.CategoricalDtype) else _after(values, bound, bounds[-1]):
+        if (
+            bound > bounds[-1]
+            if not isinstance(values.dtype, pd.CategoricalDtype)
+            else _after(values, bound, bounds[-1])
+        ):
             bounds.append(bound)
     return [*bounds, high], False
 
@@ -367,7 +376,7 @@ def sorted_divisions(plan: Any) -> tuple[Any, ...] | None:
                 f"Partitions must be sorted ascending with the index: partition {number} is not in order of its index\n"
                 "hint: leave out sorted=True"
             )
-    for (a, first), (b, second) in zip(there, there[1:], strict=False):
+    for (a, first), (b, second) in itertools.pairwise(there):
         if first[1] > second[0]:
             raise ValueError(
                 "Partitions must be sorted ascending with the index: "
@@ -401,7 +410,7 @@ def with_known_divisions(plan: Any, meta: Any) -> Any:
     kept = [number for number, end in enumerate(ends) if end is not None]
     plan = plan.select(kept) if len(kept) < plan.n else plan
     there = [ends[number] for number in kept]
-    overlap = any(a[1] == b[0] for a, b in zip(there, there[1:], strict=False))
+    overlap = any(a[1] == b[0] for a, b in itertools.pairwise(there))
     if not overlap:
         return new(plan, meta, (*(end[0] for end in there), there[-1][1]))
     bounds = []

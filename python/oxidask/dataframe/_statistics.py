@@ -9,7 +9,7 @@ import pandas as pd
 
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
-from oxidask.dataframe._meta import emulate, empty
+from oxidask.dataframe._meta import empty, emulate
 from oxidask.dataframe._reductions import Whole, _is_plain
 from oxidask.dataframe.core import NOT_NATIVE, elemwise, native_form, split_every_of
 
@@ -262,7 +262,9 @@ def _side_by_side(left: pd.Series, right: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({0: left, 1: right})
 
 
-def pairs(frame: Any, corr: bool, min_periods: Any, numeric_only: bool, split_every: Any, scalar: bool, ddof: int = 1) -> Any:
+def pairs(
+    frame: Any, corr: bool, min_periods: Any, numeric_only: bool, split_every: Any, scalar: bool, ddof: int = 1
+) -> Any:
     """Correlations or covariances of all pairs of columns."""
     if min_periods is None:
         min_periods = 1 if corr else 2
@@ -281,11 +283,15 @@ def pairs(frame: Any, corr: bool, min_periods: Any, numeric_only: bool, split_ev
 class FrameStatistics:
     """Statistics of a frame."""
 
-    def idxmin(self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False) -> Any:
+    def idxmin(
+        self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
         """The label of the smallest value of every column."""
         return _extreme_label(self, "idxmin", axis, skipna, numeric_only, split_every)
 
-    def idxmax(self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False) -> Any:
+    def idxmax(
+        self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
         """The label of the largest value of every column."""
         return _extreme_label(self, "idxmax", axis, skipna, numeric_only, split_every)
 
@@ -300,7 +306,12 @@ class FrameStatistics:
         meta = pd.Series(1, index=self._meta.columns).iloc[:0]
         step = _CountDistinct(dropna)
         return self._tree(
-            "nunique", _distinct_columns, step.of_columns, combine=_join_columns, meta=meta, split_every=split_every or None
+            "nunique",
+            _distinct_columns,
+            step.of_columns,
+            combine=_join_columns,
+            meta=meta,
+            split_every=split_every or None,
         )
 
     def nunique_approx(self: Any, split_every: Any = None) -> Any:
@@ -338,7 +349,13 @@ class FrameStatistics:
         """The median; here it is exact."""
         return self.median(axis=axis, numeric_only=numeric_only, method=method)
 
-    def corr(self: Any, method: str = "pearson", min_periods: Any = None, numeric_only: bool = False, split_every: Any = False) -> Any:
+    def corr(
+        self: Any,
+        method: str = "pearson",
+        min_periods: Any = None,
+        numeric_only: bool = False,
+        split_every: Any = False,
+    ) -> Any:
         """Correlations of all pairs of columns, from sums of the partitions."""
         if method != "pearson":
             raise NotImplementedError("Only Pearson correlation has been implemented")
@@ -387,7 +404,7 @@ class FrameStatistics:
         from oxidask import base
 
         out = sys.stdout if buf is None else buf
-        lines = [f"<class 'oxidask.dataframe.DataFrame'>"]
+        lines = ["<class 'oxidask.dataframe.DataFrame'>"]
         if not len(self._meta.columns):
             lines += ["Index: 0 entries", "Empty DataFrame"]
             out.write("\n".join(lines) + "\n")
@@ -418,11 +435,15 @@ class FrameStatistics:
 class SeriesStatistics:
     """Statistics of a column."""
 
-    def idxmin(self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False) -> Any:
+    def idxmin(
+        self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
         """The label of the smallest value."""
         return _extreme_label(self, "idxmin", axis, skipna, False, split_every)
 
-    def idxmax(self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False) -> Any:
+    def idxmax(
+        self: Any, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, split_every: Any = False
+    ) -> Any:
         """The label of the largest value."""
         return _extreme_label(self, "idxmax", axis, skipna, False, split_every)
 

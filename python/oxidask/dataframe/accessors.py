@@ -13,18 +13,119 @@ from oxidask.dataframe.core import NOT_NATIVE, elemwise
 
 __all__ = ["DatetimeAccessor", "StringAccessor"]
 
-STRINGS = """capitalize casefold center contains count decode encode endswith extract extractall find findall fullmatch
-    get index isalnum isalpha isascii isdecimal isdigit islower isnumeric isspace istitle isupper join len ljust lower
-    lstrip match normalize pad partition removeprefix removesuffix repeat replace rfind rindex rjust rpartition rsplit
-    rstrip slice slice_replace split startswith strip swapcase title translate upper wrap zfill""".split()
+STRINGS = [
+    "capitalize",
+    "casefold",
+    "center",
+    "contains",
+    "count",
+    "decode",
+    "encode",
+    "endswith",
+    "extract",
+    "extractall",
+    "find",
+    "findall",
+    "fullmatch",
+    "get",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "islower",
+    "isnumeric",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "len",
+    "ljust",
+    "lower",
+    "lstrip",
+    "match",
+    "normalize",
+    "pad",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "repeat",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "slice",
+    "slice_replace",
+    "split",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "translate",
+    "upper",
+    "wrap",
+    "zfill",
+]
 
 #: Parts of times, which are attributes.
-TIME_PARTS = """date day day_of_week day_of_year dayofweek dayofyear days days_in_month daysinmonth freq hour
-    is_leap_year is_month_end is_month_start is_quarter_end is_quarter_start is_year_end is_year_start microsecond
-    microseconds minute month nanosecond nanoseconds qyear quarter second seconds time timetz tz unit weekday year
-    """.split()
-TIMES = """ceil day_name floor isocalendar month_name normalize round strftime to_period to_timestamp to_pytimedelta
-    total_seconds tz_convert tz_localize as_unit components""".split()
+TIME_PARTS = [
+    "date",
+    "day",
+    "day_of_week",
+    "day_of_year",
+    "dayofweek",
+    "dayofyear",
+    "days",
+    "days_in_month",
+    "daysinmonth",
+    "freq",
+    "hour",
+    "is_leap_year",
+    "is_month_end",
+    "is_month_start",
+    "is_quarter_end",
+    "is_quarter_start",
+    "is_year_end",
+    "is_year_start",
+    "microsecond",
+    "microseconds",
+    "minute",
+    "month",
+    "nanosecond",
+    "nanoseconds",
+    "qyear",
+    "quarter",
+    "second",
+    "seconds",
+    "time",
+    "timetz",
+    "tz",
+    "unit",
+    "weekday",
+    "year",
+]
+TIMES = [
+    "ceil",
+    "day_name",
+    "floor",
+    "isocalendar",
+    "month_name",
+    "normalize",
+    "round",
+    "strftime",
+    "to_period",
+    "to_timestamp",
+    "to_pytimedelta",
+    "total_seconds",
+    "tz_convert",
+    "tz_localize",
+    "as_unit",
+    "components",
+]
 
 #: What regular expressions mean differs between the engine and Python.
 NOT_ALIKE = {"contains", "replace"}
@@ -50,8 +151,10 @@ class _Accessor:
             made = wrap_native(found(*args, **kwargs) if call else found)
         except (NotImplementedError, TypeError, AttributeError, ValueError):
             return NOT_NATIVE
-        wanted = emulate(_rows.accessor_call, self._series, self._name, name, *args, **kwargs) if call else emulate(
-            _rows.accessor_get, self._series, self._name, name
+        wanted = (
+            emulate(_rows.accessor_call, self._series, self._name, name, *args, **kwargs)
+            if call
+            else emulate(_rows.accessor_get, self._series, self._name, name)
         )
         return made if made._meta.dtype == wanted.dtype else NOT_NATIVE
 
@@ -96,7 +199,9 @@ class StringAccessor(_Accessor):
         if not expand:
             return elemwise(_rows.accessor_call, self._series, "str", name, pat=pat, n=n, _label=name, **more)
         if n is None or n <= 0:
-            raise NotImplementedError("To use the expand parameter you must specify the number of expected splits with the n= parameter. Usually n splits result in n+1 output columns.")
+            raise NotImplementedError(
+                "To use the expand parameter you must specify the number of expected splits with the n= parameter. Usually n splits result in n+1 output columns."
+            )
         return elemwise(_split_columns, self._series, name, pat, n, more, _label=name)
 
     def cat(self, others: Any = None, sep: Any = None, na_rep: Any = None) -> Any:
@@ -166,7 +271,9 @@ class DatetimeAccessor(_Accessor):
         if name in ("tz", "freq", "unit"):
             return getattr(self._series._meta.dt, name)
         answer = self._native(name, (), {}, call=False)
-        return answer if answer is not NOT_NATIVE else elemwise(_rows.accessor_get, self._series, "dt", name, _label=name)
+        return (
+            answer if answer is not NOT_NATIVE else elemwise(_rows.accessor_get, self._series, "dt", name, _label=name)
+        )
 
     @property
     def week(self) -> Any:
@@ -258,5 +365,3 @@ def register_index_accessor(name: str) -> Any:
     from oxidask.dataframe.index import Index
 
     return _register(name, Index)
-
-

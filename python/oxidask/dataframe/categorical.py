@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate
 from oxidask.dataframe.core import elemwise
@@ -239,8 +238,6 @@ def _categorical_call(column: Any, name: str, args: tuple[Any, ...], kwargs: dic
     if isinstance(column, pd.Index):
         return getattr(column, name)(*args, **kwargs)
     return getattr(column.cat, name)(*args, **kwargs)
-
-
 
 
 def _generated(name: str, needs_known: bool) -> Any:

@@ -7,6 +7,7 @@ if there is one for these arguments; otherwise pandas runs on every partition.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 from oxidask import _oxidask, base
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new, wrap_native
-from oxidask.dataframe._meta import emulate, empty, nonempty
+from oxidask.dataframe._meta import empty, emulate, nonempty
 from oxidask.dataframe._plan import Plan
 
 __all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of"]
@@ -98,7 +99,9 @@ def own_meta(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs:
         ) from error
 
 
-def elemwise(func: Callable[..., Any], /, *args: Any, _label: str | None = None, _meta: Any = None, **kwargs: Any) -> Any:
+def elemwise(
+    func: Callable[..., Any], /, *args: Any, _label: str | None = None, _meta: Any = None, **kwargs: Any
+) -> Any:
     """``func`` of pandas objects, partition by partition, with frames aligned by their divisions.
 
     Collections may stand anywhere among the arguments. The answer has as many
@@ -171,7 +174,9 @@ class Partitions:
             blocks = list(range(n))[key]
         elif isinstance(key, (list, np.ndarray)):
             wanted = np.asarray(key)
-            blocks = list(np.arange(n)[wanted]) if wanted.dtype == bool else [int(i) + n if i < 0 else int(i) for i in key]
+            blocks = (
+                list(np.arange(n)[wanted]) if wanted.dtype == bool else [int(i) + n if i < 0 else int(i) for i in key]
+            )
         else:
             blocks = [key + n if key < 0 else key]
         if not all(0 <= number < n for number in blocks):
@@ -204,7 +209,12 @@ class Collection(base.DaskMethodsMixin):
         return made
 
     def _set_state(self, native: Any, plan: Any, meta: Any, divisions: Any) -> None:
-        for name, value in (("_native", native), ("_own_plan", plan), ("_own_meta", meta), ("_own_divisions", divisions)):
+        for name, value in (
+            ("_native", native),
+            ("_own_plan", plan),
+            ("_own_meta", meta),
+            ("_own_divisions", divisions),
+        ):
             object.__setattr__(self, name, value)
 
     def _become(self, other: Collection) -> None:
@@ -304,9 +314,8 @@ class Collection(base.DaskMethodsMixin):
         --------
         >>> import oxidask.dataframe as dd
         >>> dd.from_dict({"x": [1, 2]}, npartitions=1).x.sum().explain()
-        merge into one: finish, select x=value
-          aggregate partially
-            frame
+        aggregate, select x=value
+          frame
         """
         if self._native is not None:
             self._native.explain()
@@ -368,7 +377,7 @@ class Collection(base.DaskMethodsMixin):
 
     def _select(self, blocks: list[int]) -> Any:
         divisions = None
-        consecutive = all(b == a + 1 for a, b in zip(blocks, blocks[1:], strict=False))
+        consecutive = all(b == a + 1 for a, b in itertools.pairwise(blocks))
         if self.known_divisions and blocks and consecutive:
             divisions = self.divisions[blocks[0] : blocks[-1] + 2]
         if self._native is not None and blocks:
@@ -485,5 +494,3 @@ def _rebuild(dsk: Any, keys: list[Any], meta: Any, divisions: Any, *, rename: An
 
     del rename
     return new(Plan.of_delayed([delayed_of_graph(dsk, key) for key in keys]), meta, divisions)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ __all__ = ["from_delayed", "from_dict", "from_map", "from_pandas", "repartition"
 def _fits_engine(dtype: Any) -> bool:
     """Whether the engine holds values of this type exactly as pandas does."""
     if isinstance(dtype, np.dtype):
-        return dtype.kind in "iufb" and dtype.itemsize in (1, 2, 4, 8) and dtype != np.float16 or dtype == "M8[us]"
+        return (dtype.kind in "iufb" and dtype.itemsize in (1, 2, 4, 8) and dtype != np.float16) or dtype == "M8[us]"
     return isinstance(dtype, pd.StringDtype) and dtype.na_value is not pd.NA
 
 
@@ -86,9 +87,7 @@ def _sorted_starts(index: pd.Index, npartitions: int) -> tuple[list[Any], list[i
     return [*divisions, index[-1]], [*starts, n]
 
 
-def from_pandas(
-    data: Any, npartitions: int | None = None, sort: bool = True, chunksize: int | None = None
-) -> Any:
+def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, chunksize: int | None = None) -> Any:
     """A lazy frame, column or index of a pandas one.
 
     Parameters
@@ -120,9 +119,13 @@ def from_pandas(
     ((0, 2, 2), 6)
     """
     if isinstance(data, pd.Index):
-        return from_pandas(data.to_frame(name="x" if data.name is None else data.name), npartitions, sort, chunksize).index
+        return from_pandas(
+            data.to_frame(name="x" if data.name is None else data.name), npartitions, sort, chunksize
+        ).index
     if not isinstance(data, (pd.DataFrame, pd.Series)):
-        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}; Input must be a pandas DataFrame or Series.")
+        raise TypeError(
+            f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}; Input must be a pandas DataFrame or Series."
+        )
     if isinstance(data.index, pd.MultiIndex):
         raise NotImplementedError("Dask does not support MultiIndex Dataframes.")
     if npartitions is not None and chunksize is not None:
@@ -158,7 +161,7 @@ def _of_pieces(data: Any, npartitions: int, sort: bool) -> Any:
         starts = _starts_of(len(data), npartitions) or [0]
         ends = [*starts, len(data)]
         divisions = [None] * len(ends)
-    pieces = [data.iloc[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [data.iloc[a:b] for a, b in itertools.pairwise(ends)]
     return new(Plan.source(pieces, "from_pandas"), data.iloc[:0], tuple(divisions))
 
 
@@ -192,7 +195,9 @@ def from_dict(
             "from_dict doesn't currently support Dask collections as inputs. Objects passed to from_dict should be "
             "in-memory, such as lists or arrays."
         )
-    return from_pandas(constructor.from_dict(data, orient=orient, dtype=dtype, columns=columns), npartitions=npartitions)
+    return from_pandas(
+        constructor.from_dict(data, orient=orient, dtype=dtype, columns=columns), npartitions=npartitions
+    )
 
 
 def _checked(rows: Any, meta: Any) -> Any:
@@ -295,10 +300,7 @@ def from_delayed(
                 continue
             raise TypeError(f"Expected Delayed object, got {type(one).__name__}")
     plan = Plan.of_delayed([_as_delayed(one) for one in dfs])
-    if meta is None:
-        meta = empty(_as_delayed(dfs[0]).compute())
-    else:
-        meta = make_meta(meta)
+    meta = empty(_as_delayed(dfs[0]).compute()) if meta is None else make_meta(meta)
     if divisions is not None and not isinstance(divisions, str) and len(divisions) != len(dfs) + 1:
         raise ValueError("divisions should be a tuple of len(dfs) + 1")
     if verify_meta and isinstance(meta, PANDAS):
@@ -393,10 +395,7 @@ def from_map(
         raise ValueError("All `iterables` must have the same length")
     inputs = list(zip(*lists, strict=True))
     call = _Mapped(func, list(args or []), kwargs)
-    if meta is None:
-        meta = empty(call(inputs[0]))
-    else:
-        meta = make_meta(meta)
+    meta = empty(call(inputs[0])) if meta is None else make_meta(meta)
     if divisions is not None and len(divisions) != len(inputs) + 1:
         raise ValueError(f"divisions of {len(inputs)} partitions are {len(inputs) + 1} values")
     run: Any = _rows.Enforced(call, meta) if enforce_metadata else call

@@ -349,9 +349,7 @@ class DataFrame(FrameStatistics, Rows):
             if answer is not NOT_NATIVE:
                 return answer  # type: ignore[no-any-return]
         call = {"drop": drop, **kwargs}
-        return new(
-            self._plan.map("reset_index", _reset_index, call), emulate(_reset_index, self, call), None
-        )  # type: ignore[no-any-return]
+        return new(self._plan.map("reset_index", _reset_index, call), emulate(_reset_index, self, call), None)  # type: ignore[no-any-return]
 
     def set_index(
         self,
@@ -472,7 +470,9 @@ class DataFrame(FrameStatistics, Rows):
         if isinstance(ascending, list) and len(ascending) != len(keys):
             raise ValueError(f"Length mismatch: ascending has {len(ascending)} values for {len(keys)} columns")
         if isinstance(ascending, list) and not all(isinstance(one, (bool, np.bool_)) for one in ascending):
-            raise NotImplementedError(f"Dask currently only supports ascending=True/False for each column, got {ascending}")
+            raise NotImplementedError(
+                f"Dask currently only supports ascending=True/False for each column, got {ascending}"
+            )
         if npartitions is None and sort_function is None and not ignore_index and self._native is not None:
             answer = native_form(self, "sort_values", (keys, ascending, na_position), {})
             if answer is not NOT_NATIVE:
@@ -542,7 +542,13 @@ class DataFrame(FrameStatistics, Rows):
         return join(self, other, on, how, lsuffix, rsuffix, shuffle_method, npartitions)  # type: ignore[no-any-return]
 
     def groupby(
-        self, by: Any, group_keys: bool = True, sort: Any = None, observed: Any = None, dropna: Any = None, **kwargs: Any
+        self,
+        by: Any,
+        group_keys: bool = True,
+        sort: Any = None,
+        observed: Any = None,
+        dropna: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Groups of rows with equal keys.
 
@@ -616,7 +622,14 @@ class DataFrame(FrameStatistics, Rows):
 
         return categorize(self, columns, index, split_every)  # type: ignore[no-any-return]
 
-    def melt(self, id_vars: Any = None, value_vars: Any = None, var_name: Any = None, value_name: Any = "value", col_level: Any = None) -> DataFrame:
+    def melt(
+        self,
+        id_vars: Any = None,
+        value_vars: Any = None,
+        var_name: Any = None,
+        value_name: Any = "value",
+        col_level: Any = None,
+    ) -> DataFrame:
         """Columns as rows; see ``oxidask.dataframe.melt``."""
         from oxidask.dataframe.functions import melt
 
@@ -717,8 +730,6 @@ def _is_lazy_array(value: Any) -> bool:
 
 def _is_category(dtype: Any) -> bool:
     return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, str) and dtype == "category")
-
-
 
 
 add_elementwise(DataFrame, pd.DataFrame, EACH_FRAME)

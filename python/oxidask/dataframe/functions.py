@@ -223,7 +223,9 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
         if not pd.api.types.is_scalar(value) or value is None or value not in names:
             raise ValueError("'values' must refer to an existing column or columns")
     if not isinstance(aggfunc, str) or parts_of(aggfunc) is None:
-        raise ValueError(f"aggfunc must be either 'mean', 'sum', 'count', 'first', 'last' or another that joins, got {aggfunc!r}")
+        raise ValueError(
+            f"aggfunc must be either 'mean', 'sum', 'count', 'first', 'last' or another that joins, got {aggfunc!r}"
+        )
     # Pandas says what the table of the kept types looks like.
     meta = emulate(_table, df, index, columns, listed or values, aggfunc)
     grouped = df.groupby([index, columns], observed=True)[listed or values]
@@ -231,4 +233,6 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
 
 
 def _table(rows: Any, index: Any, columns: Any, values: Any, aggfunc: str) -> Any:
-    return pd.pivot_table(rows, index=index, columns=columns, values=values, aggfunc=aggfunc, dropna=False, observed=False)
+    return pd.pivot_table(
+        rows, index=index, columns=columns, values=values, aggfunc=aggfunc, dropna=False, observed=False
+    )

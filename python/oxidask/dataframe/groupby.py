@@ -16,7 +16,7 @@ from oxidask.dataframe._aggregate import Aggregation, TreeAggregation, name_of, 
 from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import emulate, make_meta
 from oxidask.dataframe._methods import finished, signature_of
-from oxidask.dataframe.core import Collection, _NoForm, _native_arg, elemwise, own_meta, split_every_of
+from oxidask.dataframe.core import Collection, _native_arg, _NoForm, elemwise, own_meta, split_every_of
 
 __all__ = ["Aggregation", "DataFrameGroupBy", "NamedAgg", "SeriesGroupBy"]
 
@@ -81,7 +81,9 @@ class _OnGroups:
     def __call__(self, frame: pd.DataFrame) -> Any:
         if not len(frame):
             return self.meta
-        keys = [frame[_KEY.format(n)].rename(self.hidden[n]) if n in self.hidden else key for n, key in enumerate(self.by)]
+        keys = [
+            frame[_KEY.format(n)].rename(self.hidden[n]) if n in self.hidden else key for n, key in enumerate(self.by)
+        ]
         rows: Any = frame.drop(columns=[_KEY.format(n) for n in self.hidden])
         if self.series is not None:
             rows = rows["__values__"].rename(self.series[0])
@@ -131,7 +133,9 @@ class _GroupBy:
                 if key._kind == "frame":
                     raise ValueError("Grouper for a DataFrame is not 1-dimensional; group by a Series")
                 if key.npartitions != self.obj.npartitions and not (key.known_divisions and self.obj.known_divisions):
-                    raise NotImplementedError("The grouped object and index of the groupby must have the same divisions.")
+                    raise NotImplementedError(
+                        "The grouped object and index of the groupby must have the same divisions."
+                    )
                 continue
             if isinstance(key, (pd.Series, pd.DataFrame)):
                 raise TypeError("a key is a label, a function or a lazy Series, not a pandas object")
@@ -241,7 +245,9 @@ class _GroupBy:
         made = self._on_groups(call, meta, name)
         if not reduces or made.npartitions == 1 or _split_out(split_out) > 1:
             return made
-        plan = made._plan.groups("concat", _rows.Joined(_ordered, {"sort": self.sort is not False}), [(0, made.npartitions)])
+        plan = made._plan.groups(
+            "concat", _rows.Joined(_ordered, {"sort": self.sort is not False}), [(0, made.npartitions)]
+        )
         return new(plan, meta, None)
 
     def _one(self, name: str, kwargs: dict[str, Any], split_every: Any, split_out: Any) -> Any:
@@ -250,7 +256,9 @@ class _GroupBy:
         meta = self._emulated(call)
         plain = {key: value for key, value in kwargs.items() if value not in (None, False)}
         if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False) and _split_out(split_out) == 1:
-            answer = self._native(name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta)
+            answer = self._native(
+                name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta
+            )
             if answer is not None:
                 return answer
         columns = list(meta.columns) if isinstance(meta, pd.DataFrame) else [self._value_column(meta)]
@@ -289,7 +297,9 @@ class _GroupBy:
                 return answer
         return self._tree([(None, "size")], meta, kwargs, split_every, split_out)
 
-    def agg(self, arg: Any = None, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any) -> Any:
+    def agg(
+        self, arg: Any = None, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None, **kwargs: Any
+    ) -> Any:
         """Aggregations of columns: a name, a list, a mapping, or named with keywords.
 
         Parameters
@@ -353,7 +363,15 @@ class _GroupBy:
         columns = list(dict.fromkeys(level))
         return [(column, func) for column in columns for func in funcs]
 
-    def apply(self, func: Any, *args: Any, meta: Any = None, include_groups: bool = False, shuffle_method: Any = None, **kwargs: Any) -> Any:
+    def apply(
+        self,
+        func: Any,
+        *args: Any,
+        meta: Any = None,
+        include_groups: bool = False,
+        shuffle_method: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """A Python function of every group, through pandas.
 
         Parameters
@@ -386,7 +404,9 @@ class _GroupBy:
                 UserWarning,
                 stacklevel=3,
             )
-            meta = own_meta(call, f"groupby.{name}({getattr(func, '__name__', func)})", (self.obj, self._of(lambda k: k)), {})
+            meta = own_meta(
+                call, f"groupby.{name}({getattr(func, '__name__', func)})", (self.obj, self._of(lambda k: k)), {}
+            )
         else:
             meta = make_meta(meta, index=self.obj._meta.index)
         return self._on_groups(call, meta, name)
@@ -412,13 +432,23 @@ class _GroupBy:
         del split_every
         return self._whole("tail", (n,), {}, reduces=False, split_out=split_out)
 
-    def shift(self, periods: int = 1, freq: Any = None, axis: Any = None, fill_value: Any = None, meta: Any = None, shuffle_method: Any = None) -> Any:
+    def shift(
+        self,
+        periods: int = 1,
+        freq: Any = None,
+        axis: Any = None,
+        fill_value: Any = None,
+        meta: Any = None,
+        shuffle_method: Any = None,
+    ) -> Any:
         """Values moved by so many rows within their group."""
         del axis, shuffle_method, meta
         kwargs = {"periods": periods, "freq": freq, "fill_value": fill_value}
         return self._whole("shift", (), {k: v for k, v in kwargs.items() if v is not None}, reduces=False)
 
-    def rolling(self, window: Any, min_periods: Any = None, center: bool = False, win_type: Any = None, axis: Any = 0) -> Any:
+    def rolling(
+        self, window: Any, min_periods: Any = None, center: bool = False, win_type: Any = None, axis: Any = 0
+    ) -> Any:
         """Windows over the rows of every group."""
         from oxidask.dataframe.rolling import GroupRolling
 
@@ -549,12 +579,21 @@ class DataFrameGroupBy(_GroupBy):
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *[name for name in self.obj._meta.columns if isinstance(name, str)]})
 
-    def corr(self, split_every: Any = None, split_out: Any = None, numeric_only: bool = False, shuffle_method: Any = None) -> Any:
+    def corr(
+        self, split_every: Any = None, split_out: Any = None, numeric_only: bool = False, shuffle_method: Any = None
+    ) -> Any:
         """Correlations of columns within every group."""
         del split_every, shuffle_method
         return self._whole("corr", (), {"numeric_only": bool(numeric_only)}, split_out=split_out)
 
-    def cov(self, ddof: int = 1, split_every: Any = None, split_out: Any = None, numeric_only: bool = False, shuffle_method: Any = None) -> Any:
+    def cov(
+        self,
+        ddof: int = 1,
+        split_every: Any = None,
+        split_out: Any = None,
+        numeric_only: bool = False,
+        shuffle_method: Any = None,
+    ) -> Any:
         """Covariances of columns within every group."""
         del split_every, shuffle_method
         return self._whole("cov", (), {"ddof": ddof, "numeric_only": numeric_only}, split_out=split_out)
@@ -607,12 +646,20 @@ _OWN: dict[str, list[str]] = {"sum": ["min_count"], "prod": ["min_count"], "var"
 def _reduction(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(self, *args, **kwargs).arguments
-        given = {k: v for k, v in bound.items() if k not in ("self", "split_every", "split_out", "shuffle_method", "sort", "axis")}
+        given = {
+            k: v
+            for k, v in bound.items()
+            if k not in ("self", "split_every", "split_out", "shuffle_method", "sort", "axis")
+        }
         given = {key: value for key, value in given.items() if value is not None}
         if self._is_series and name in ("count", "any", "all"):
             given.pop("numeric_only", None)
         if name in ("count", "any", "all", "idxmin", "idxmax"):
-            given.pop("numeric_only", None) if not given.get("numeric_only") or name in ("count", "any", "all") else None
+            given.pop("numeric_only", None) if not given.get("numeric_only") or name in (
+                "count",
+                "any",
+                "all",
+            ) else None
         if name in ("median", "idxmin", "idxmax", "skew"):
             answer = self._native(name) if name == "median" and not given else None
             return answer if answer is not None else self._whole(name, (), given, split_out=bound.get("split_out"))
@@ -635,7 +682,9 @@ def _reduction(name: str) -> Any:
 
 for _name, _doc in _DOCS.items():
     _made, _signature = _reduction(_name)
-    finished(_made, _GroupBy, _name, f"{_doc}\n\nArguments are those of pandas, and those of :meth:`agg`.\n", _signature)
+    finished(
+        _made, _GroupBy, _name, f"{_doc}\n\nArguments are those of pandas, and those of :meth:`agg`.\n", _signature
+    )
 
 
 def _row_method(name: str) -> Any:
@@ -648,4 +697,10 @@ def _row_method(name: str) -> Any:
 
 for _name in ("cumsum", "cumprod", "cumcount", "ffill", "bfill"):
     _doc = f"``{_name}`` of pandas within every group; rows come in other partitions.\n"
-    finished(_row_method(_name), _GroupBy, _name, _doc, signature_of(pd.core.groupby.DataFrameGroupBy, _name, ["shuffle_method"]))
+    finished(
+        _row_method(_name),
+        _GroupBy,
+        _name,
+        _doc,
+        signature_of(pd.core.groupby.DataFrameGroupBy, _name, ["shuffle_method"]),
+    )

@@ -82,7 +82,7 @@ class Loc:
             return self._boolean(key, columns)
         if isinstance(key, slice):
             return self._slice(key, columns)
-        if isinstance(key, (list, np.ndarray, pd.Index)) or (isinstance(key, pd.Series)):
+        if isinstance(key, (list, np.ndarray, pd.Index, pd.Series)):
             return self._list(list(key), columns)
         return self._label(key, columns)
 
@@ -148,7 +148,9 @@ class Loc:
         if not parts:
             return new(rows.partitions[:1]._plan.map("loc", _loc_list, [], columns), meta, None)
         numbers = sorted(parts)
-        plan = rows._plan.select(numbers).map("loc", _loc_list, Plan.source([parts[n] for n in numbers], "labels"), columns)
+        plan = rows._plan.select(numbers).map(
+            "loc", _loc_list, Plan.source([parts[n] for n in numbers], "labels"), columns
+        )
         divisions = [min(parts[n]) for n in numbers] + [max(parts[numbers[-1]])]
         return new(plan, meta, tuple(divisions))
 
@@ -208,10 +210,7 @@ class ILoc:
         self._of = rows
 
     def __getitem__(self, key: Any) -> Any:
-        message = (
-            "'DataFrame.iloc' only supports selecting columns. "
-            "It must be used like 'df.iloc[:, column_indexer]'."
-        )
+        message = "'DataFrame.iloc' only supports selecting columns. It must be used like 'df.iloc[:, column_indexer]'."
         if not isinstance(key, tuple):
             raise NotImplementedError(message)
         if len(key) > 2:
@@ -228,5 +227,3 @@ class ILoc:
 
 def _iloc(rows: Any, columns: Any) -> Any:
     return rows.iloc[:, columns]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ def _lazy(rows: Any, what: str) -> Any:
             raise TypeError(f"{what} must be a DataFrame, not {type(rows).__name__}")
         return rows
     if isinstance(rows, (pd.DataFrame, pd.Series)):
-        return from_pandas(rows, npartitions=1, sort=False if isinstance(rows.index, pd.MultiIndex) else True)
+        return from_pandas(rows, npartitions=1, sort=not isinstance(rows.index, pd.MultiIndex))
     raise TypeError(f"{what} can not be a {type(rows).__name__}; it must be DataFrame")
 
 
@@ -39,7 +40,9 @@ def _merge_matched(left: Any, right: Any, kwargs: dict[str, Any], empty: Any) ->
     """A merge of partitions whose keys lie in the same place; categories are united first."""
     del empty
     names = [kwargs.get("left_on"), kwargs.get("right_on")]
-    pairs = zip(*[name if isinstance(name, list) else [name] for name in names], strict=True) if None not in names else []
+    pairs = (
+        zip(*[name if isinstance(name, list) else [name] for name in names], strict=True) if None not in names else []
+    )
     if kwargs.get("on") is not None:
         on = kwargs["on"] if isinstance(kwargs["on"], list) else [kwargs["on"]]
         pairs = zip(on, on, strict=True)
@@ -153,7 +156,9 @@ def _check_keys(rows: Any, keys: Any, index: bool) -> None:
     if index or keys is None:
         return
     meta = rows._meta if isinstance(rows._meta, pd.DataFrame) else rows._meta.to_frame()
-    for key in keys if isinstance(keys, (list, tuple)) and not (isinstance(keys, tuple) and keys in meta.columns) else [keys]:
+    for key in (
+        keys if isinstance(keys, (list, tuple)) and not (isinstance(keys, tuple) and keys in meta.columns) else [keys]
+    ):
         if key not in meta.columns and key not in meta.index.names:
             from oxidask.dataframe.frame import no_column
 
@@ -173,7 +178,13 @@ def _merged(
     kwargs: dict[str, Any], npartitions: Any, broadcast: Any,
 ) -> Any:  # fmt: skip
     meta = emulate(_merge_rows, left, right, kwargs)
-    if not left_index and not right_index and not kwargs["indicator"] and npartitions is None and left._native is not None:
+    if (
+        not left_index
+        and not right_index
+        and not kwargs["indicator"]
+        and npartitions is None
+        and left._native is not None
+    ):
         names = {"left_on": left_on, "right_on": right_on, "how": how, "suffixes": tuple(kwargs["suffixes"])}
         if _labels(left_on, left) and _labels(right_on, right):
             answer = native_form(left, "merge", (right,), names)
@@ -279,9 +290,9 @@ def _categories_of(frame: pd.DataFrame, meta: pd.DataFrame) -> pd.DataFrame:
     changes = {}
     for name in frame.columns:
         dtype, wanted = frame[name].dtype, meta[name].dtype
-        if isinstance(wanted, pd.CategoricalDtype) and is_known(wanted) and dtype != wanted:
-            changes[name] = wanted
-        elif isinstance(dtype, pd.CategoricalDtype) and not isinstance(wanted, pd.CategoricalDtype):
+        if (isinstance(wanted, pd.CategoricalDtype) and is_known(wanted) and dtype != wanted) or (
+            isinstance(dtype, pd.CategoricalDtype) and not isinstance(wanted, pd.CategoricalDtype)
+        ):
             changes[name] = wanted
     return frame.astype(changes) if changes else frame
 
@@ -377,7 +388,7 @@ def _one_after_another(lazy: list[Any], join: str, interleave: bool) -> Any:
     shape = _Shaped(meta, join)
     divisions: Any = None
     if all(one.known_divisions for one in lazy):
-        if all(a.divisions[-1] < b.divisions[0] for a, b in zip(lazy, lazy[1:], strict=False)):
+        if all(a.divisions[-1] < b.divisions[0] for a, b in itertools.pairwise(lazy)):
             divisions = [bound for one in lazy[:-1] for bound in one.divisions[:-1]] + list(lazy[-1].divisions)
         elif interleave:
             brought = align_all(lazy)
@@ -391,7 +402,9 @@ def _one_after_another(lazy: list[Any], join: str, interleave: bool) -> Any:
 def _same_meta(own: Any, meta: Any) -> bool:
     if isinstance(own, pd.DataFrame) and isinstance(meta, pd.DataFrame):
         return list(own.columns) == list(meta.columns) and own.dtypes.equals(meta.dtypes)
-    return isinstance(own, pd.Series) and isinstance(meta, pd.Series) and own.name == meta.name and own.dtype == meta.dtype
+    return (
+        isinstance(own, pd.Series) and isinstance(meta, pd.Series) and own.name == meta.name and own.dtype == meta.dtype
+    )
 
 
 def _native_concat(lazy: list[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,24 @@ from oxidask.dataframe._plan import Plan
 
 __all__ = ["Resampler"]
 
-AGGREGATIONS = "count first last max mean median min nunique ohlc prod quantile sem size std sum var".split()
+AGGREGATIONS = [
+    "count",
+    "first",
+    "last",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "nunique",
+    "ohlc",
+    "prod",
+    "quantile",
+    "sem",
+    "size",
+    "std",
+    "sum",
+    "var",
+]
 
 
 def _bins(divisions: Any, rule: Any, closed: Any, label: Any) -> tuple[list[Any], list[Any]]:
@@ -61,7 +79,11 @@ def _resampled(
     missing = wanted.difference(made.index)
     if not len(missing):
         return made
-    return made.reindex(wanted.union(made.index), fill_value=fill) if fill is not None else made.reindex(wanted.union(made.index))
+    return (
+        made.reindex(wanted.union(made.index), fill_value=fill)
+        if fill is not None
+        else made.reindex(wanted.union(made.index))
+    )
 
 
 class Resampler:
@@ -78,7 +100,9 @@ class Resampler:
 
     def __init__(self, obj: Any, rule: Any, closed: Any = None, label: Any = None, columns: Any = None) -> None:
         if not obj.known_divisions:
-            raise ValueError("Can only resample dataframes with known divisions\nhint: use set_index with a column of times")
+            raise ValueError(
+                "Can only resample dataframes with known divisions\nhint: use set_index with a column of times"
+            )
         if not isinstance(obj._meta.index, pd.DatetimeIndex):
             raise TypeError("Can only resample with a DatetimeIndex")
         self.obj, self.rule, self.closed, self.label, self._columns = obj, rule, closed, label, columns
@@ -94,12 +118,14 @@ class Resampler:
 
     def _call(self, name: str, args: Any, kwargs: Any) -> Any:
         obj = self.obj
-        meta = emulate(_resampled, obj, None, self.rule, self.closed, self.label, self._columns, name, args, kwargs, None)
+        meta = emulate(
+            _resampled, obj, None, self.rule, self.closed, self.label, self._columns, name, args, kwargs, None
+        )
         cuts, out = _bins(obj.divisions, self.rule, self.closed, self.label)
         step = pd.tseries.frequencies.to_offset(self.rule)
         counted = not isinstance(step, pd.offsets.Tick) and step.n != 1
         # Several days or months are counted from the first row that pandas sees.
-        if counted or any(b <= a for a, b in zip(cuts[:-1], cuts[1:-1], strict=False)):
+        if counted or any(b <= a for a, b in itertools.pairwise(cuts)):
             cuts, out = [cuts[0], cuts[-1]], [out[0], out[-1]]
         whole = repartition_divisions(obj, cuts, force=True)
         n = whole.npartitions

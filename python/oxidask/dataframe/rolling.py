@@ -12,7 +12,22 @@ from oxidask.dataframe._methods import finished, signature_of
 
 __all__ = ["GroupRolling", "Rolling"]
 
-AGGREGATIONS = "count sum mean median min max std var skew kurt quantile apply cov agg".split()
+AGGREGATIONS = [
+    "count",
+    "sum",
+    "mean",
+    "median",
+    "min",
+    "max",
+    "std",
+    "var",
+    "skew",
+    "kurt",
+    "quantile",
+    "apply",
+    "cov",
+    "agg",
+]
 
 
 def _rolled(rows: Any, window: dict[str, Any], columns: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -119,7 +134,14 @@ class GroupRolling:
 
 class _OnGroups:
     def __init__(self, flags: Any, slice: Any, window: Any, name: str, args: Any, kwargs: Any) -> None:
-        self.flags, self.slice, self.window, self.name, self.args, self.kwargs = flags, slice, window, name, args, kwargs
+        self.flags, self.slice, self.window, self.name, self.args, self.kwargs = (
+            flags,
+            slice,
+            window,
+            name,
+            args,
+            kwargs,
+        )
 
     def __dask_tokenize__(self) -> Any:
         return (_OnGroups, tuple(vars(self).items()))

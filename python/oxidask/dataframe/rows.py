@@ -347,15 +347,18 @@ class Rows(Collection):
         label = token or getattr(chunk, "__name__", "reduction")
         first = partial(chunk, **{**kwargs, **(chunk_kwargs or {})})
         if aggregate is None:
-            aggregate, aggregate_kwargs = chunk, aggregate_kwargs if aggregate_kwargs is not None else (chunk_kwargs or {})
+            aggregate, aggregate_kwargs = (
+                chunk,
+                aggregate_kwargs if aggregate_kwargs is not None else (chunk_kwargs or {}),
+            )
         if combine is None:
-            combine, combine_kwargs = aggregate, combine_kwargs if combine_kwargs is not None else (aggregate_kwargs or {})
+            combine, combine_kwargs = (
+                aggregate,
+                combine_kwargs if combine_kwargs is not None else (aggregate_kwargs or {}),
+            )
         last = Stacked(aggregate, aggregate_kwargs or {})
         middle = Stacked(combine, combine_kwargs or {})
-        if meta is None:
-            meta = own_meta(_reduced_once, label, (self, first, last), {})
-        else:
-            meta = make_meta(meta)
+        meta = own_meta(_reduced_once, label, (self, first, last), {}) if meta is None else make_meta(meta)
         made = self._tree(label, first, last, combine=middle, meta=meta, split_every=split_every)
         if isinstance(meta, pd.Series) and self._kind == "frame":
             object.__setattr__(made, "_broadcast", True)

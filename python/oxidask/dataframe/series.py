@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,7 @@ class Series(SeriesStatistics, Rows):
         ``meta`` says what it answers, if a call with made-up values does not show it.
         """
         if isinstance(arg, Collection):
-            if not arg.npartitions == 1:
+            if arg.npartitions != 1:
                 arg = arg.repartition(npartitions=1)
             if meta is None:
                 meta = emulate(_rows.call, self, "map", arg._meta_nonempty, na_action=na_action)
@@ -329,7 +330,7 @@ def _chain(parts: list[Any], rising: bool) -> Any:
     if not there:
         return None
     fine = all(part[0] for part in there)
-    for a, b in zip(there, there[1:], strict=False):
+    for a, b in itertools.pairwise(there):
         fine = fine and (a[2] <= b[1] if rising else a[2] >= b[1])
     return (bool(fine), there[0][1], there[-1][2])
 

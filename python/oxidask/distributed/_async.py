@@ -95,7 +95,7 @@ async def until(register: Callable[[Callable[..., None]], Any], timeout: float |
         return await called
     try:
         return await asyncio.wait_for(called, max(timeout, 0.0))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise TimeoutError from None
 
 

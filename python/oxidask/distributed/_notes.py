@@ -350,26 +350,33 @@ class Datasets:
 
     def __setitem__(self, name: Any, data: Any) -> None:
         if self._client.asynchronous:
-            raise TypeError("Can't use 'client.datasets[name] = value' when client is asynchronous; "
-                            "please use 'await client.publish_dataset(name=value)' instead")
+            raise TypeError(
+                "Can't use 'client.datasets[name] = value' when client is asynchronous; "
+                "please use 'await client.publish_dataset(name=value)' instead"
+            )
         self._client.publish_dataset(data, name=name, override=True)
 
     def __delitem__(self, name: Any) -> None:
         if self._client.asynchronous:
-            raise TypeError("Can't use 'del client.datasets[name]' when client is asynchronous; "
-                            "please use 'await client.unpublish_dataset(name)' instead")
+            raise TypeError(
+                "Can't use 'del client.datasets[name]' when client is asynchronous; "
+                "please use 'await client.unpublish_dataset(name)' instead"
+            )
         self._client.unpublish_dataset(name)
 
     def __contains__(self, name: Any) -> bool:
         if self._client.asynchronous:
-            raise TypeError("Can't use 'name in client.datasets' when client is asynchronous; "
-                            "please use 'name in await client.list_datasets()' instead")
+            raise TypeError(
+                "Can't use 'name in client.datasets' when client is asynchronous; "
+                "please use 'name in await client.list_datasets()' instead"
+            )
         return name in self._client.list_datasets()
 
     def __iter__(self) -> Iterator[Any]:
         if self._client.asynchronous:
-            raise TypeError("Can't invoke iter() or 'for' on client.datasets when client is asynchronous; "
-                            "use 'async for' instead")
+            raise TypeError(
+                "Can't invoke iter() or 'for' on client.datasets when client is asynchronous; use 'async for' instead"
+            )
         return iter(self._client.list_datasets())
 
     async def _names(self) -> Any:
@@ -385,8 +392,10 @@ class Datasets:
 
     def __len__(self) -> int:
         if self._client.asynchronous:
-            raise TypeError("Can't use 'len(client.datasets)' when client is asynchronous; "
-                            "please use 'len(await client.list_datasets())' instead")
+            raise TypeError(
+                "Can't use 'len(client.datasets)' when client is asynchronous; "
+                "please use 'len(await client.list_datasets())' instead"
+            )
         return len(self._client.list_datasets())
 
     def keys(self) -> list[Any]:

@@ -151,9 +151,7 @@ class UploadDirectory(NannyPlugin):
             for name in names:
                 full = os.path.join(folder, name)
                 relative = os.path.relpath(full, path)
-                if any(skipped(name) for skipped in skip) or any(
-                    word in relative.split(os.sep) for word in skip_words
-                ):
+                if any(skipped(name) for skipped in skip) or any(word in relative.split(os.sep) for word in skip_words):
                     continue
                 with open(full, "rb") as file:
                     self._files[relative] = file.read()

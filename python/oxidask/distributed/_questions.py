@@ -40,7 +40,6 @@ class Questions:
     # What may wait comes in two forms: the name without underscore serves
     # coroutines, too.
 
-
     def scheduler_info(self, n_workers: int = -1, **kwargs: Any) -> dict[str, Any]:
         """What the scheduler knows of itself and its workers.
 
@@ -79,6 +78,7 @@ class Questions:
 
         Examples
         --------
+        >>> from oxidask.distributed import Client
         >>> with Client(n_workers=1, threads_per_worker=3, processes=False) as client:
         ...     list(client.nthreads().values())
         [3]
@@ -252,9 +252,7 @@ class Questions:
             f"{name} cannot run on the scheduler, which runs no Python\nhint: use Client.run, or the questions of Client"
         )
 
-    def restart_workers(
-        self, workers: Any, timeout: Any = "60s", raise_for_error: bool = True, **kwargs: Any
-    ) -> Any:
+    def restart_workers(self, workers: Any, timeout: Any = "60s", raise_for_error: bool = True, **kwargs: Any) -> Any:
         """Ends worker processes of this machine; new ones take their places.
 
         Parameters

@@ -150,8 +150,15 @@ class Work:
         if actor or actors:
             return [
                 self.submit(
-                    func, *args, actor=True, workers=workers, resources=resources, retries=retries,
-                    priority=priority, allow_other_workers=allow_other_workers, **kwargs,
+                    func,
+                    *args,
+                    actor=True,
+                    workers=workers,
+                    resources=resources,
+                    retries=retries,
+                    priority=priority,
+                    allow_other_workers=allow_other_workers,
+                    **kwargs,
                 )
                 for args in calls
             ]
@@ -480,7 +487,10 @@ class Work:
         from oxidask import _graphs
 
         with self._wishes(
-            kwargs.get("workers"), kwargs.get("resources"), kwargs.get("retries"), kwargs.get("priority") or 0,
+            kwargs.get("workers"),
+            kwargs.get("resources"),
+            kwargs.get("retries"),
+            kwargs.get("priority") or 0,
             bool(kwargs.get("allow_other_workers")),
         ):
             if sync:
@@ -549,9 +559,7 @@ class Work:
         if on_error not in ("raise", "return", "ignore"):
             raise ValueError(f"on_error is {on_error!r}; it must be 'raise', 'return' or 'ignore'")
         del nanny
-        return sync_or_async(
-            self._is_async(asynchronous), self._run, function, args, kwargs, workers, wait, on_error
-        )
+        return sync_or_async(self._is_async(asynchronous), self._run, function, args, kwargs, workers, wait, on_error)
 
     def _run(
         self, function: Any, args: Any, kwargs: Any, workers: Any, wait: bool, on_error: str

@@ -91,9 +91,7 @@ class _Reader:
 def _mismatch(path: str, bad: list[Any], errors: list[Any]) -> str:
     table = pd.DataFrame([(n, str(a), str(b)) for n, a, b in bad], columns=["Column", "Found", "Expected"])
     table = table.sort_values("Column").to_string(index=False)
-    text = (
-        f"Mismatched dtypes found in `pd.read_csv`/`pd.read_table`: {path}\n\n{table}\n"
-    )
+    text = f"Mismatched dtypes found in `pd.read_csv`/`pd.read_table`: {path}\n\n{table}\n"
     if errors:
         text += "\nThe following columns also raised exceptions on conversion:\n\n"
         text += "\n\n".join(f"- {name}\n  {error!r}" for name, error in sorted(errors)) + "\n"
@@ -186,7 +184,7 @@ def _native(name: str, urlpath: Any, blocksize: Any, kwargs: dict[str, Any], mor
     if not all(is_local(path) for path in paths) or given.get("quoting", 0) not in (0, 3):
         return None
     separator = given.get("sep", given.get("delimiter", ","))
-    if not isinstance(separator, str) or len(separator) != 1 and not separator:
+    if not isinstance(separator, str) or (len(separator) != 1 and not separator):
         return None
     if len(separator) > 1 and any(mark in separator for mark in "\\+*[("):
         return None
@@ -239,7 +237,9 @@ def _read(
                     f"Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. Use "
                     f"oxidask.dataframe.{name}(...).set_index('my-index') instead"
                 )
-            raise ValueError(f"{refused} is not supported by {name}" + ("; use head() instead" if refused == "nrows" else ""))
+            raise ValueError(
+                f"{refused} is not supported by {name}" + ("; use head() instead" if refused == "nrows" else "")
+            )
     if "index" in kwargs:
         raise ValueError(
             "Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. Use set_index instead"
@@ -332,7 +332,9 @@ def _through_pandas(
 
     meta = frame.iloc[:0].reset_index(drop=True)
     meta = clear_known(meta, _unknown_categories(given, meta))
-    dtypes = {column: meta[column].dtype for column in meta.columns if not isinstance(meta[column].dtype, pd.CategoricalDtype)}
+    dtypes = {
+        column: meta[column].dtype for column in meta.columns if not isinstance(meta[column].dtype, pd.CategoricalDtype)
+    }
     dates = _date_columns(kwargs.get("parse_dates"), frame)
     dtypes = {column: dtype for column, dtype in dtypes.items() if column not in dates or dtype.kind == "M"}
     following = dict(kwargs)
@@ -492,6 +494,8 @@ _EXAMPLE = """
     >>> dd.read_csv(folder / "*.csv").compute().isna().sum().tolist()
     [0, 1]
     """
-read_csv.__doc__ = _DOC.format(summary="Reads CSV files into a frame, in blocks of lines.", name="read_csv", example=_EXAMPLE)
+read_csv.__doc__ = _DOC.format(
+    summary="Reads CSV files into a frame, in blocks of lines.", name="read_csv", example=_EXAMPLE
+)
 read_table.__doc__ = _DOC.format(summary="``read_csv`` with tabs between fields.", name="read_table", example="")
 read_fwf.__doc__ = _DOC.format(summary="Reads files of columns of fixed width.", name="read_fwf", example="")

@@ -11,7 +11,9 @@ from oxidask.dataframe.io.files import is_local, numbered, opened
 __all__ = ["to_csv"]
 
 
-def _write_part(rows: Any, path: str, options: Any, mode: str, encoding: Any, compression: Any, newline: Any, kwargs: dict[str, Any]) -> str:
+def _write_part(
+    rows: Any, path: str, options: Any, mode: str, encoding: Any, compression: Any, newline: Any, kwargs: dict[str, Any]
+) -> str:
     target = path.removeprefix("file://")
     if is_local(path) and mode in ("w", "wt", "wb", "x", "xt"):
         if mode.startswith("x") and os.path.exists(target):
@@ -48,7 +50,9 @@ def _write_single(parts: list[Any], path: str, options: Any, mode: str, encoding
                 os.unlink(unfinished)
             raise
         return path
-    with opened(path, "at" if append else "wt", options, compression=compression, encoding=encoding, newline="") as file:
+    with opened(
+        path, "at" if append else "wt", options, compression=compression, encoding=encoding, newline=""
+    ) as file:
         file.write(text)
     return path
 
@@ -114,16 +118,30 @@ def to_csv(
         if mode.startswith("x") and is_local(first) and os.path.exists(first.removeprefix("file://")):
             raise FileExistsError(f"File exists: {first!r}")
         parts = df._plan.map("text", _text, Plan.source(range(df.npartitions)), kwargs, True)
-        plan = parts.groups("to-csv", _write_single, [(0, parts.n)], first, storage_options, mode, encoding, compression)
+        plan = parts.groups(
+            "to-csv", _write_single, [(0, parts.n)], first, storage_options, mode, encoding, compression
+        )
         paths = [first]
     else:
         paths = numbered(filename, df.npartitions, name_function, "part")
-        arguments = [{**kwargs, "header": False} if i and header_first_partition_only else kwargs for i in range(df.npartitions)]
+        arguments = [
+            {**kwargs, "header": False} if i and header_first_partition_only else kwargs for i in range(df.npartitions)
+        ]
         if mode.startswith("x"):
             for path in paths:
                 if is_local(path) and os.path.exists(path):
                     raise FileExistsError(f"File exists: {path!r}")
-        plan = df._plan.map("to-csv", _write_part, Plan.source(paths), storage_options, mode, encoding, compression, "", Plan.source(arguments))
+        plan = df._plan.map(
+            "to-csv",
+            _write_part,
+            Plan.source(paths),
+            storage_options,
+            mode,
+            encoding,
+            compression,
+            "",
+            Plan.source(arguments),
+        )
     writes = plan.delayed()
     if not compute:
         return writes

@@ -10,6 +10,7 @@ draws from a stream of its own.
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 from collections.abc import Mapping
@@ -220,7 +221,7 @@ def with_spec(spec: DatasetSpec, seed: int | None = None) -> Any:
     index, divisions = _index_of(spec, cuts)
     if isinstance(spec.index_spec, DatetimeIndexSpec) and spec.index_spec.partition_freq:
         cuts = [int(index.searchsorted(border)) for border in divisions[:-1]] + [len(index)]
-    parts = [index[low:high] for low, high in zip(cuts, cuts[1:], strict=False)]
+    parts = [index[low:high] for low, high in itertools.pairwise(cuts)]
     seeds = _seeds(seed, len(parts))
     meta = _part(parts[0][:1], seeds[0], columns).iloc[:0]
     return from_map(_part, parts, seeds, args=[columns], meta=meta, divisions=divisions, label="with-spec")

@@ -64,7 +64,9 @@ def _matches(path: str, options: Any, suffixes: tuple[str, ...]) -> list[str]:
         return matches
     if suffixes and os.path.isdir(path):
         inside = [os.path.join(root, name) for root, _, names in os.walk(path) for name in names]
-        return _natural([one for one in inside if one.endswith(suffixes) and not os.path.basename(one).startswith((".", "_"))])
+        return _natural(
+            [one for one in inside if one.endswith(suffixes) and not os.path.basename(one).startswith((".", "_"))]
+        )
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {path!r}")
     return [path]

@@ -21,7 +21,7 @@ _LOCK = threading.RLock()
 
 def _keys(path: str, pattern: str) -> list[str]:
     with _LOCK, pd.HDFStore(path, mode="r") as store:
-        keys = [key for key in store.keys() if fnmatch(key, pattern if pattern.startswith("/") else f"/{pattern}")]
+        keys = [key for key in store if fnmatch(key, pattern if pattern.startswith("/") else f"/{pattern}")]
     return sorted(keys)
 
 
@@ -87,14 +87,14 @@ def read_hdf(
     if chunksize <= 0:
         raise ValueError("Chunksize must be a positive integer")
     if start is not None and stop is not None and start >= stop:
-        raise ValueError("Start row number ({}) is above or equal to stop row number ({})".format(start, stop))
+        raise ValueError(f"Start row number ({start}) is above or equal to stop row number ({stop})")
     pieces: list[tuple[str, str, Any, Any]] = []
     for path in paths:
         for name in _keys(path, key):
             rows, kind = _size(path, name)
             if kind != "table":
                 if start or stop is not None or columns is not None:
-                    if stop is not None and stop != rows or start:
+                    if (stop is not None and stop != rows) or start:
                         raise TypeError(
                             "This HDFStore is not partitionable and can only be use monolithically with pandas. In the "
                             "future when creating HDFStores use the ``format='table'`` option to ensure that your dataset "
@@ -117,7 +117,9 @@ def read_hdf(
     return new(plan, meta.iloc[:0], None)
 
 
-def _write(parts: list[Any], targets: list[tuple[str, str]], kwargs: dict[str, Any], append: bool, mode: str) -> list[str]:
+def _write(
+    parts: list[Any], targets: list[tuple[str, str]], kwargs: dict[str, Any], append: bool, mode: str
+) -> list[str]:
     """Writes partitions one after another, each to its file and key."""
     seen: set[tuple[str, str]] = set()
     opened: set[str] = set()
@@ -165,7 +167,7 @@ def to_hdf(
     path = os.fspath(path)
     if kwargs.pop("format", "table") not in ("table", "t"):
         raise ValueError("Dask only support 'table' format in hdf files.")
-    if "*" in key and path.count("*") + key.count("*") > 1 or path.count("*") > 1:
+    if ("*" in key and path.count("*") + key.count("*") > 1) or path.count("*") > 1:
         raise ValueError("A maximum of one asterisk is accepted in file path and dataset key")
     if mode not in ("a", "w", "r+"):
         raise ValueError("Mode must be one of 'a', 'w' or 'r+'")
@@ -175,7 +177,9 @@ def to_hdf(
             import warnings
 
             warnings.warn(
-                "To preserve order between partitions name_function must preserve the order of its input", UserWarning, stacklevel=3
+                "To preserve order between partitions name_function must preserve the order of its input",
+                UserWarning,
+                stacklevel=3,
             )
     else:
         width = len(str(max(df.npartitions - 1, 0)))

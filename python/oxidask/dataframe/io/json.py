@@ -51,7 +51,7 @@ def read_json(
     sample: int = 2**20, encoding: str = "utf-8", errors: str = "strict", compression: Any = "infer", meta: Any = None,
     engine: Any = None, include_path_column: Any = False, path_converter: Any = None, **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """Reads JSON files into a frame.
+    r"""Reads JSON files into a frame.
 
     Parameters
     ----------
@@ -108,9 +108,16 @@ def read_json(
             blocks.extend((path, start, min(blocksize, size - start), None) for start in range(0, size, blocksize))
         else:
             blocks.append((path, 0, None, kind))
-    reader = _Reader(None, include_path_column, paths, path_converter, storage_options, engine, errors, encoding, call_kwargs)
+    reader = _Reader(
+        None, include_path_column, paths, path_converter, storage_options, engine, errors, encoding, call_kwargs
+    )
     if meta is None:
-        first = (paths[0], 0, int(sample) if blocksize and _kind(paths[0], compression) is None else None, _kind(paths[0], compression))
+        first = (
+            paths[0],
+            0,
+            int(sample) if blocksize and _kind(paths[0], compression) is None else None,
+            _kind(paths[0], compression),
+        )
         frame = reader(first)
         if include_path_column and include_path_column not in frame:
             raise ValueError(include_path_column)
@@ -123,9 +130,14 @@ def read_json(
     return new(Plan.source(blocks, "blocks").map("read-json", reader), meta, None)
 
 
-def _write(rows: Any, path: str, options: Any, encoding: str, errors: str, compression: Any, kwargs: dict[str, Any]) -> str:
+def _write(
+    rows: Any, path: str, options: Any, encoding: str, errors: str, compression: Any, kwargs: dict[str, Any]
+) -> str:
     kind = _kind(path, compression)
-    with written(path, options) as target, opened(target, "wt", options, compression=kind, encoding=encoding, errors=errors) as file:
+    with (
+        written(path, options) as target,
+        opened(target, "wt", options, compression=kind, encoding=encoding, errors=errors) as file,
+    ):
         rows.to_json(file, **kwargs)
     return path
 
@@ -164,6 +176,8 @@ def to_json(
         raise ValueError("Line-delimited JSON is only available with orient='records'.")
     paths = numbered(url_path, df.npartitions, name_function, "part")
     call = {"orient": orient, "lines": lines, **kwargs}
-    plan = df._plan.map("to-json", _write, Plan.source(paths), storage_options, encoding, errors, compression or "infer", call)
+    plan = df._plan.map(
+        "to-json", _write, Plan.source(paths), storage_options, encoding, errors, compression or "infer", call
+    )
     writes = plan.delayed()
     return list(base.compute(*writes, **(compute_kwargs or {}))) if compute else writes

@@ -23,7 +23,11 @@ def _read(piece: Any, columns: Any, index: Any, options: Any) -> pd.DataFrame:
         with opened(path, "rb", options) as file:
             source = orc.ORCFile(file)
             wanted = None if columns is None else [*columns, *([index] if index and index not in columns else [])]
-            part = source.read(columns=wanted) if stripe is None else pa.Table.from_batches([source.read_stripe(stripe, columns=wanted)])
+            part = (
+                source.read(columns=wanted)
+                if stripe is None
+                else pa.Table.from_batches([source.read_stripe(stripe, columns=wanted)])
+            )
             tables.append(part)
     frame = pa.concat_tables(tables).to_pandas()
     if index:
@@ -88,7 +92,9 @@ def read_orc(
             pieces += [own[i : i + int(split_stripes)] for i in range(0, len(own), int(split_stripes))]
     step = int(split_stripes or 1)
     pieces += [stripes[i : i + step] for i in range(0, len(stripes), step)]
-    return new(Plan.source(pieces, "stripes").map("read-orc", _read, columns, index, storage_options), meta.iloc[:0], None)
+    return new(
+        Plan.source(pieces, "stripes").map("read-orc", _read, columns, index, storage_options), meta.iloc[:0], None
+    )
 
 
 def _write(rows: pd.DataFrame, path: str, options: Any, index: bool) -> str:

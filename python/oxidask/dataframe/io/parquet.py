@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from typing import Any
 
@@ -41,7 +42,7 @@ def _dataset(path: Any, options: Any, filesystem: Any = None) -> Any:
 
 
 def _expression(filters: Any) -> Any:
-    """pyarrow's expression of filters in the form of lists."""
+    """Pyarrow's expression of filters in the form of lists."""
     import pyarrow.dataset as ds
     import pyarrow.parquet as pq
 
@@ -96,7 +97,9 @@ class _Fragments:
         for name, value in keys.items():
             one = ds.field(name) == value if value is not None else ds.field(name).is_null()
             partition = one if partition is None else partition & one
-        fragment = format.make_fragment(path, fs, row_groups=groups, **({} if partition is None else {"partition_expression": partition}))
+        fragment = format.make_fragment(
+            path, fs, row_groups=groups, **({} if partition is None else {"partition_expression": partition})
+        )
         schema = fragment.physical_schema
         wanted = self.columns
         names = None
@@ -110,9 +113,8 @@ class _Fragments:
         else:
             table = fragment.to_table(columns=names, filter=expression)
         for name, value in keys.items():
-            if wanted is None or name in wanted:
-                if name not in table.column_names:
-                    table = table.append_column(name, pa.array([value] * table.num_rows, type=pa.scalar(value).type))
+            if (wanted is None or name in wanted) and name not in table.column_names:
+                table = table.append_column(name, pa.array([value] * table.num_rows, type=pa.scalar(value).type))
         return table
 
     def _index_names(self, schema: Any) -> list[str]:
@@ -168,7 +170,13 @@ def table_frame(table: Any, index: Any, categories: Any, dtype_backend: Any, kwa
         if index is False or frame.index.names != list(index):
             if any(name is not None for name in frame.index.names) or not isinstance(frame.index, pd.RangeIndex):
                 named = all(name is not None for name in frame.index.names)
-                frame = frame.reset_index() if named else frame.reset_index(names=_stored_names(table)) if index is False else frame.reset_index()
+                frame = (
+                    frame.reset_index()
+                    if named
+                    else frame.reset_index(names=_stored_names(table))
+                    if index is False
+                    else frame.reset_index()
+                )
             else:
                 frame = frame.reset_index(drop=True)
         if index is not False and index and list(frame.index.names) != list(index):
@@ -273,7 +281,13 @@ def read_parquet(
     if isinstance(path, (list, tuple)) and not path:
         raise ValueError("read_parquet was given an empty list of paths")
     plain = all(one is None for one in (filters, categories, index, storage_options, dtype_backend, arrow_to_pandas))
-    if plain and not calculate_divisions and split_row_groups in ("infer", False) and not aggregate_files and not kwargs:
+    if (
+        plain
+        and not calculate_divisions
+        and split_row_groups in ("infer", False)
+        and not aggregate_files
+        and not kwargs
+    ):
         made = _native(path, columns)
         if made is not None:
             return made
@@ -371,11 +385,17 @@ def _planned(
             raise FileNotFoundError(f"there is no file {local!r}")
         elif os.path.isdir(local):
             suffixes = (suffixes,) if isinstance(suffixes, str) else suffixes
-            inside = [os.path.join(r, n) for r, _, names in os.walk(local) for n in names if not n.startswith((".", "_"))]
+            inside = [
+                os.path.join(r, n) for r, _, names in os.walk(local) for n in names if not n.startswith((".", "_"))
+            ]
             kept = inside if suffixes is None else [one for one in inside if one.endswith(tuple(suffixes))]
             if not kept:
-                raise ValueError("No files satisfy the `parquet_file_extension` criteria (files must end with " + f"{suffixes}).")
-            path = local if len(kept) == len(inside) and not any(n.startswith("_") for n in os.listdir(local)) else local
+                raise ValueError(
+                    "No files satisfy the `parquet_file_extension` criteria (files must end with " + f"{suffixes})."
+                )
+            path = (
+                local if len(kept) == len(inside) and not any(n.startswith("_") for n in os.listdir(local)) else local
+            )
     elif isinstance(path, (list, tuple)):
         expanded: list[str] = []
         for one in map(os.fspath, path):
@@ -466,7 +486,10 @@ def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expr
 
         blocksize = parse_bytes(blocksize)
     if split == "infer":
-        sizes = [sum(_group_size(fragment, g) for g in range(fragment.metadata.num_row_groups)) for _, fragment, _ in pieces[:3]]
+        sizes = [
+            sum(_group_size(fragment, g) for g in range(fragment.metadata.num_row_groups))
+            for _, fragment, _ in pieces[:3]
+        ]
         split = "adaptive" if sizes and max(sizes) > blocksize else False
         if not split and aggregate:
             split = "adaptive"
@@ -489,9 +512,13 @@ def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expr
         if split == "adaptive":
             current: list[int] = []
             total = 0
-            last_is_open = groups and aggregate and groups[-1] and groups[-1][0][2] == keys and groups[-1][-1][0] != path
+            last_is_open = (
+                groups and aggregate and groups[-1] and groups[-1][0][2] == keys and groups[-1][-1][0] != path
+            )
             if last_is_open:
-                total_before = sum(_group_size(f, g) for _, gs, _, f in groups[-1] for g in (gs or range(f.metadata.num_row_groups)))
+                total_before = sum(
+                    _group_size(f, g) for _, gs, _, f in groups[-1] for g in (gs or range(f.metadata.num_row_groups))
+                )
                 own = sum(_group_size(fragment, g) for g in numbers)
                 if total_before + own <= blocksize:
                     groups[-1].append((path, numbers, keys, fragment))
@@ -557,10 +584,16 @@ def _divisions(groups: list[Any], schema: Any, index: Any, meta: pd.DataFrame) -
         ends.append((min(lows), max(highs)))
     order = sorted(range(len(ends)), key=lambda i: ends[i][0])
     ends = [ends[i] for i in order]
-    if any(a[1] >= b[0] for a, b in zip(ends, ends[1:], strict=False)):
+    if any(a[1] >= b[0] for a, b in itertools.pairwise(ends)):
         return None
     labels = pd.Index([*(end[0] for end in ends), ends[-1][1]])
     if isinstance(meta.index, pd.DatetimeIndex):
         labels = pd.DatetimeIndex(labels).as_unit(meta.index.unit)
-        labels = labels.tz_convert(meta.index.tz) if labels.tz is not None else labels.tz_localize(meta.index.tz) if meta.index.tz else labels
+        labels = (
+            labels.tz_convert(meta.index.tz)
+            if labels.tz is not None
+            else labels.tz_localize(meta.index.tz)
+            if meta.index.tz
+            else labels
+        )
     return order, tuple(labels)

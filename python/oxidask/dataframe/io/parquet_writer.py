@@ -67,7 +67,9 @@ def _write_partition(
         if is_local(target):
             os.makedirs(target, exist_ok=True)
         part = part.drop(columns=partition_on)
-        written.append(_write_file(part, f"{target}/{name}", options, None if schema == "infer" else schema, index, kwargs))
+        written.append(
+            _write_file(part, f"{target}/{name}", options, None if schema == "infer" else schema, index, kwargs)
+        )
     return written
 
 
@@ -212,7 +214,9 @@ def _with_metadata(df: Any, schema: Any, index: bool, custom: dict[Any, Any]) ->
     import pyarrow as pa
 
     base = schema if isinstance(schema, pa.Schema) else pa.Schema.from_pandas(df._meta_nonempty, preserve_index=index)
-    entries = {k.encode() if isinstance(k, str) else k: v.encode() if isinstance(v, str) else v for k, v in custom.items()}
+    entries = {
+        k.encode() if isinstance(k, str) else k: v.encode() if isinstance(v, str) else v for k, v in custom.items()
+    }
     return base.with_metadata({**(base.metadata or {}), **entries})
 
 
@@ -272,7 +276,9 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
                 "set ``ignore_divisions=True`` to append anyway.\n"
                 f"- End of last partition: {old.divisions[-1]}\n- Beginning of first new partition: {df.divisions[0]}"
             )
-    numbers = [int(m.group(1)) for _, _, names in os.walk(local) for n in names if (m := re.match(r"part\.(\d+)\.parquet$", n))]
+    numbers = [
+        int(m.group(1)) for _, _, names in os.walk(local) for n in names if (m := re.match(r"part\.(\d+)\.parquet$", n))
+    ]
     return max(numbers, default=-1) + 1
 
 

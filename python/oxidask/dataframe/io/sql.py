@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,9 @@ class _Reader:
         return _fetch(self.sql, self.index, bounds, self.con, self.meta, self.engine_kwargs, self.kwargs)
 
 
-def _fetch(sql: Any, index: Any, bounds: Any, con: str, meta: Any, engine_kwargs: Any, kwargs: dict[str, Any]) -> pd.DataFrame:
+def _fetch(
+    sql: Any, index: Any, bounds: Any, con: str, meta: Any, engine_kwargs: Any, kwargs: dict[str, Any]
+) -> pd.DataFrame:
     engine = _engine(con, engine_kwargs)
     try:
         query = sql
@@ -61,7 +64,9 @@ def _fetch(sql: Any, index: Any, bounds: Any, con: str, meta: Any, engine_kwargs
     if not len(frame):
         return meta
     wanted = meta.dtypes.to_dict()
-    kept = {name: dtype for name, dtype in wanted.items() if name in frame.columns and not _missing_in(frame[name], dtype)}
+    kept = {
+        name: dtype for name, dtype in wanted.items() if name in frame.columns and not _missing_in(frame[name], dtype)
+    }
     return frame.astype(kept, copy=False)
 
 
@@ -143,20 +148,30 @@ def read_sql_query(
             divisions = _ranges(sa, engine, sql, index, meta, limits, npartitions, bytes_per_chunk, size)
     finally:
         engine.dispose()
-    bounds = [(low, high, i == len(divisions) - 2) for i, (low, high) in enumerate(zip(divisions, divisions[1:], strict=False))]
+    bounds = [(low, high, i == len(divisions) - 2) for i, (low, high) in enumerate(itertools.pairwise(divisions))]
     reader = _Reader(sql, index, con, meta, engine_kwargs, kwargs)
     return new(Plan.source(bounds, "ranges").map("read-sql", reader), meta, tuple(divisions))
 
 
 def _ranges(
-    sa: Any, engine: Any, sql: Any, index: Any, meta: Any, limits: Any, npartitions: Any, bytes_per_chunk: Any, size: Any
+    sa: Any,
+    engine: Any,
+    sql: Any,
+    index: Any,
+    meta: Any,
+    limits: Any,
+    npartitions: Any,
+    bytes_per_chunk: Any,
+    size: Any,
 ) -> list[Any]:
     """Divisions spread evenly between the least and the greatest value of the index."""
     subquery = sql.subquery()
     with engine.connect() as connection:
-        inner = subquery.c[index.name] if index.name in subquery.c else index
+        inner = subquery.c.get(index.name, index)
         if limits is None:
-            limits = tuple(connection.execute(sa.select(sa.func.min(inner), sa.func.max(inner)).select_from(subquery)).one())
+            limits = tuple(
+                connection.execute(sa.select(sa.func.min(inner), sa.func.max(inner)).select_from(subquery)).one()
+            )
         low, high = limits
         if npartitions is None:
             from oxidask.utils import parse_bytes
@@ -222,7 +237,9 @@ def read_sql_table(
     finally:
         engine.dispose()
     index = table.columns[index_col] if isinstance(index_col, str) else index_col
-    wanted = [table.columns[c] if isinstance(c, str) else c for c in columns] if columns is not None else list(table.columns)
+    wanted = (
+        [table.columns[c] if isinstance(c, str) else c for c in columns] if columns is not None else list(table.columns)
+    )
     if index.name not in [c.name for c in wanted]:
         wanted.append(index)
     return read_sql_query(
@@ -233,7 +250,11 @@ def read_sql_table(
 
 def read_sql(sql: Any, con: str, index_col: Any, **kwargs: Any) -> Any:
     """A table by name, or the rows of a query; see :func:`read_sql_table` and :func:`read_sql_query`."""
-    return read_sql_table(sql, con, index_col, **kwargs) if isinstance(sql, str) else read_sql_query(sql, con, index_col, **kwargs)
+    return (
+        read_sql_table(sql, con, index_col, **kwargs)
+        if isinstance(sql, str)
+        else read_sql_query(sql, con, index_col, **kwargs)
+    )
 
 
 def _write_rows(rows: Any, name: str, uri: str, engine_kwargs: Any, kwargs: dict[str, Any]) -> int:
@@ -296,7 +317,9 @@ def to_sql(
         "dtype": dtype, "method": method,
     }  # fmt: skip
     if not parallel:
-        write = df._plan.groups("to-sql", _write_in_order, [(0, df.npartitions)], name, uri, engine_kwargs, kwargs).delayed()[0]
+        write = df._plan.groups(
+            "to-sql", _write_in_order, [(0, df.npartitions)], name, uri, engine_kwargs, kwargs
+        ).delayed()[0]
     else:
         first = Plan.source([df._meta]).map("create", _write_rows, name, uri, engine_kwargs, kwargs).delayed()[0]
         rest = {**kwargs, "if_exists": "append"}

@@ -82,9 +82,8 @@ class Collection(base.DaskMethodsMixin):
         --------
         >>> import oxidask.dataframe as dd
         >>> dd.from_dict({"x": [1, 2]}, npartitions=1).x.sum().explain()
-        merge into one: finish, select x=value
-          aggregate partially
-            frame
+        aggregate, select x=value
+          frame
         """
         print(self._frame.explain(), end="")
 
