@@ -232,11 +232,21 @@ TPCH: dict[str, tuple[Query, Query, str]] = {
 
 def grouped(keys: list[str], **columns: list[str]) -> tuple[Query, Query, str]:
     """A groupby of the table `groups` in all three spellings."""
-    names = {"sum": "sum", "mean": "avg", "max": "max", "min": "min", "median": "median", "std": "stddev", "count": "count"}
+    names = {
+        "sum": "sum",
+        "mean": "avg",
+        "max": "max",
+        "min": "min",
+        "median": "median",
+        "std": "stddev",
+        "count": "count",
+    }
 
     def in_polars(t: Tables) -> Any:
         aggregates = [
-            getattr(pl.col(column), func)().alias(f"{column}_{func}") for column, funcs in columns.items() for func in funcs
+            getattr(pl.col(column), func)().alias(f"{column}_{func}")
+            for column, funcs in columns.items()
+            for func in funcs
         ]
         return t["groups"].group_by(keys).agg(aggregates).sort(keys)
 
@@ -314,12 +324,16 @@ def lazy_tables(module: ModuleType, folder: Path, names: list[str]) -> Tables:
     return {name: module.read_parquet(f"{folder}/{name}-*.parquet") for name in names}
 
 
-def contenders(folder: Path, names: list[str], query: tuple[Query, Query, str], slow: bool) -> dict[str, Callable[[], Any]]:
+def contenders(
+    folder: Path, names: list[str], query: tuple[Query, Query, str], slow: bool
+) -> dict[str, Callable[[], Any]]:
     """A query with everyone who has it, from files to a result in memory."""
     in_pandas, in_polars, sql = query
 
     def with_pandas() -> Any:
-        return in_pandas({name: pd.concat(map(pd.read_parquet, sorted(folder.glob(f"{name}-*.parquet")))) for name in names})
+        return in_pandas(
+            {name: pd.concat(map(pd.read_parquet, sorted(folder.glob(f"{name}-*.parquet")))) for name in names}
+        )
 
     def with_polars(engine: str) -> Any:
         return in_polars({name: pl.scan_parquet(f"{folder}/{name}-*.parquet") for name in names}).collect(engine=engine)
