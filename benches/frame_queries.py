@@ -342,7 +342,7 @@ def contenders(
         connection = duckdb.connect()
         for name in names:
             connection.execute(f"create view \"{name}\" as from '{folder}/{name}-*.parquet'")
-        return connection.execute(sql).arrow()
+        return connection.execute(sql).to_arrow_table()
 
     all_of_them: dict[str, Callable[[], Any]] = {
         "oxidask": lambda: in_pandas(lazy_tables(oxidask.dataframe, folder, names)).compute(),
@@ -363,7 +363,7 @@ def csv_contenders(folder: Path) -> dict[str, Callable[[], Any]]:
     return {
         "oxidask": lambda: oxidask.dataframe.read_csv(path).groupby("id4").v1.sum().compute(),
         "Polars": lambda: pl.scan_csv(path).group_by("id4").agg(pl.sum("v1")).sort("id4").collect(),
-        "DuckDB": lambda: duckdb.connect().execute(sql).arrow(),
+        "DuckDB": lambda: duckdb.connect().execute(sql).to_arrow_table(),
         "Dask": lambda: dask.dataframe.read_csv(path).groupby("id4").v1.sum().compute(),
     }
 
@@ -378,7 +378,7 @@ def index_contenders(folder: Path) -> dict[str, Callable[[], Any]]:
     return {
         "oxidask": lambda: ours(oxidask.dataframe),
         "Polars": lambda: pl.scan_parquet(f"{folder}/groups-*.parquet").sort("v3").collect(),
-        "DuckDB": lambda: duckdb.connect().execute(sql).arrow(),
+        "DuckDB": lambda: duckdb.connect().execute(sql).to_arrow_table(),
         "Dask": lambda: ours(dask.dataframe),
     }
 
