@@ -6,7 +6,7 @@ import glob
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -379,7 +379,7 @@ def to_npy_stack(dirname: str, x: Any, axis: int = 0) -> None:
 class _PlainUnpickler:
     """Reads ``info`` without letting it call anything but what it needs."""
 
-    ALLOWED = {
+    ALLOWED: ClassVar = {
         ("numpy", "dtype"),
         ("numpy._core.multiarray", "scalar"),
         ("numpy.core.multiarray", "scalar"),

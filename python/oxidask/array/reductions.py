@@ -336,7 +336,7 @@ class Moments:
             if self.dtype is not None
             else np.result_type(block.dtype, np.float64 if block.dtype.kind in "biu" else block.dtype)
         )
-        values = block.astype(kind) if not isinstance(block, np.ma.MaskedArray) else block.astype(kind)
+        values = block.astype(kind)
         with quiet():
             if isinstance(values, np.ma.MaskedArray):
                 count = values.count(axis=axis, keepdims=True).astype(float)

@@ -640,7 +640,7 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Array, ...]:
     """
     from oxidask.array.blockwise import broadcast_shape, unify_chunks
 
-    arrays = [asanyarray(x) if subok else asanyarray(x) for x in args]
+    arrays = [asanyarray(x) for x in args]
     shape = broadcast_shape(*[x.shape for x in arrays])
     n = len(shape)
     pairs: list[Any] = []

@@ -184,7 +184,6 @@ def _by_arrays(x: Array, index: list[Any]) -> Array:
             moved = _array_axis(index)
             result = _outer_index(x, list(index))
             return _to_front(result, moved) if moved is not None else result if ints else result
-        axis = [entry for entry in index if entry is not None].index(array) if False else None  # noqa: F841
         return _outer_index(x, list(index))
     return _pointwise(x, index)
 

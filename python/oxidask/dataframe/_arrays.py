@@ -221,7 +221,7 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     if index is not None:
         if index.npartitions != plan.n:
             raise ValueError(f"The index and array have different numbers of blocks. ({index.npartitions} != {plan.n})")
-        labels = index if index._kind == "index" else index
+        labels = index
         meta_index = labels._meta if labels._kind == "index" else pd.Index(labels._meta)
         made = made.set_axis(meta_index, axis=0)
         return new(plan.map("from_array", _indexed_frame, labels._plan, names), made, index.divisions)

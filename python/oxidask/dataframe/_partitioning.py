@@ -103,7 +103,7 @@ def _interpolated(divisions: Any, n: int) -> Any:
     made = np.interp(np.linspace(0, len(values) - 1, n + 1), np.arange(len(values)), values)
     if times:
         whole = pd.DatetimeIndex(made.astype("int64").astype("M8[ns]")).as_unit(index.unit)
-        whole = whole.tz_localize(index.tz) if index.tz is None else whole.tz_localize(index.tz)
+        whole = whole.tz_localize(index.tz)
         bounds: list[Any] = list(whole)
     elif index.dtype.kind in "iu":
         bounds = [int(value) for value in np.round(made).astype("int64")]

@@ -393,9 +393,7 @@ def _planned(
                 raise ValueError(
                     "No files satisfy the `parquet_file_extension` criteria (files must end with " + f"{suffixes})."
                 )
-            path = (
-                local if len(kept) == len(inside) and not any(n.startswith("_") for n in os.listdir(local)) else local
-            )
+            path = local
     elif isinstance(path, (list, tuple)):
         expanded: list[str] = []
         for one in map(os.fspath, path):
