@@ -100,10 +100,10 @@ class DatetimeIndexSpec:
 
 def _default_columns() -> list[ColumnSpec]:
     return [
-        ColumnSpec(prefix="i", dtype="int64", low=0, high=1_000_000, random=True),
-        ColumnSpec(prefix="f", dtype=float, random=True),
-        ColumnSpec(prefix="c", dtype="category", choices=["a", "b", "c", "d"]),
-        ColumnSpec(prefix="s", dtype=str),
+        ColumnSpec("i", "int64", high=9_999, random=True),
+        ColumnSpec("f", "float64", random=True),
+        ColumnSpec("c", "category", choices=["red", "green", "blue"]),
+        ColumnSpec("s", str),
     ]
 
 
