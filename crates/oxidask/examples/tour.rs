@@ -106,8 +106,8 @@ fn main() -> Result<()> {
         let first = SortKey { by: col("births"), descending: true, nulls_last: true };
         let top = each.reset_index(false)?.sort_values(vec![first])?;
         let of_each = ["decade".to_owned(), "sex".to_owned()];
-        let top = top.drop_duplicates(Some(&of_each), Keep::First)?;
-        let same = Merge { how: JoinHow::Left, left_on: &of_each, right_on: &of_each, suffixes: ("", "_all") };
+        let top = top.drop_duplicates(Some(&of_each), Keep::First, 1)?;
+        let same = Merge { how: JoinHow::Left, left_on: &of_each, right_on: &of_each, suffixes: ("", "_all"), indicator: None };
         let shares = top.merge(&total.reset_index(false)?, &same)?;
         let shares = shares.with("share", &(col("births") / col("all")))?.drop(["all"])?;
         let by_decade = SortKey { by: col("decade"), descending: false, nulls_last: true };
