@@ -14,6 +14,9 @@ transposes move to the sources, so that only what is needed is made or read.
 What the engine has no kernel for runs through NumPy, block by block.
 """
 
+# Modules that need each other are imported in an order that serves them.
+# ruff: noqa: I001
+
 from __future__ import annotations
 
 from numpy import (
@@ -47,13 +50,13 @@ from numpy import (
 )
 
 from oxidask.array import (
-    _extra,
-    _methods,
     blocks,
+    blockwise as _blockwise,
     convert,
     core,
     creation,
     cumulative,
+    delayed as _delayed,
     overlap,
     products,
     reductions,
@@ -62,13 +65,6 @@ from oxidask.array import (
     stacking,
     ufunc,
 )
-from oxidask.array import (
-    blockwise as _blockwise,
-)
-from oxidask.array import (
-    delayed as _delayed,
-)
-from oxidask.array._extra import *
 from oxidask.array.blocks import *
 from oxidask.array.blockwise import *
 from oxidask.array.convert import *
@@ -83,6 +79,9 @@ from oxidask.array.routines import *
 from oxidask.array.shaping import *
 from oxidask.array.stacking import *
 from oxidask.array.ufunc import *
+from oxidask.array import _methods
+from oxidask.array._extra import *
+from oxidask.array import _extra
 from oxidask.base import compute, optimize, persist, visualize
 
 permute_dims = shaping.transpose
