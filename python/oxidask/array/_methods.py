@@ -73,12 +73,12 @@ def _to_svg(self: Array, size: float = 500) -> str:
 
     if any(n != n for n in self.shape):
         raise NotImplementedError(
-            "Can't generate SVG with unknown chunk sizes.\n\n A possible solution is with x.compute_chunk_sizes()"
+            f"a picture needs chunks of known sizes: shape {self.shape}\nhint: call compute_chunk_sizes() first"
         )
     if not all(self.shape):
-        raise NotImplementedError(f"Can't generate SVG with 0-length dimensions: shape {self.shape}")
+        raise NotImplementedError(f"no picture of an array without elements: shape {self.shape}")
     if not self.shape:
-        raise NotImplementedError("Can't generate SVG with 0 dimensions")
+        raise NotImplementedError("no picture of an array without axes")
     # Only the chunks matter to a picture.
     core = self._core if native(self) else zeros(self.shape, dtype=bool, chunks=self.chunks)._core
     assert isinstance(core, ArrayCore)

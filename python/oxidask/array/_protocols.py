@@ -40,8 +40,8 @@ def _known(kind: type) -> bool:
 def _computed(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """NumPy's own function, on computed arrays."""
     warnings.warn(
-        f"The `{func.__module__}.{func.__name__}` function is not implemented for lazy arrays, which are computed now "
-        "and given to NumPy. You may want to use map_blocks or apply_gufunc.",
+        f"{func.__module__}.{func.__name__} has no lazy form here: its arrays are computed now and given to NumPy\n"
+        "hint: map_blocks or apply_gufunc keep the work lazy",
         FutureWarning,
         stacklevel=4,
     )

@@ -141,8 +141,8 @@ def outer(
             continue
         if any(is_unknown(n) for n in sizes):
             raise ValueError(
-                f"Array chunk size or shape is unknown. shape: {x.shape}\n\n"
-                "Possible solution with x.compute_chunk_sizes()"
+                f"positions along an axis of unknown chunk sizes: shape {x.shape}\n"
+                "hint: call compute_chunk_sizes() first"
             )
         borders = np.cumsum([0, *sizes])
         # Chunks of no elements share a border with their neighbour, which takes all.

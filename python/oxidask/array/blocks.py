@@ -138,8 +138,8 @@ def map_blocks(
     """
     if not callable(func):
         raise TypeError(
-            f"First argument must be callable function, not {type(func).__name__}\nUsage:   da.map_blocks(function, x)\n   or:   "
-            "da.map_blocks(function, x, y, z)"
+            f"map_blocks needs a function before its arrays, not a value of type {type(func).__name__}\n"
+            "hint: write map_blocks(function, x, y)"
         )
     wants = tuple(want for want in ("block_id", "block_info") if takes(func, want) and want not in kwargs)
     place = Place(wants) if wants else None
@@ -238,9 +238,7 @@ def _adjust(chunks: Any, out: list[Any], new_axes: dict[Any, Any]) -> dict[Any, 
     if isinstance(chunks, int | float):
         chunks = (chunks,)
     if len(chunks) != len(out):
-        raise ValueError(
-            f"Provided chunks have {len(chunks)} dims; expected {len(out)} dims: chunks {chunks} for a result of {len(out)} axes"
-        )
+        raise ValueError(f"chunks {chunks} are for {len(chunks)} axes, and the result has {len(out)}")
     return {
         axis: tuple(size) if isinstance(size, list | tuple) else size
         for axis, size in zip(out, chunks, strict=True)

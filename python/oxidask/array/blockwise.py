@@ -95,8 +95,8 @@ class BlockFunction:
         result = self.func(*args, **kwargs, **extra)
         if self.ndim is not None and getattr(result, "ndim", 0) != self.ndim:
             raise ValueError(
-                f"Dimension mismatch: expected output of {self.func} to have dims = {self.ndim}. "
-                f"Got {getattr(result, 'ndim', 0)} instead."
+                f"{self.func} answered an array of {getattr(result, 'ndim', 0)} axes, "
+                f"where its index promises {self.ndim}"
             )
         return result
 
@@ -111,14 +111,12 @@ def common_chunks(sizes: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         counts = {len(s) for s in many}
         if len(counts) > 1:
             raise ValueError(
-                f"Arrays chunk sizes ({many}) are unknown.\n\nA possible solution:\n  x.compute_chunk_sizes()"
+                f"chunks of unknown sizes cannot be matched with others: {many}\nhint: call compute_chunk_sizes() first"
             )
         return next((s for s in many if not any(is_unknown(n) for n in s)), many[0])
     lengths = {sum(s) for s in many}
     if len(lengths) > 1:
-        raise ValueError(
-            f"Chunks do not add up to same value: axes of lengths {sorted(lengths)} do not fit one another"
-        )
+        raise ValueError(f"axes that share an index differ in length: {sorted(lengths)}")
     borders = sorted({b for s in many for b in itertools.accumulate(s)})
     return tuple(b - a for a, b in zip([0, *borders[:-1]], borders, strict=True)) or (0,)
 
@@ -151,7 +149,7 @@ def unify_chunks(*args: Any, **kwargs: Any) -> tuple[dict[Any, tuple[Any, ...]],
     for a, ind in pairs:
         if ind is not None and len(ind) != a.ndim:
             raise ValueError(
-                f"Index string {tuple(ind)} does not match array dimension: it names {len(ind)} axes "
+                f"the index {tuple(ind)} does not fit its array: it names {len(ind)} axes "
                 f"and the array has shape {a.shape}"
             )
     sizes: dict[Any, list[tuple[Any, ...]]] = {}
@@ -268,10 +266,10 @@ def blockwise(
     new_axes = dict(new_axes or {})
     repeated = [axis for axis in set(out) if out.count(axis) > 1]
     if repeated:
-        raise ValueError(f"Repeated elements not allowed in output index: {repeated}")
+        raise ValueError(f"the index of the result names axes twice: {repeated}")
     missing = set(out) - {i for _, ind in _pairs(args) if ind is not None for i in ind} - set(new_axes)
     if missing:
-        raise ValueError(f"Unknown dimension in output index: {sorted(map(str, missing))}")
+        raise ValueError(f"the index of the result names axes of no argument: {sorted(map(str, missing))}")
     for axis in new_axes:
         if axis not in out:
             raise ValueError(f"new axis {axis!r} is not an axis of the result")
@@ -396,11 +394,13 @@ def _adjusted(chunks: Chunks, out: tuple[Any, ...], adjust: dict[Any, Any]) -> C
         elif isinstance(wish, tuple | list):
             if len(wish) != len(made[at]):
                 raise ValueError(
-                    f"Dimension {at} has {len(made[at])} blocks, adjust_chunks specified with {len(wish)} blocks"
+                    f"adjust_chunks gives {len(wish)} sizes for axis {at}, which has {len(made[at])} blocks"
                 )
             made[at] = tuple(wish)
         else:
-            raise NotImplementedError("adjust_chunks values must be callable, int, or tuple")
+            raise NotImplementedError(
+                f"adjust_chunks takes a function, a size, or a tuple of sizes for each axis, not {wish!r}"
+            )
     return tuple(made)
 
 

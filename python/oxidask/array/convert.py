@@ -75,9 +75,7 @@ def normalize_chunks(
         chunks = (chunks,)
     if isinstance(chunks, tuple):
         if shape and len(chunks) != len(shape):
-            raise ValueError(
-                f"Chunks and shape must be of the same length/dimension. Got chunks={chunks}, shape={shape}"
-            )
+            raise ValueError(f"chunks {chunks} are for {len(chunks)} axes, and shape {shape} has {len(shape)}")
         chunks = tuple(_plain_entry(c, n) for c, n in zip(chunks, shape, strict=False))
         if not shape:
             chunks = ()
@@ -90,7 +88,8 @@ def normalize_chunks(
             dtype = np.dtype(float)
         if dtype.hasobject:
             raise NotImplementedError(
-                "Can not use auto rechunking with object dtype. We are unable to estimate the size in bytes of object data"
+                "chunks='auto' goes by bytes, and how many an element of dtype object takes is not known\n"
+                "hint: give the sizes of chunks"
             )
         return _automatic(chunks, shape, limit, dtype, previous_chunks)
     if not all(shape) and not isinstance(chunks, tuple):
@@ -125,7 +124,7 @@ def _plain_entry(entry: Any, n: int) -> Any:
     if isinstance(entry, tuple | list):
         sizes = tuple(int(size) for size in entry)
         if sum(sizes) != n:
-            raise ValueError(f"Chunks do not add up to shape. Got chunks={sizes}, which make {sum(sizes)}, shape={n}")
+            raise ValueError(f"chunks {sizes} make {sum(sizes)} elements, on an axis of length {n}")
         return sizes
     if isinstance(entry, float | np.integer):
         return int(entry)
@@ -145,8 +144,8 @@ def _unknown_chunks(chunks: Any, shape: tuple[Any, ...]) -> tuple[tuple[Any, ...
         elif _nan(n) or _nan(entry):
             if entry not in (None, -1) and not _nan(entry) and not isinstance(entry, str):
                 raise ValueError(
-                    "Arrays chunk sizes are unknown, and cannot be cut to "
-                    f"{entry}\n\nA possible solution:\n  x.compute_chunk_sizes()"
+                    f"an axis of unknown length cannot be cut to chunks of {entry}\n"
+                    "hint: call compute_chunk_sizes() first"
                 )
             made.append((np.nan,))
         else:
@@ -169,7 +168,7 @@ def _automatic(
     for text in texts:
         size = parse_bytes(text)
         if limit is not None and limit != size:
-            raise ValueError(f"Only one consistent value of limit or chunk is allowed. Used {size} != {limit}")
+            raise ValueError(f"two sizes of chunks are asked for, {size} and {limit} bytes\nhint: give one")
         limit = size
     if limit is None:
         limit = config.get("array.chunk-size", "128MiB")
@@ -291,7 +290,7 @@ def from_array(
     """
     del fancy, inline_array
     if isinstance(x, Array):
-        raise ValueError("Array is already a dask array. Use 'asarray' or 'rechunk' instead.")
+        raise ValueError("the array is lazy already\nhint: use asarray to pass it on, or rechunk for other chunks")
     if hasattr(x, "__dask_graph__") and hasattr(x, "dask") and not hasattr(x, "_meta_nonempty"):
         raise ValueError("the array is lazy already\nhint: use asarray, or compute it first")
     if isinstance(x, list | tuple | memoryview | bool | int | float | complex | np.generic):

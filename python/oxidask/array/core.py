@@ -176,7 +176,7 @@ def _into(out: Any, result: Any) -> Any:
     if not isinstance(out, Array):
         raise TypeError(f"out must be a lazy array, not {type(out).__name__}")
     if out.shape != result.shape:
-        raise ValueError(f"Mismatched shapes between result and out parameter. out={out.shape}, result={result.shape}")
+        raise ValueError(f"out has shape {out.shape}, and the result has {result.shape}")
     out._core, out._given = result.astype(out.dtype)._core, None
     return out
 
@@ -266,7 +266,7 @@ class Array(LazyCollection):
 
     @chunks.setter
     def chunks(self, chunks: Any) -> None:
-        raise TypeError(f"Can not set chunks directly\n\nPlease use the rechunk method instead:\n  x.rechunk({chunks})")
+        raise TypeError(f"chunks are not for assigning\nhint: take the array that x.rechunk({chunks}) answers")
 
     @property
     def _chunks(self) -> tuple[tuple[Any, ...], ...]:
@@ -380,7 +380,7 @@ class Array(LazyCollection):
             raise TypeError("len() of unsized object")
         if is_unknown(self.shape[0]):
             raise ValueError(
-                "Cannot call len() on object with unknown chunk size.\n\nA possible solution:\n  x.compute_chunk_sizes()"
+                "the length is unknown, as the sizes of chunks are\nhint: call compute_chunk_sizes() first"
             )
         return int(self.shape[0])
 
@@ -433,10 +433,10 @@ class Array(LazyCollection):
         import warnings
 
         if kwargs:
-            message = f"Extra keyword arguments {sorted(kwargs)} are ignored and will raise a TypeError in the future"
+            message = f"__array__ takes no arguments {sorted(kwargs)}: they do nothing now, and will be an error"
             warnings.warn(message, FutureWarning, stacklevel=2)
         if copy is False:
-            message = "Can't acquire a memory view of a Dask array. This will raise in the future."
+            message = "a lazy array has no memory to share, so copy=False copies nonetheless; it will be an error"
             warnings.warn(message, FutureWarning, stacklevel=2)
         computed = self.compute()
         if not isinstance(computed, np.ndarray):
@@ -477,7 +477,7 @@ class Array(LazyCollection):
 
     def _scalar(self) -> Any:
         if self.size > 1 or self.size == 0:
-            raise TypeError("Only length-1 arrays can be converted to Python scalars")
+            raise TypeError(f"only an array of one element makes a scalar, not one of shape {self.shape}")
         value = self.compute()
         return value if not isinstance(value, np.ndarray) else value.reshape(-1)[0]
 

@@ -64,7 +64,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, split_every: Any =
     """
     x = asanyarray(x)
     if x.ndim != 1:
-        raise ValueError("Input array must be one dimensional. Try using x.ravel()")
+        raise ValueError(f"bincount counts along one axis, and the shape is {x.shape}\nhint: pass x.ravel()")
     if x.dtype.kind not in "iub":
         raise TypeError(f"Cannot cast array data from {x.dtype!r} to dtype('int64') according to the rule 'safe'")
     if minlength < 0:
@@ -72,9 +72,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, split_every: Any =
     if weights is not None:
         weights = asanyarray(weights)
         if weights.shape != x.shape:
-            raise ValueError(
-                "Chunks of input array x and weights must match: shapes " + f"{x.shape} and {weights.shape}"
-            )
+            raise ValueError(f"x and its weights differ in shape: {x.shape} and {weights.shape}")
         weights = weights.rechunk(x.chunks) if weights.chunks != x.chunks else weights
     dtype = np.dtype(np.intp) if weights is None else np.bincount([0], weights=np.ones(1, weights.dtype)).dtype
     # How long the result is depends on the largest number, unless there are no more than announced.
@@ -113,7 +111,7 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
             raise TypeError("bins must be an integer, a sequence or edges")
         if range is None:
             raise ValueError(
-                "dask.array.histogram requires either specifying bins as an iterable or specifying both a range and the number of bins"
+                f"{bins} bins need a range\nhint: say it with range=(low, high), or give the edges as bins"
             )
         if bins < 1:
             raise ValueError("`bins` must be positive, when an integer")
@@ -124,9 +122,9 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
             low, high = asanyarray(low), asanyarray(high)
             return low + (high - low) * (arange(int(bins) + 1, chunks=-1) / int(bins))
         if len(range) != 2:
-            raise ValueError(f"range must be a sequence or array of length 2, but got {len(range)} items")
+            raise ValueError(f"range takes the lowest and the highest value, not {len(range)} items")
         if low > high:
-            raise ValueError(f"max must be larger than min in range parameter: {range}")
+            raise ValueError(f"range goes from the lowest value to the highest, not {range}")
         return np.histogram_bin_edges(
             np.empty(0, dtype=a.dtype if a is not None else float), bins=int(bins), range=(low, high)
         )
@@ -134,9 +132,7 @@ def _edges(bins: Any, range: Any, a: Any, density: bool | None) -> Any:
         raise ValueError("bins must be an integer, a sequence or edges: rules by name need all elements at once")
     edges = bins if isinstance(bins, Array) else np.asarray(bins)
     if isinstance(bins, Array) and bins.ndim == 0:
-        raise NotImplementedError(
-            "`bins` cannot be a scalar Dask object: the number of bins is a shape\nhint: compute it first"
-        )
+        raise NotImplementedError("a lazy number of bins leaves the shape of the result open\nhint: compute it first")
     if edges.ndim != 1:
         raise ValueError("bins must be 1-dimensional")
     if not isinstance(edges, Array) and (np.diff(edges) < 0).any():
@@ -173,13 +169,15 @@ def histogram(
     if isinstance(bins, Array):
         scalar_bins = bins.ndim == 0
     elif bins is None:
-        raise ValueError("dask.array.histogram requires specifying either bins or bins and range")
+        raise ValueError("histogram needs bins\nhint: give their edges, or their number and a range")
     else:
         scalar_bins = np.ndim(bins) == 0
     if normed:
-        raise ValueError("The normed= keyword argument has been deprecated. Please use density instead.")
+        raise ValueError("normed is gone from NumPy\nhint: use density=True")
     if density and scalar_bins and range is None:
-        raise ValueError("When specifying density, bins must be edges or come with a range")
+        raise ValueError(
+            f"a density over {bins} bins needs a range\nhint: give range=(low, high), or the edges as bins"
+        )
     a = asanyarray(a)
     edges = _edges(bins, range, a, density)
     lazy = isinstance(edges, Array)
@@ -187,8 +185,10 @@ def histogram(
         weights = asanyarray(weights)
         if weights.chunks != a.chunks:
             if weights.shape != a.shape:
-                raise ValueError(f"Input array and weights must have the same shape: {a.shape} and {weights.shape}")
-            raise ValueError("Input array and weights must have the same chunked structure")
+                raise ValueError(f"a and its weights differ in shape: {a.shape} and {weights.shape}")
+            raise ValueError(
+                f"a and its weights differ in chunks: {a.chunks} and {weights.chunks}\nhint: rechunk one of them"
+            )
     x = a.ravel() if a.ndim != 1 else a
     w = None if weights is None else (weights.ravel() if weights.ndim != 1 else weights)
     n = edges.shape[0] - 1
@@ -271,41 +271,49 @@ def histogramdd(
     """
     if normed is not None:
         if density is not None:
-            raise TypeError("Cannot specify both 'normed' and 'density'")
+            raise TypeError("normed and density mean the same\nhint: give density alone")
         density = normed
     rectangular = isinstance(sample, Array | np.ndarray)
     if rectangular:
         sample = asanyarray(sample)
         if sample.ndim != 2:
-            raise ValueError("Single array input to histogramdd should be columnar: shape " + f"{sample.shape}")
+            raise ValueError(
+                f"a sample in one array has a row for each point and a column for each axis, not shape {sample.shape}"
+            )
         if sample.numblocks[1] > 1:
-            raise ValueError("Input array can only be chunked along the 0th axis.")
+            raise ValueError(
+                f"the columns of the sample are in {sample.numblocks[1]} chunks\nhint: rechunk with {{1: -1}}"
+            )
         d, arrays = sample.shape[1], [sample]
     else:
         arrays = [asanyarray(x) for x in sample]
         d = len(arrays)
         for x in arrays:
             if x.ndim != 1:
-                raise ValueError("Coordinates must be one-dimensional")
+                raise ValueError(f"coordinates come as arrays of one axis, not of shape {x.shape}")
             if x.chunks != arrays[0].chunks:
-                raise ValueError("All coordinate arrays must be chunked identically.")
+                raise ValueError(
+                    f"coordinates differ in chunks: {arrays[0].chunks} and {x.chunks}\nhint: rechunk them alike"
+                )
     if weights is not None:
         weights = asanyarray(weights)
         if weights.chunks[0] != arrays[0].chunks[0]:
-            raise ValueError("Input arrays and weights must have the same shape and chunk structure.")
+            raise ValueError(
+                f"the sample and its weights differ in chunks: {arrays[0].chunks[0]} and {weights.chunks[0]}"
+            )
     if isinstance(bins, Array):
         raise TypeError("bins must be given, not lazy")
     if isinstance(bins, int | np.integer):
         bins = (int(bins),) * d
     elif len(bins) != d:
-        raise ValueError("The dimension of bins must be equal to the dimension of the sample.")
+        raise ValueError(f"the sample has {d} axes, and bins are given for {len(bins)}")
     if range is not None:
         if len(range) != d:
-            raise ValueError("range argument requires one entry, a min max pair, per dimension.")
+            raise ValueError(f"the sample has {d} axes, and ranges are given for {len(range)}")
         if any(len(r) != 2 for r in range):
-            raise ValueError("range argument should be a sequence of pairs")
+            raise ValueError(f"each range is a lowest and a highest value, unlike {range}")
     if any(np.ndim(b) == 0 for b in bins) and range is None:
-        raise ValueError("When using integer bins, a range is needed")
+        raise ValueError("numbers of bins need ranges\nhint: give one (low, high) for each axis, or edges as bins")
     edges = [_edges(b, None if range is None else range[i], arrays[0], None) for i, b in enumerate(bins)]
     lengths = [len(e) - 1 for e in edges]
     names = [("bin", i) for i in builtins.range(d)]
@@ -532,7 +540,7 @@ class Merge:
     def __call__(self, *parts: Any) -> Any:
         parts = tuple(p for p in parts if p["n"])
         if not parts:
-            raise ValueError("No non-trivial arrays found: percentiles of nothing are not defined")
+            raise ValueError("there are no elements, and percentiles of nothing are not defined")
         if len(parts) == 1:
             values = parts[0]["values"]
             return values[np.searchsorted(self.q, self.final)].astype(self.dtype)
@@ -635,17 +643,19 @@ def _percentile(
     del overwrite
     a = asanyarray(a)
     if internal not in ("default", "dask", "tdigest"):
-        raise ValueError("Currently internal_method can only be one of: 'dask', 'tdigest', 'default'")
+        raise ValueError(f"there is no internal_method {internal!r}\nhint: use 'default', 'dask' or 'tdigest'")
     if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise ValueError(
-            f"interpolation method can only be 'linear', 'lower', 'higher', 'midpoint', or 'nearest', not {method!r}"
+            f"there is no method {method!r}\nhint: use 'linear', 'lower', 'higher', 'midpoint' or 'nearest'"
         )
     points = np.asarray(q, dtype=float)
     if ((points < 0) | (points > 100)).any():
         raise ValueError("Percentiles must be in the range [0, 100]")
     if axis is not None or a.ndim > 1:
         if axis is None:
-            raise NotImplementedError("Percentiles only implemented for 1-d arrays, or along an axis")
+            raise NotImplementedError(
+                f"percentiles of an array of shape {a.shape} need an axis\nhint: say axis=, or pass a.ravel()"
+            )
         return (nanquantile if skips else quantile)(
             a, points / 100, axis=axis, out=out, method=method, keepdims=keepdims, weights=weights
         )

@@ -73,9 +73,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", *
     name = kwargs.get("name")
     _no_more(kwargs, "full")
     if np.ndim(fill_value) != 0:
-        raise ValueError(
-            f"fill_value must be scalar. Received {type(fill_value).__name__} of shape {np.shape(fill_value)} instead."
-        )
+        raise ValueError(f"fill_value is one value, not a {type(fill_value).__name__} of shape {np.shape(fill_value)}")
     shape = _shape(shape)
     kind = np.dtype(dtype) if dtype is not None else np.asarray(fill_value).dtype
     if (
@@ -311,7 +309,7 @@ def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: A
     kind = np.dtype(dtype or float)
     M = N if M is None else M
     if not isinstance(chunks, int | str):
-        raise ValueError("chunks must be an int or string")
+        raise ValueError(f"eye takes one size of chunks, or 'auto', not {chunks!r}")
     sizes = normalize_chunks(chunks, (N, M), dtype=kind)
     if is_native(kind) and kind.kind in "biuf":
         return _wrap(ArrayCore.eye(N, M, k, kind.name, sizes))
@@ -387,7 +385,7 @@ def diag(v: Any, k: int = 0) -> Array:
 
     v = asanyarray(v)
     if v.ndim not in (1, 2):
-        raise ValueError("Array must be 1d or 2d only")
+        raise ValueError(f"diag takes a vector or a matrix, not an array of shape {v.shape}")
     if v.ndim == 2:
         return diagonal(v, k)
     n = v.shape[0]
@@ -413,7 +411,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
         np.diagonal(np.empty((0,) * a.ndim), offset, axis1, axis2)
     first, second = axis_of(axis1, a.ndim), axis_of(axis2, a.ndim)
     if first == second:
-        raise ValueError("axis1 and axis2 cannot be the same")
+        raise ValueError(f"a diagonal needs two axes, and axis1 and axis2 both name axis {first}")
     rows, columns = a.shape[first], a.shape[second]
     n = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
     at = np.arange(n)
@@ -434,7 +432,7 @@ def indices(dimensions: Any, dtype: Any = int, chunks: Any = "auto") -> Array:
     dimensions = tuple(dimensions)
     chunks = normalize_chunks(chunks, dimensions, dtype=dtype) if not _explicit(chunks) else chunks
     if len(dimensions) != len(chunks):
-        raise ValueError("Need same number of chunks as dimensions.")
+        raise ValueError(f"chunks {chunks} are for {len(chunks)} axes, and {len(dimensions)} lengths are given")
     made = []
     for axis, n in enumerate(dimensions):
         if any(is_unknown(c) for c in chunks[axis]):
@@ -461,7 +459,7 @@ def meshgrid(*xi: Any, sparse: bool = False, indexing: str = "xy", **kwargs: Any
     if kwargs:
         raise TypeError(f"unsupported keyword argument(s) provided: {sorted(kwargs)}")
     if indexing not in ("ij", "xy"):
-        raise ValueError("`indexing` must be `'ij'` or `'xy'`")
+        raise ValueError(f"there is no indexing {indexing!r}\nhint: use 'ij' or 'xy'")
     vectors = [asanyarray(x).ravel() for x in xi]
     n = len(vectors)
     made = [x[(None,) * i + (slice(None),) + (None,) * (n - i - 1)] for i, x in enumerate(vectors)]

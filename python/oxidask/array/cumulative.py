@@ -134,7 +134,7 @@ def cumreduction(
     from oxidask.tokenize import tokenize
 
     if method not in ("sequential", "blelloch"):
-        raise ValueError(f'Invalid method for cumreduction. Expected "sequential" or "blelloch". Got: {method!r}')
+        raise ValueError(f"there is no method {method!r} of cumulating\nhint: use 'sequential' or 'blelloch'")
     x = asanyarray(x)
     if axis is None:
         x, axis = x.ravel(), 0

@@ -48,8 +48,8 @@ def _whole(a: Array, axes: Sequence[int], name: str) -> None:
     for axis in axes:
         if a.numblocks[axis] > 1:
             raise ValueError(
-                f"Dask array only supports taking an FFT along an axis that has a single chunk. An FFT operation was tried on "
-                f"axis {axis} which has chunks: {a.chunks[axis]}. To change the array's chunks use dask.Array.rechunk."
+                f"an FFT needs its axes in one chunk each, and axis {axis} has {a.chunks[axis]}\n"
+                f"hint: call rechunk({{{axis}: -1}}) first"
             )
 
 
@@ -79,7 +79,7 @@ def fft_wrap(
         raise ValueError("scipy.fftpack has other shapes of results\nhint: use scipy.fft, or allow_fftpack=True")
     kind = fft_func.__name__ if kind is None else kind
     if kind.rstrip("2n") not in {k.rstrip("2n") for k in _LENGTHS}:
-        raise ValueError(f"Given unknown `kind` {kind!r}.")
+        raise ValueError(f"there is no FFT of kind {kind!r}")
     several = kind.endswith(("2", "n"))
 
     def transform(a: Any, n: Any, axes: Any, extra: dict[str, Any]) -> Array:
@@ -90,7 +90,7 @@ def fft_wrap(
         if len(axes) == 0:
             return a
         if len(set(axes)) < len(axes):
-            raise ValueError(f"Duplicate axes not allowed: {axes}")
+            raise ValueError(f"an axis comes twice in {axes}")
         _whole(a, axes, kind)
         lengths = None if n is None else tuple(int(m) for m in n)
         if lengths is not None and len(lengths) != len(axes):

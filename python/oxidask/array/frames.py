@@ -47,7 +47,7 @@ def to_dataframe(x: Array, columns: Any = None, index: Any = None, meta: Any = N
 
     del meta
     if x.ndim > 2:
-        raise ValueError(f"Can only convert 1 or 2 dimensional arrays, not one of shape {x.shape}")
+        raise ValueError(f"a frame is made of an array of one or two axes, not of shape {x.shape}")
     if index is not None:
         raise NotImplementedError("an index is not offered yet\nhint: use set_index on the frame")
     if x.ndim == 2 and x.numblocks[1] > 1:

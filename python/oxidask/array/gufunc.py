@@ -30,9 +30,9 @@ def parse_signature(signature: str) -> tuple[list[tuple[str, ...]], Any]:
     """
     plain = re.sub(r"\s+", "", signature)
     if "->" in plain and plain.split("->")[1] == "":
-        raise ValueError(f"Not a valid gufunc signature: {signature}: it has no results")
+        raise ValueError(f"the signature {signature!r} names no results")
     if not _SIGNATURE.match(plain):
-        raise ValueError(f"Not a valid gufunc signature: {signature}")
+        raise ValueError(f"{signature!r} is no signature\nhint: write it as in '(i,j),(j)->(i)'")
     ins, outs = plain.split("->")
 
     def groups(text: str) -> list[tuple[str, ...]]:
@@ -75,13 +75,13 @@ def _axes_of(axes: Any, axis: Any, keepdims: bool, ins: Any, outs: Any, nout: in
     """Where the core axes of arguments and results lie."""
     out_list = [outs] if nout is None else list(outs)
     if axes is not None and axis is not None:
-        raise ValueError("Only one of `axis` or `axes` keyword arguments should be given")
+        raise ValueError("axis and axes are both given\nhint: leave one out")
     if axes is not None and not isinstance(axes, list):
-        raise ValueError("`axes` has to be of type list")
+        raise ValueError(f"axes is a list of tuples, not a {type(axes).__name__}")
     if axis is not None:
         core = [c for c in ins if c]
         if any(len(c) != 1 for c in core) or len(set(core)) > 1:
-            raise ValueError("`axis` can be used only, if one shared core dimension")
+            raise ValueError("axis needs arguments that share one core axis\nhint: use axes")
         axes = [(axis,) if c else () for c in ins]
         if keepdims or any(out_list):
             axes += [(axis,) if (c or keepdims) else () for c in out_list]
@@ -94,7 +94,9 @@ def _axes_of(axes: Any, axis: Any, keepdims: bool, ins: Any, outs: Any, nout: in
     if len(axes) == len(ins) and not any(out_list):
         axes = axes + [axes[0] if keepdims else () for _ in out_list]
     if len(axes) != len(ins) + len(out_list):
-        raise ValueError("The number of `axes` entries is not equal the number of input and output arguments")
+        raise ValueError(
+            f"axes has {len(axes)} entries, and the signature {len(ins)} arguments and {len(out_list)} results"
+        )
     in_axes, out_axes = axes[: len(ins)], axes[len(ins) :]
     for given, core in zip(in_axes, ins, strict=True):
         if len(given) != len(core):
@@ -172,9 +174,9 @@ def apply_gufunc(
     out_list = [outs] if nout is None else outs
     output_sizes = dict(output_sizes or {})
     if len(args) != len(ins):
-        raise ValueError(f"According to `signature`, `func` requires {len(ins)} arguments, but {len(args)} given")
+        raise ValueError(f"the signature {signature!r} has {len(ins)} arguments, and {len(args)} are given")
     if meta is not None and output_dtypes is not None:
-        raise ValueError("Only one of `meta` and `output_dtypes` should be given (`meta` is preferred).")
+        raise ValueError("meta and output_dtypes are both given\nhint: meta alone says as much")
     in_axes, out_axes = _axes_of(axes, axis, keepdims, ins, outs, nout)
     arrays = []
     for x, own, core in zip(args, in_axes, ins, strict=True):
@@ -262,11 +264,9 @@ def _checked_loops(pairs: list[Any], allow_rechunk: bool) -> None:
                 continue
             first = seen.setdefault(name, sizes)
             if sum(first) != sum(sizes) and sum(sizes) == sum(sizes):
-                raise ValueError(
-                    f"Dimension `'loop {name[1]}'` with different lengths in arrays: {sum(first)} and {sum(sizes)}"
-                )
+                raise ValueError(f"arrays differ in length along loop axis {name[1]}: {sum(first)} and {sum(sizes)}")
             if first != sizes and not allow_rechunk and sum(sizes) == sum(sizes):
-                raise ValueError(f"Dimension `'loop {name[1]}'` with different chunksize present: {first} and {sizes}")
+                raise ValueError(f"arrays differ in chunks along loop axis {name[1]}: {first} and {sizes}")
 
 
 def _unique_names(core: tuple[Any, ...], sizes: dict[Any, Any]) -> tuple[Any, ...]:
@@ -294,12 +294,12 @@ def _checked_cores(arrays: list[Array], ins: Any, allow_rechunk: bool) -> list[A
         for at, name in enumerate(core, start=x.ndim - len(core)):
             n = x.shape[at]
             if lengths.setdefault(name, n) != n and n == n:
-                raise ValueError(f"Dimension `'{name}'` with different lengths in arrays: {lengths[name]} and {n}")
+                raise ValueError(f"arrays differ in length along core axis {name!r}: {lengths[name]} and {n}")
             if x.numblocks[at] > 1:
                 if not allow_rechunk:
                     raise ValueError(
-                        f"Core dimension `'{name}'` consists of multiple chunks. To fix, rechunk into a single chunk along "
-                        "this dimension or set `allow_rechunk=True`, but beware that this may increase memory usage significantly."
+                        f"core axis {name!r} is in {x.numblocks[at]} chunks, and the function needs it whole\n"
+                        "hint: rechunk the axis to -1, or say allow_rechunk=True if such chunks fit in memory"
                     )
                 x = x.rechunk({at: -1})
         made.append(x)
@@ -413,5 +413,5 @@ def as_gufunc(signature: str | None = None, **kwargs: Any) -> Callable[[Callable
     """
     allowed = {"vectorize", "axes", "axis", "keepdims", "output_sizes", "output_dtypes", "allow_rechunk", "meta"}
     if kwargs.keys() - allowed:
-        raise TypeError(f"Unsupported keyword argument(s) provided: {sorted(kwargs.keys() - allowed)}")
+        raise TypeError(f"as_gufunc takes no arguments {sorted(kwargs.keys() - allowed)}")
     return lambda pyfunc: gufunc(pyfunc, signature=signature, **kwargs)

@@ -63,7 +63,7 @@ def imread(
         imread = from_skimage
     files = sorted(glob(filename))
     if not files:
-        raise ValueError(f"No files found under name {filename}")
+        raise ValueError(f"no file matches {filename!r}")
     sample = np.asarray(imread(files[0]))
     if preprocess is not None:
         sample = np.asarray(preprocess(sample))

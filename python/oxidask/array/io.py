@@ -121,16 +121,14 @@ def store(
         sources, targets = [sources], [targets]
     sources, targets = list(sources), list(targets)
     if any(not isinstance(s, Array) for s in sources):
-        raise ValueError("All sources must be dask array objects")
+        raise ValueError("store takes lazy arrays as sources\nhint: make them with from_array")
     if len(sources) != len(targets):
-        raise ValueError(f"Different number of sources [{len(sources)}] and targets [{len(targets)}]")
+        raise ValueError(f"there are {len(sources)} sources and {len(targets)} targets")
     if isinstance(regions, tuple) or regions is None:
         regions = [regions] * len(sources)
     regions = list(regions)
     if len(regions) > 1 and len(sources) != len(regions):
-        raise ValueError(
-            f"Different number of sources [{len(sources)}] and targets [{len(targets)}] than regions [{len(regions)}]"
-        )
+        raise ValueError(f"there are {len(regions)} regions for {len(sources)} sources and {len(targets)} targets")
     regions = regions * len(sources) if len(regions) == 1 else regions
     if lock is True:
         lock = threading.Lock()
@@ -181,7 +179,7 @@ def _written(source: Array, target: Any, region: Any, lock: Any, load: bool) -> 
 
     if any(n != n for sizes in source.chunks for n in sizes):
         raise ValueError(
-            f"Saving dask arrays with unknown chunk sizes is not supported: shape {source.shape}\nhint: call compute_chunk_sizes() first"
+            f"chunks of unknown sizes have no place in the target: shape {source.shape}\nhint: call compute_chunk_sizes() first"
         )
     borders = [np.cumsum([0, *sizes]).tolist() for sizes in source.chunks]
     shape = getattr(target, "shape", None) if not _is_delayed(target) else None
@@ -285,7 +283,7 @@ def to_hdf5(filename: Any, *args: Any, chunks: Any = True, **kwargs: Any) -> Non
     elif len(args) == 2 and isinstance(args[0], str) and isinstance(args[1], Array):
         data = {args[0]: args[1]}
     else:
-        raise ValueError("Please provide {'/data/path': array} dictionary")
+        raise ValueError("to_hdf5 takes a path and an array, or a dict of them\nhint: as in {'/x': x}")
     data = {path: asanyarray(x) for path, x in data.items()}
     with h5py.File(filename, mode="a") as file:
         targets = [

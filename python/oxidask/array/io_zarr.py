@@ -135,17 +135,17 @@ def to_zarr(
     del zarr_read_kwargs
     if any(n != n for sizes in arr.chunks for n in sizes):
         raise ValueError(
-            f"Saving a dask array with unknown chunk sizes is not currently supported by Zarr: shape {arr.shape}\n"
+            f"a Zarr array needs its shape, and chunks of unknown sizes leave it open: shape {arr.shape}\n"
             "hint: call compute_chunk_sizes() first"
         )
     if isinstance(url, zarr.Array):
         return _into_array(arr, url, region, compute, return_stored)
     if region is not None:
-        raise ValueError("Cannot use `region` keyword when url is not a `zarr.Array`.")
+        raise ValueError(f"region is for an open zarr.Array, not for {url!r}")
     if not _regular(arr):
         raise ValueError(
-            "Attempt to save array to zarr with irregular chunking, please call `arr.rechunk(...)` first: "
-            f"chunks {arr.chunks}"
+            f"a Zarr array has chunks of one size, and these are irregular: {arr.chunks}\n"
+            "hint: rechunk to one size first"
         )
     options = {**(zarr_array_kwargs or {}), **kwargs}
     if component is None:
