@@ -150,9 +150,8 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
     nr, nc = data.numblocks
     if nc != 1:
         raise ValueError(
-            f"Input must have the following properties:\n  1. Have two dimensions\n  2. Have only one column of blocks\n"
-            f"Note: This function (tsqr) supports QR decomposition in the case of tall-and-skinny matrices "
-            f"(single column chunk/block; see qr). Current shape: {data.shape},\nCurrent chunksize: {data.chunksize}"
+            f"tsqr needs a matrix whose columns are in one chunk, not shape {data.shape} in chunks {data.chunks}"
+            "\nhint: rechunk the second axis to a single chunk"
         )
     dtype = np.linalg.qr(np.ones((1, 1), data.dtype))[0].dtype
     n = data.shape[1]
@@ -295,7 +294,7 @@ def sfqr(data: Any, name: str | None = None) -> tuple[Array, Array]:
     data = _two_axes(data, "qr")
     nr, _ = data.numblocks
     if nr != 1:
-        raise ValueError(f"Input must have one row of blocks: shape {data.shape}, chunks {data.chunks}")
+        raise ValueError(f"sfqr needs a matrix whose rows are in one chunk: shape {data.shape}, chunks {data.chunks}")
     m, _n = data.shape
     sizes = data.chunks[1]
     if sizes and sizes[0] < m and len(sizes) > 1:
@@ -343,8 +342,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     if a.numblocks[0] == 1:
         return sfqr(a)
     raise NotImplementedError(
-        "qr currently supports only tall-and-skinny (single column chunk/block; see tsqr)\n"
-        f"and short-and-fat (single row chunk/block; see sfqr) matrices: chunks {a.chunks}\n"
+        f"qr needs a matrix with one axis in a single chunk, not chunks {a.chunks}\n"
         "hint: rechunk one axis to a single chunk"
     )
 
@@ -373,9 +371,8 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
     nb = a.numblocks
     if nb[0] > 1 and nb[1] > 1:
         raise NotImplementedError(
-            "Array must be chunked in one dimension only. This function (svd) only supports tall-and-skinny or short-and-fat "
-            f"matrices (see da.linalg.svd_compressed for SVD on fully chunked arrays).\nInput shape: {a.shape}\n"
-            f"Input numblocks: {nb}\n"
+            f"svd needs one axis in a single chunk, but shape {a.shape} is in {nb} blocks"
+            "\nhint: rechunk one axis, or use svd_compressed"
         )
     m, n = a.shape
     dtype = np.linalg.qr(np.ones((1, 1), a.dtype))[0].dtype
@@ -459,7 +456,7 @@ def svd_compressed(
     """
     a = _two_axes(a, "svd_compressed")
     if iterator not in ("power", "QR", "none"):
-        raise ValueError(f"Iterator '{iterator}' not valid, must one one of ['power', 'QR', 'none'].")
+        raise ValueError(f"unknown iterator {iterator!r}\nhint: use 'power', 'QR' or 'none'")
     level = compression_level(min(a.shape), k, n_oversamples)
     flip = a.shape[0] < a.shape[1]
     data = a.T if flip else a
@@ -509,9 +506,7 @@ def _square_blocks(a: Array, name: str) -> Array:
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ValueError(f"{name} needs a square matrix, not one of shape {a.shape}")
     if a.chunks[0] != a.chunks[1] or (len(set(a.chunks[0])) > 1 and len(set(a.chunks[0][:-1])) > 1):
-        raise ValueError(
-            "All chunks must be a square matrix to perform lu decomposition. Use .rechunk method to change the size of chunks."
-        )
+        raise ValueError(f"{name} needs square blocks, with the same chunks along both axes\nhint: rechunk first")
     return a
 
 
@@ -585,7 +580,7 @@ def lu(a: Any) -> tuple[Array, Array, Array]:
 
     a = asanyarray(a)
     if a.ndim != 2:
-        raise ValueError(f"Dimension must be 2 to perform lu decomposition: shape {a.shape}")
+        raise ValueError(f"lu needs a matrix, not an array of shape {a.shape}")
     a = _square_blocks(a, "lu")
     n = a.numblocks[0]
     with quiet():
@@ -655,9 +650,13 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Array:
     if b.ndim not in (1, 2):
         raise ValueError("b must be 1 or 2 dimensional")
     if a.shape[1] != b.shape[0]:
-        raise ValueError("a.shape[1] and b.shape[0] must be equal")
+        raise ValueError(
+            f"a of shape {a.shape} does not fit b of shape {b.shape}: columns of a are to be as many as rows of b"
+        )
     if a.chunks[1] != b.chunks[0]:
-        raise ValueError("a.chunks[1] and b.chunks[0] must be equal. Use .rechunk method to change the size of chunks.")
+        raise ValueError(
+            f"chunks {a.chunks[1]} of the columns of a differ from {b.chunks[0]} of the rows of b\nhint: rechunk one of them"
+        )
     one = b.ndim == 1
     matrix = b[:, None] if one else b
     blocks, right = _grid(a), _grid(matrix)
@@ -700,7 +699,7 @@ def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") ->
         import warnings
 
         warnings.warn(
-            "The sym_pos keyword is deprecated and should be replaced by using ``assume_a = 'pos'``.",
+            "sym_pos is going away\nhint: use assume_a='pos'",
             FutureWarning,
             stacklevel=2,
         )
@@ -712,9 +711,7 @@ def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") ->
         p, lower, upper = lu(a)
         b = p.T.dot(b)
     else:
-        raise ValueError(
-            f"{assume_a = } is not a recognized matrix structure, valid structures in Dask are 'pos' and 'gen'."
-        )
+        raise ValueError(f"unknown assume_a {assume_a!r}\nhint: use 'pos' or 'gen'")
     return solve_triangular(upper, solve_triangular(lower, b, lower=True))
 
 
@@ -794,19 +791,19 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     else:
         axes = tuple(axis_of(a, x.ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
     if ((len(axes) > 2 and ord is not None) or len(axes) > 2) and (axis is not None or ord is not None):
-        raise ValueError("Improper number of dimensions to norm.")
+        raise ValueError("norm takes one axis or two")
     if ord == "fro":
         ord = None
         if len(axes) == 1:
-            raise ValueError("Invalid norm order for vectors.")
+            raise ValueError(f"vectors have no norm of order {ord!r}")
     size = abs(x.astype(float) if x.dtype.kind in "iub" else x)
     if ord is None:
         return (size**2).sum(axis=axes, keepdims=keepdims) ** 0.5
     if ord == "nuc":
         if len(axes) == 1:
-            raise ValueError("Invalid norm order for vectors.")
+            raise ValueError(f"vectors have no norm of order {ord!r}")
         if x.ndim > 2:
-            raise NotImplementedError("SVD based norm not implemented for ndim > 2")
+            raise NotImplementedError(f"norms of order {ord!r} are not offered for arrays of more than two axes")
         return svd(x)[1][None].sum(keepdims=keepdims) if keepdims is False else svd(x)[1].sum()[None, None]
     if ord == np.inf:
         size = (
@@ -822,7 +819,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         )
     elif ord == 0:
         if len(axes) == 2:
-            raise ValueError("Invalid norm order for matrices.")
+            raise ValueError(f"matrices have no norm of order {ord!r}")
         return (size != 0).astype(size.dtype).sum(axis=axes, keepdims=keepdims)
     elif ord == 1 and len(axes) == 2:
         size = size.sum(axis=axes[0], keepdims=True).max(axis=axes[1], keepdims=True)
@@ -830,12 +827,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         size = size.sum(axis=axes[0], keepdims=True).min(axis=axes[1], keepdims=True)
     elif ord in (2, -2) and len(axes) == 2:
         if x.ndim > 2:
-            raise NotImplementedError("SVD based norm not implemented for ndim > 2")
+            raise NotImplementedError(f"norms of order {ord!r} are not offered for arrays of more than two axes")
         s = svd(x)[1][None, :]
         made = s.max(axis=1, keepdims=True) if ord == 2 else s.min(axis=1, keepdims=True)
         return made if keepdims else made[0, 0]
     elif len(axes) == 2:
-        raise ValueError("Invalid norm order for matrices.")
+        raise ValueError(f"matrices have no norm of order {ord!r}")
     else:
         return (size**ord).sum(axis=axes, keepdims=keepdims) ** (1.0 / ord)
     if len(axes) == 2 and not keepdims:

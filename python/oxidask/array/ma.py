@@ -55,7 +55,7 @@ def masked_array(data: Any, mask: Any = np.ma.nomask, fill_value: Any = None, **
     dtype = extra.get("dtype") or data.dtype
     if fill_value is not None:
         if getattr(fill_value, "shape", ()):
-            raise ValueError("non-scalar fill_value not supported")
+            raise ValueError("a fill value is one value, not an array")
         extra["fill_value"] = fill_value
     meta = _masked_meta(data, np.dtype(dtype))
     if mask is np.ma.nomask or mask is False:
@@ -85,7 +85,7 @@ def _compared(name: str) -> Callable[[Any, Any], Array]:
         del copy
         x = asanyarray(a)
         if getattr(value, "shape", ()):
-            raise ValueError(f"{name} doesn't support array `value`s")
+            raise ValueError(f"{name} compares with one value, not with an array")
         return elemwise(Call(name, (value,)), x, meta=_masked_meta(x))
 
     function.__name__ = function.__qualname__ = name
@@ -135,7 +135,7 @@ def masked_values(x: Any, value: Any, rtol: float = 1e-05, atol: float = 1e-08, 
     """
     x = asanyarray(x)
     if getattr(value, "shape", ()):
-        raise ValueError("da.ma.masked_values doesn't support array `value`s")
+        raise ValueError("masked_values compares with one value, not with an array")
     return elemwise(
         Call("masked_values", (value,), {"rtol": rtol, "atol": atol, "shrink": shrink}), x, meta=_masked_meta(x)
     )
@@ -159,9 +159,7 @@ def masked_where(condition: Any, a: Any) -> Array:
     """
     a, condition = asanyarray(a), asanyarray(condition)
     if condition.shape and condition.shape != a.shape:
-        raise IndexError(
-            f"Inconsistent shape between the condition and the input (got {condition.shape} and {a.shape})"
-        )
+        raise IndexError(f"a condition of shape {condition.shape} does not fit an array of shape {a.shape}")
     return elemwise(Call("masked_where"), condition, a, meta=_masked_meta(a))
 
 
@@ -229,7 +227,7 @@ def set_fill_value(a: Any, fill_value: Any) -> None:
     """
     a = asanyarray(a)
     if getattr(fill_value, "shape", ()):
-        raise ValueError("da.ma.set_fill_value doesn't support array `value`s")
+        raise ValueError("a fill value is one value, not an array")
     made = map_blocks(SetFill(fill_value), a, meta=empty_block(a._meta, a.ndim, a.dtype))
     a._core, a._given = made._core, None
 
@@ -280,7 +278,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     (2,)
     """
     if (x is None) != (y is None):
-        raise ValueError("either both or neither of x and y should be given")
+        raise ValueError("where takes x and y together, or the condition alone")
     if x is None:
         return nonzero(condition)
     condition, x, y = (asanyarray(v) for v in (condition, x, y))

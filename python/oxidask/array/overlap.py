@@ -89,7 +89,7 @@ def ensure_minimum_chunksize(size: int, chunks: tuple[int, ...]) -> tuple[int, .
         else:
             made.append(current)
     if sum(made) < size:
-        raise ValueError(f"The overlapping depth {size} is larger than your array {sum(chunks)}.")
+        raise ValueError(f"depth {size} exceeds the axis of length {sum(chunks)}")
     return tuple(made)
 
 
@@ -178,12 +178,12 @@ def overlap(x: Any, depth: Any, boundary: Any, *, allow_rechunk: bool = True) ->
             sizes.append(x.chunks[axis])
             continue
         if largest > x.shape[axis]:
-            raise ValueError(f"The overlapping depth {largest} is larger than your array {x.shape[axis]}.")
+            raise ValueError(f"depth {largest} exceeds the length {x.shape[axis]} of axis {axis}")
         sizes.append(ensure_minimum_chunksize(largest, x.chunks[axis]) if largest else x.chunks[axis])
     if not allow_rechunk and tuple(sizes) != x.chunks:
         raise ValueError(
-            "Overlap depth is larger than smallest chunksize.\n"
-            f"Please set allow_rechunk=True or rechunk your array: depth {depth2}, chunks {x.chunks}"
+            f"some of the chunks {x.chunks} are shorter than the depth {depth2}"
+            "\nhint: rechunk to longer chunks, or pass allow_rechunk=True"
         )
     x = x.rechunk(tuple(sizes)) if tuple(sizes) != x.chunks else x
     wide = boundaries(x, depth2, boundary2)
@@ -318,8 +318,8 @@ def map_overlap(
         )
     if not callable(func):
         raise TypeError(
-            f"First argument must be callable function, not {type(func).__name__}\n"
-            "Usage:   da.map_overlap(function, x)\n   or:   da.map_overlap(function, x, y, z)"
+            f"map_overlap needs a function first, not a {type(func).__name__}"
+            "\nhint: write map_overlap(function, array, ...)"
         )
     args = tuple(asanyarray(a) if isinstance(a, np.ndarray) and a.ndim else a for a in args)
     arrays = [a for a in args if isinstance(a, Array)]
@@ -330,9 +330,7 @@ def map_overlap(
     for own, kind in zip(depths, kinds, strict=True):
         for axis, d in own.items():
             if isinstance(d, tuple) and kind[axis] != "none":
-                raise NotImplementedError(
-                    "Asymmetric overlap is currently only implemented for boundary_condition 'none'"
-                )
+                raise NotImplementedError("a depth that differs between the two sides needs the boundary 'none'")
     if align_arrays:
         n = max(x.ndim for x in arrays)
         pairs: list[Any] = []
@@ -411,18 +409,18 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, automatic_r
     x = asanyarray(x)
     window = tuple(window_shape) if isinstance(window_shape, list | tuple) else (window_shape,)
     if any(w < 0 for w in window):
-        raise ValueError("`window_shape` must contain values greater than 0")
+        raise ValueError(f"window lengths must not be negative, got {window}")
     if axis is None:
         axes = tuple(range(x.ndim))
         if len(window) != len(axes):
             raise ValueError(
-                f"Since axis is None, must provide window_shape for all dimensions of `x`; got {len(window)} window_shape "
-                f"elements and `x.ndim` is {x.ndim}."
+                f"a window of {len(window)} lengths does not fit an array of {x.ndim} axes"
+                "\nhint: give a length for every axis, or name the axes"
             )
     else:
         axes = tuple(axis_of(a, x.ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
         if len(window) != len(axes):
-            raise ValueError(f"Must provide matching length window_shape and axis; got {len(window)} and {len(axes)}.")
+            raise ValueError(f"{len(window)} window lengths do not fit {len(axes)} axes")
     depths = [0] * x.ndim
     for a, w in zip(axes, window, strict=True):
         depths[a] += max(w - 1, 0)

@@ -144,7 +144,7 @@ def matmul(a: Any, b: Any) -> Array:
     """
     a, b = asanyarray(a), asanyarray(b)
     if a.ndim == 0 or b.ndim == 0:
-        raise ValueError("`matmul` does not support scalars.")
+        raise ValueError("matmul takes arrays of at least one axis, not scalars\nhint: multiply by a scalar with *")
     if _both_native(a, b):
         try:
             return _wrap(a._core.matmul(b._core))

@@ -191,7 +191,7 @@ class Generator:
         whole = broadcast_shape(*[p.shape for p in lazy]) if lazy else ()
         shape = _shape(size) if size is not None else whole
         if lazy and broadcast_shape(shape, whole) != shape:
-            raise ValueError(f"Output size {shape} is not compatible with broadcast dimensions of inputs {whole}.")
+            raise ValueError(f"parameters of shape {whole} do not fit the size {shape}")
         kind = dtype or self._dtype(name, parameters, kwargs)
         sizes = normalize_chunks(chunks, shape, dtype=kind)
         n = len(shape)
@@ -339,12 +339,12 @@ class Generator:
             if weights.ndim != 1:
                 raise ValueError("p must be one dimensional")
             if len(weights) != n:
-                raise ValueError("a and p must have the same size")
+                raise ValueError("p needs one probability for every element of a")
             if not math.isclose(weights.sum(), 1.0, abs_tol=1e-7):
                 raise ValueError("probabilities do not sum to 1")
         if not replace and any(len(c) > 1 for c in sizes):
             raise NotImplementedError(
-                "replace=False is not currently supported for dask.array.choice with multi-chunk output arrays"
+                "choice without replacement makes a single chunk only\nhint: give chunks as large as size"
             )
         if not replace and math.prod(shape) > n:
             raise ValueError("Cannot take a larger sample than population when replace is False")

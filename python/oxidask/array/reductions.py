@@ -87,7 +87,7 @@ def _groups(split_every: Any, axes: tuple[int, ...], ndim: int) -> list[int]:
         for axis in axes:
             made[axis] = each
     else:
-        raise ValueError("split_every must be a int or a dict")
+        raise ValueError(f"split_every must be an integer, a dict by axis, False or None, not {split_every!r}")
     return made
 
 
@@ -544,13 +544,13 @@ def arg_reduction(
     x = asanyarray(x)
     axes = axes_of(axis, x.ndim)
     if axis is not None and (isinstance(axis, tuple | list) or not isinstance(axis, int | np.integer)):
-        raise TypeError(f"axis must be either `None` or int, got '{axis}'")
+        raise TypeError(f"{axis!r} is no axis here: use an integer, or None for all elements")
     if builtins.any(
         is_unknown(n) and (x.numblocks[a] > 1 or (axis is None and x.ndim > 1)) for a in axes for n in x.chunks[a]
     ):
         raise ValueError(
-            f"Arg-reductions do not work with arrays of unknown chunksizes. At some point in your computation "
-            f"this array lost chunking information (shape {x.shape}).\n\nA possible solution is with\n  x.compute_chunk_sizes()"
+            f"positions cannot be told in an array with chunks of unknown lengths, shape {x.shape}"
+            "\nhint: call compute_chunk_sizes() first"
         )
     arg = Arg(name, None if axis is None else axes[0], x.shape, x.chunks)
     numbers = block_numbers(x.numblocks).ravel()
@@ -654,7 +654,7 @@ def reduce(
     if how == "arg":
         return arg_reduction(x, name, axis, keepdims, split_every, out)
     if name in ("min", "max", "nanmin", "nanmax") and builtins.any(x.shape[a] == 0 for a in axes):
-        raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
+        raise ValueError(f"{name} of no elements has no value")
     options: dict[str, Any] = {"axis": axes, "keepdims": keepdims, "split_every": split_every, "out": out, "name": name}
     if how == "moments":
         moments = Moments(name, ddof, dtype)
@@ -813,7 +813,7 @@ def moment(
 
     a = asanyarray(a)
     if not isinstance(order, int | np.integer) or order < 0:
-        raise ValueError("Order must be an integer >= 0")
+        raise ValueError("the order of a moment must be a whole number, 0 or more")
     axes = axes_of(axis, a.ndim)
     if order < 2:
         shape = (
@@ -854,7 +854,7 @@ def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwarg
     a = asanyarray(a)
     if axis is None:
         raise NotImplementedError(
-            f"The da.{name} function only works along an axis. The full algorithm is difficult to do in parallel"
+            f"{name} of all elements at once is not offered"
             "\nhint: give an axis, or use percentile of the flattened array for an approximation"
         )
     axes = axes_of(axis, a.ndim)
@@ -938,9 +938,7 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
     a = asanyarray(a)
     if axis is None:
         if a.ndim != 1:
-            raise NotImplementedError(
-                f"The da.{name} function only works along an axis. The full algorithm is difficult to do in parallel"
-            )
+            raise NotImplementedError(f"{name} of all elements at once is not offered")
         axis = 0
     axes = axes_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})

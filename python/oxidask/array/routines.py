@@ -66,7 +66,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     array([ 0, -1,  2,  3])
     """
     if (x is None) != (y is None):
-        raise ValueError("either both or neither of x and y should be given")
+        raise ValueError("where takes x and y together, or the condition alone")
     if x is None:
         return nonzero(condition)
     if np.isscalar(condition):
@@ -177,7 +177,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Array:
     if not isinstance(condition, Array):
         condition = np.asarray(condition, dtype=bool)
     if condition.ndim != 1:
-        raise ValueError("Condition must be one dimensional")
+        raise ValueError("compress needs a condition of one axis")
     condition = condition.astype(bool)
     n = condition.shape[0]
     if not is_unknown(n) and not is_unknown(a.shape[axis]) and n < a.shape[axis]:
@@ -326,11 +326,11 @@ def _average(a: Any, axis: Any, weights: Any, returned: bool, keepdims: bool, *,
     weights = asanyarray(weights)
     if weights.shape != a.shape:
         if axis is None:
-            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+            raise TypeError(f"weights of shape {weights.shape} for an array of shape {a.shape} need an axis")
         if weights.ndim != 1:
-            raise TypeError("1D weights expected when shapes of a and weights differ.")
+            raise TypeError(f"weights of shape {weights.shape} fit neither an axis nor the shape {a.shape}")
         if weights.shape[0] != a.shape[axis]:
-            raise ValueError("Length of weights not compatible with specified axis.")
+            raise ValueError(f"weights of shape {weights.shape} do not fit axis {axis} of shape {a.shape}")
         weights = broadcast_to(weights, (a.ndim - 1) * (1,) + weights.shape).swapaxes(-1, axis)
     dtype = (
         np.result_type(a.dtype, weights.dtype, "f8")
@@ -428,7 +428,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     a = asanyarray(a)
     n, axis = int(n), axis_of(axis, a.ndim)
     if n < 0:
-        raise ValueError(f"order must be non-negative but got {n}")
+        raise ValueError(f"differences cannot be taken {n} times")
     if n == 0:
         return a
     parts = []
@@ -507,16 +507,14 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if len(spacing) == 1 and np.ndim(spacing[0]) == 0:
         spacing = spacing * len(axes)
     if len(spacing) != len(axes):
-        raise TypeError("Spacing must either be a single scalar, or a scalar / 1d-array per axis")
+        raise TypeError("gradient takes one spacing for all axes, or one for each of them")
     if f.dtype.kind in "iub":
         f = f.astype(float)
     made = []
     for own, along in zip(spacing, axes, strict=True):
         for size in f.chunks[along]:
             if size < edge_order + 1:
-                raise ValueError(
-                    f"Chunk size must be larger than edge_order + 1. Minimum chunk for axis {along} is {size}."
-                )
+                raise ValueError(f"gradient needs chunks of {edge_order + 1} or more along axis {along}, not {size}\nhint: rechunk first")
         borders = None
         if np.ndim(own):
             own = np.asarray(own.compute() if isinstance(own, Array) else own)
@@ -548,7 +546,7 @@ def coarsen(
     x = asanyarray(x)
     axes = {axis_of(a, x.ndim): int(k) for a, k in axes.items()}
     if not trim_excess and any(x.shape[a] % k for a, k in axes.items()):
-        raise ValueError(f"Coarsening factors {axes} do not align with array shape {x.shape}.")
+        raise ValueError(f"shape {x.shape} cannot be divided by the factors {axes}")
     if reduction.__module__.startswith("oxidask."):
         reduction = getattr(np, reduction.__name__)
     wanted = {}
@@ -640,9 +638,9 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     array([ 0,  0,  0, 30])
     """
     if len(condlist) != len(choicelist):
-        raise ValueError("list of cases must be same length as list of conditions")
+        raise ValueError("select needs one choice for every condition")
     if len(condlist) == 0:
-        raise ValueError("select with an empty condition list is not possible")
+        raise ValueError("select needs a condition")
     if not all(asanyarray(c).dtype.kind == "b" for c in condlist):
         raise TypeError("invalid entries in condlist: they should be boolean arrays")
     dtype = result_type(*choicelist, default)
@@ -713,9 +711,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Arra
     """
     a, v = asanyarray(a), asanyarray(v)
     if a.ndim != 1:
-        raise ValueError("Input array a must be one dimensional")
+        raise ValueError("searchsorted looks in an array of one axis")
     if sorter is not None:
-        raise NotImplementedError("da.searchsorted with a sorter argument is not supported")
+        raise NotImplementedError("searchsorted takes no sorter\nhint: sort the array first")
     ind = tuple(range(v.ndim))
     # The position in a sorted array is the number of elements before it, in all chunks.
     found = blockwise(
@@ -754,7 +752,7 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
         dims = (dims,)
     parts = [asanyarray(multi_index[i]) for i in range(len(multi_index))]
     if any(is_unknown(n) for n in dims):
-        raise ValueError(f"Arrays chunk sizes (shape {tuple(dims)}) are unknown: call compute_chunk_sizes() first")
+        raise ValueError(f"some lengths of {tuple(dims)} are unknown\nhint: call compute_chunk_sizes() first")
     return elemwise(RavelIndex(tuple(dims), mode, order), *parts, meta=np.empty((0,) * parts[0].ndim, np.intp))
 
 
@@ -857,7 +855,7 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Array:
         if made.ndim == result.ndim - 1:
             made = made[(slice(None),) * axis + (None,)]
         if made.ndim != result.ndim:
-            raise ValueError("func must either preserve dimensionality of the input or reduce it by one.")
+            raise ValueError("the function must leave as many axes as there were, or one less")
         result = made
     return result
 
@@ -924,7 +922,7 @@ def _observation_weights(n: Any, fweights: Any, aweights: Any) -> Any:
         if own.ndim > 1:
             raise RuntimeError(f"cannot handle multidimensional {name}")
         if own.shape[0] != n:
-            raise RuntimeError(f"incompatible numbers of samples and {name}: {n} and {own.shape[0]}")
+            raise RuntimeError(f"{own.shape[0]} {name} do not fit {n} samples")
         if (own < 0).any():
             raise ValueError(f"{name} cannot be negative")
         made = own if made is None else made * own

@@ -80,7 +80,7 @@ def astype(x: Array, dtype: Any, **kwargs: Any) -> Array:
     """
     extra = set(kwargs) - {"casting", "copy", "order"}
     if extra:
-        raise TypeError(f"astype does not take the following keyword arguments: {sorted(extra)}")
+        raise TypeError(f"astype has no arguments named {sorted(extra)}")
     casting = kwargs.get("casting", "unsafe")
     dtype = np.dtype(dtype)
     if dtype == x.dtype:
@@ -223,7 +223,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Array:
     a = asanyarray(a)
     sources, targets = axes_of(source, a.ndim), axes_of(destination, a.ndim)
     if len(sources) != len(targets):
-        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+        raise ValueError("moveaxis needs one destination for every source")
     order = [axis for axis in range(a.ndim) if axis not in sources]
     for target, axis in sorted(zip(targets, sources, strict=True)):
         order.insert(target, axis)
@@ -289,7 +289,7 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Array:
     if axes[0] == axes[1] or abs(axes[0] - axes[1]) == m.ndim:
         raise ValueError("Axes must be different.")
     if any(not -m.ndim <= a < m.ndim for a in axes):
-        raise ValueError(f"Axes={axes} out of range for array of ndim={m.ndim}.")
+        raise ValueError(f"axes {axes} do not exist in an array of {m.ndim} axes")
     k %= 4
     if k == 0:
         return m
@@ -309,7 +309,7 @@ def squeeze(a: Any, axis: Any = None) -> Array:
     a = asanyarray(a)
     chosen = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else axes_of(axis, a.ndim)
     if any(a.shape[i] != 1 for i in chosen):
-        raise ValueError("cannot squeeze axis with size other than one")
+        raise ValueError("only axes of length 1 can be squeezed away")
     if not chosen:
         return a
     if native(a):
@@ -369,7 +369,7 @@ def rechunk(
     del threshold
     x = asanyarray(x)
     if method not in (None, "tasks", "p2p"):
-        raise NotImplementedError(f"Unknown rechunking method {method!r}")
+        raise NotImplementedError(f"there is no way of rechunking named {method!r}")
     if x.ndim > 0 and all(n == 0 for n in x.shape):
         return x
     wish = _rechunk_wish(x, chunks)
@@ -377,12 +377,12 @@ def rechunk(
     if balance and not has_unknown(new):
         new = tuple(_balanced(sizes) for sizes in new)
     if len(new) != x.ndim:
-        raise ValueError(f"Provided chunks are not consistent with shape: {chunks} for {x.shape}")
+        raise ValueError(f"chunks {chunks} do not add up to the shape {x.shape}")
     for axis, (sizes, old) in enumerate(zip(new, x.chunks, strict=True)):
         if (has_unknown([sizes]) or has_unknown([old])) and len(sizes) != len(old):
             raise ValueError(
-                f"Arrays chunk sizes are unknown along axis {axis}, and cannot be changed"
-                "\n\nA possible solution:\n  x.compute_chunk_sizes()"
+                f"the chunks of axis {axis} have unknown lengths, so they cannot be changed"
+                "\nhint: call compute_chunk_sizes() first"
             )
     same = all(a == b or has_unknown([b]) for a, b in zip(new, x.chunks, strict=True))
     if same:
@@ -466,7 +466,7 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *m
     shape = (*shape, *more)
     shape = tuple(n if is_unknown(n) else operator.index(n) for n in shape)
     if sum(n == -1 for n in shape if not is_unknown(n)) > 1:
-        raise ValueError("can only specify one unknown dimension")
+        raise ValueError("at most one length of the new shape may be -1")
     if has_unknown(x.chunks):
         return _reshape_unknown(x, shape)
     if -1 in shape:
@@ -536,8 +536,7 @@ def _reshape_unknown(x: Array, shape: tuple[Any, ...]) -> Array:
     if x.npartitions == 1:
         return _folded(x, tuple((math.nan if n == -1 else n,) for n in shape))
     raise ValueError(
-        f"Array chunk size or shape is unknown. shape: {x.shape}, and it cannot be reshaped to {shape}\n\n"
-        "Possible solution with x.compute_chunk_sizes()"
+        f"an array with unknown lengths, {x.shape}, cannot be reshaped to {shape}\nhint: call compute_chunk_sizes() first"
     )
 
 
@@ -566,7 +565,7 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Array:
     if chunks is not None and len(shape) >= x.ndim:
         return _folded(x, tuple(map(tuple, chunks)))
     if len(shape) > x.ndim:
-        raise TypeError("Need to specify chunks if splitting axes")
+        raise TypeError("chunks must be given where an axis is split")
     if len(shape) == x.ndim:
         if shape == x.shape:
             return x
@@ -620,7 +619,7 @@ def broadcast_to(x: Any, shape: Any, chunks: Any = None, meta: Any = None) -> Ar
         for old, new, n in zip(x.chunks, chunks[lead:], x.shape, strict=True):
             if n != 1 and old != new:
                 raise ValueError(
-                    f"cannot broadcast chunks {x.chunks} to chunks {chunks}: new chunks must either be along a new dimension or a dimension of size 1"
+                    f"cannot broadcast chunks {x.chunks} to chunks {chunks}: only new axes and axes of length 1 can be given other chunks"
                 )
     if native(x) and meta is None:
         return _wrap(x._core.broadcast_to(list(shape), chunks))
@@ -660,10 +659,10 @@ def repeat(a: Any, repeats: int, axis: int | None = None) -> Array:
     a = asanyarray(a)
     if axis is None:
         if a.ndim > 1:
-            raise NotImplementedError("Must supply an integer axis value")
+            raise NotImplementedError("repeat of an array with several axes needs an axis")
         axis = 0
     if not isinstance(repeats, int | np.integer):
-        raise NotImplementedError("Only integer valued repeats supported")
+        raise NotImplementedError("repeats must be one integer")
     axis = axis_of(axis, a.ndim)
     if repeats < 0:
         raise ValueError("repeats may not contain negative values")
@@ -692,7 +691,7 @@ def tile(A: Any, reps: Any) -> Array:
     a = asanyarray(A)
     reps = (reps,) if isinstance(reps, int | np.integer) else tuple(reps)
     if any(r < 0 for r in reps):
-        raise ValueError("Negative `reps` are not allowed.")
+        raise ValueError("reps must not be negative")
     n = max(a.ndim, len(reps))
     reps = (1,) * (n - len(reps)) + reps
     a = a[(None,) * (n - a.ndim) + (...,)] if n > a.ndim else a
@@ -715,12 +714,12 @@ def roll(array: Any, shift: Any, axis: Any = None) -> Array:
     a = asanyarray(array)
     if axis is None:
         if not isinstance(shift, int | np.integer):
-            raise TypeError("Expect `shift` to be an integer when `axis` is None.")
+            raise TypeError("without an axis, shift must be one integer")
         return reshape(roll(ravel(a), shift, 0), a.shape)
     shifts = shift if isinstance(shift, tuple | list) else (shift,)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
     if len(shifts) != len(axes):
-        raise ValueError("Must have the same number of shifts as axes.")
+        raise ValueError("roll needs one shift for every axis")
     result = a
     for own, along in zip(shifts, axes, strict=True):
         n = a.shape[axis_of(along, a.ndim)]
@@ -755,7 +754,7 @@ def shuffle(x: Any, indexer: Sequence[Sequence[int]], axis: int, chunks: Any = "
     x = asanyarray(x)
     axis = axis_of(axis, x.ndim)
     if has_unknown([x.chunks[axis]]):
-        raise ValueError("Shuffling only allowed with known chunk sizes.\nhint: call compute_chunk_sizes() first")
+        raise ValueError("shuffle needs chunks of known lengths\nhint: call compute_chunk_sizes() first")
     if chunks != "auto":
         raise NotImplementedError("chunks are 'auto'")
     if not isinstance(indexer, list) or not all(isinstance(group, list | np.ndarray) for group in indexer):

@@ -131,7 +131,7 @@ def _plan(entry: Any, sizes: Sequence[Any], axis: int, shape: Any) -> Any:
         if isinstance(entry, slice) and entry.step in (None, 1) and entry.start in (None, 0) and entry.stop is None:
             return None
         raise ValueError(
-            f"Array chunk size or shape is unknown. shape: {shape}\n\nPossible solution with x.compute_chunk_sizes()"
+            f"an axis of unknown length cannot be indexed: shape {shape}\nhint: call compute_chunk_sizes() first"
         )
     n = sum(sizes)
     if isinstance(entry, int):
@@ -442,8 +442,7 @@ def along_lazy(x: Array, index: Array, axis: int) -> Array:
     sizes = x.chunks[axis]
     if any(is_unknown(n) for n in sizes):
         raise NotImplementedError(
-            "Slicing an array with unknown chunks with a dask.array of ints is not supported"
-            "\nhint: call compute_chunk_sizes() first"
+            "lazy positions along chunks of unknown lengths are not supported\nhint: call compute_chunk_sizes() first"
         )
     numbers = np.moveaxis(block_numbers(x.numblocks), axis, -1)
     others = numbers.shape[:-1]
@@ -497,15 +496,15 @@ class VIndex:
         x = self._array
         index = index if isinstance(index, tuple) else (index,)
         if any(entry is None for entry in index):
-            raise IndexError(f"vindex does not support indexing with None (np.newaxis), got {index}")
+            raise IndexError(f"vindex makes no new axes, but the index is {index}")
         index = tuple(np.asarray(e.compute()) if isinstance(e, Array) else e for e in index)
         full = _complete(x, [e if isinstance(e, slice) or e is Ellipsis else np.asarray(e) for e in index])
         if all(isinstance(entry, slice) for entry in full):
             if all(entry == slice(None) for entry in full):
-                raise IndexError("vindex requires at least one non-slice to vectorize over")
+                raise IndexError("vindex needs positions along some axis")
             raise IndexError(
-                "vindex requires at least one non-slice to vectorize over when the slices are not over the entire "
-                f"array (i.e, x[:]). Use normal slicing instead when only using slices. Got: {index}"
+                f"vindex needs positions along some axis, but the index has slices only: {index}"
+                "\nhint: index the array itself, x[...]"
             )
         if any(isinstance(e, np.ndarray) and e.dtype.kind == "b" for e in full):
             if len(full) != x.ndim or (len(index) > 1 and any(_is_mask(e) and e.ndim != 1 for e in full)):
@@ -522,13 +521,11 @@ class VIndex:
             points = np.broadcast_arrays(*[full[a] for a in axes])
         except ValueError as error:
             shapes = " ".join(str(full[a].shape) for a in axes)
-            raise IndexError(
-                f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
-            ) from error
+            raise IndexError(f"the positions for vindex could not be broadcast together: shapes {shapes}") from error
         for a, p in zip(axes, points, strict=True):
             n = x.shape[a]
             if ((p < -n) | (p >= n)).any():
-                raise IndexError(f"vindex key has entries out of bounds for indexing along axis {a} of size {n}: {p}")
+                raise IndexError(f"positions {p} are out of bounds for axis {a} of length {n}")
         order = (*axes, *(a for a in range(x.ndim) if a not in axes))
         moved = x.transpose(order) if order != tuple(range(x.ndim)) else x
         flat = [np.where(p < 0, p + x.shape[a], p).ravel() for a, p in zip(axes, points, strict=True)]
@@ -674,8 +671,7 @@ def _assign(x: Array, full: list[Any], value: Array) -> Array:
     for n, own in zip(shape[::-1], value.shape[::-1], strict=False):
         if own not in (1, n) and not is_unknown(own):
             raise ValueError(
-                f"shape mismatch: value array of shape {value.shape} could not be broadcast to indexing result of "
-                f"shape {tuple(shape)}"
+                f"a value of shape {value.shape} could not be broadcast to the indexed part, of shape {tuple(shape)}"
             )
     if 0 in shape:
         return x

@@ -73,7 +73,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
         for x in seq
     ]
     if not arrays:
-        raise ValueError("Need array(s) to concatenate")
+        raise ValueError("there are no arrays to concatenate")
     if axis is None:
         arrays, axis = [x.ravel() for x in arrays], 0
     n = arrays[0].ndim
@@ -84,9 +84,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
     if n == 0:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     if not -n <= axis < n:
-        raise ValueError(
-            f"Axis must be less than than number of dimensions\nData has {n} dimensions, but got axis={axis}"
-        )
+        raise ValueError(f"cannot concatenate along axis {axis}: the arrays have {n} axes")
     axis = axis_of(axis, n)
     filled = [x for x in arrays if is_unknown(x.size) or x.size]
     if len(filled) > 1 or not filled:
@@ -98,7 +96,7 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
         ):
             if any(is_unknown(p) for o in others for p in o):
                 raise ValueError(
-                    "Tried to concatenate arrays with unknown shapes. To force concatenation pass allow_unknown_chunksizes=True."
+                    "whether arrays of unknown lengths fit together cannot be told\nhint: pass allow_unknown_chunksizes=True if they do"
                 )
             raise ValueError(
                 f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}"
@@ -135,18 +133,16 @@ def stack(seq: Sequence[Any], axis: int = 0, allow_unknown_chunksizes: bool = Fa
         for x in seq
     ]
     if not arrays:
-        raise ValueError("Need array(s) to stack")
+        raise ValueError("there are no arrays to stack")
     if not allow_unknown_chunksizes and any(x.shape != arrays[0].shape for x in arrays):
         raise ValueError(
-            f"Stacked arrays must have the same shape. The first array had shape {arrays[0].shape}, while array "
-            f"{next(i for i, x in enumerate(arrays) if x.shape != arrays[0].shape) + 1} has shape "
-            f"{next(x.shape for x in arrays if x.shape != arrays[0].shape)}."
+            f"arrays of different shapes cannot be stacked: the first has {arrays[0].shape}, number "
+            f"{next(i for i, x in enumerate(arrays) if x.shape != arrays[0].shape) + 1} has "
+            f"{next(x.shape for x in arrays if x.shape != arrays[0].shape)}"
         )
     n = arrays[0].ndim
     if not -n - 1 <= axis <= n:
-        raise ValueError(
-            f"Axis must not be greater than number of dimensions\nData has {n} dimensions, but got axis={axis}"
-        )
+        raise ValueError(f"cannot stack along a new axis {axis}: the arrays have {n} axes")
     axis = axis_of(axis, n + 1)
     if native(*arrays):
         try:
@@ -198,7 +194,7 @@ def atleast_3d(*arys: Any) -> Any:
 
 def _not_one(tup: Any, name: str) -> None:
     if isinstance(tup, Array):
-        raise NotImplementedError(f"``{name}`` expects a sequence of arrays as the first argument")
+        raise NotImplementedError(f"{name} takes a list or tuple of arrays, not one array")
 
 
 def vstack(tup: Sequence[Any], allow_unknown_chunksizes: bool = False) -> Array:
@@ -252,7 +248,7 @@ def block(arrays: Any, allow_unknown_chunksizes: bool = False) -> Array:
     def depth(item: Any, path: str = "arrays") -> int:
         if isinstance(item, tuple):
             raise TypeError(
-                f"{path} is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion from tuple to ndarray."
+                f"{path} is a tuple, but blocks are arranged in lists\nhint: use a list, or make an array of it"
             )
         if not isinstance(item, list):
             return 0
@@ -339,7 +335,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int) -> Array:
         raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {n}")
     positions = np.where(positions < 0, positions + n, positions)
     if (np.diff(positions) < 0).any():
-        raise NotImplementedError("da.insert only implemented for monotonic ``obj`` argument")
+        raise NotImplementedError("insert needs its positions in ascending order")
     cuts = np.unique(positions)
     counts = np.bincount(positions)[cuts]
     values = asanyarray(values)

@@ -39,7 +39,7 @@ Ttest_relResult = namedtuple("Ttest_relResult", ("statistic", "pvalue"))
 Power_divergenceResult = namedtuple("Power_divergenceResult", ("statistic", "pvalue"))
 F_onewayResult = namedtuple("F_onewayResult", ("statistic", "pvalue"))
 
-_NAN_POLICY = "`nan_policy` other than 'propagate' have not been implemented."
+_NAN_POLICY = "the only nan_policy on offer is 'propagate'"
 
 
 def _result(kind: Any, *values: Any) -> Any:
@@ -138,7 +138,7 @@ def _skew_z(a: Array, axis: Any) -> Array:
     b2 = skew(a, axis)
     n = float(_count(a, axis))
     if n < 8:
-        raise ValueError(f"skewtest is not valid with less than 8 samples; {int(n)} samples were given.")
+        raise ValueError(f"skewtest needs 8 samples or more, got {int(n)}")
     y = b2 * math.sqrt((n + 1) * (n + 3) / (6.0 * (n - 2)))
     beta2 = 3.0 * (n**2 + 27 * n - 70) * (n + 1) * (n + 3) / ((n - 2.0) * (n + 5) * (n + 7) * (n + 9))
     w2 = -1 + math.sqrt(2 * (beta2 - 1))

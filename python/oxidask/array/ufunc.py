@@ -203,7 +203,7 @@ class ufunc:
 
     def __init__(self, ufunc: Any) -> None:
         if not isinstance(ufunc, np.ufunc):
-            raise TypeError(f"must be an instance of `ufunc` or `da_frompyfunc`, got `{type(ufunc).__name__}")
+            raise TypeError(f"only a NumPy ufunc can be wrapped, not a {type(ufunc).__name__}")
         self._ufunc = ufunc
         self.__name__ = ufunc.__name__
 
@@ -231,9 +231,9 @@ class ufunc:
     def outer(self, A: Any, B: Any, **kwargs: Any) -> Any:
         """The function of all pairs of elements."""
         if self.nin != 2:
-            raise ValueError("outer product only supported for binary functions")
+            raise ValueError("outer needs a function of two arguments")
         if "out" in kwargs:
-            raise ValueError("`out` kwarg not supported")
+            raise ValueError("outer takes no out argument")
         if isinstance(A, Array) or isinstance(B, Array):
             return outer_of(self, A, B, **kwargs)
         return self._ufunc.outer(A, B, **kwargs)
