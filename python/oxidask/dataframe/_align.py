@@ -66,7 +66,8 @@ def align_all(rows: list[Any]) -> list[Any]:
         if len(counts) == 1:
             return rows
         raise ValueError(
-            "Not all divisions are known, can't align partitions. Please use `set_index` to set the index."
+            f"partitions of {len(rows)} collections do not line up, and not all have known divisions to cut them by\n"
+            "hint: set_index makes divisions known"
         )
     divisions = union_divisions(rows)
     return [repartition_divisions(one, divisions, force=True) for one in rows]
@@ -107,20 +108,20 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
     """
     old, divisions = rows.divisions, tuple(divisions)
     if not rows.known_divisions:
-        raise ValueError("Cannot repartition on divisions with unknown divisions\nhint: use set_index first")
+        raise ValueError("rows without known divisions cannot be cut at others\nhint: use set_index first")
     check_divisions(divisions)
     if tuple(old) == divisions:
         return rows
     if not force and (divisions[0] != old[0] or divisions[-1] != old[-1]):
         raise ValueError(
-            f"left side of old and new divisions are different: {old[0]!r} to {old[-1]!r} became "
-            f"{divisions[0]!r} to {divisions[-1]!r}; right side of old and new divisions are different\n"
+            f"the divisions go from {old[0]!r} to {old[-1]!r}, and the new ones from {divisions[0]!r} to "
+            f"{divisions[-1]!r}\n"
             "hint: pass force=True to let partitions be empty or rows be left out of none"
         )
     if force and (divisions[0] > old[0] or divisions[-1] < old[-1]):
         raise ValueError(
-            "left side of the new division must be equal or smaller than old division; "
-            f"right side of the new division must be equal or larger than old division: {old[0]!r} to {old[-1]!r}"
+            f"divisions from {divisions[0]!r} to {divisions[-1]!r} do not cover the old ones, "
+            f"from {old[0]!r} to {old[-1]!r}"
         )
     n_old, n_new = len(old) - 1, len(divisions) - 1
     ranges, bounds = [], []
@@ -142,10 +143,10 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
 def check_divisions(divisions: Sequence[Any]) -> None:
     """Raises ``ValueError`` unless divisions are in order, with at most the last two equal."""
     if len(divisions) < 2:
-        raise ValueError("New division must have at least two elements")
+        raise ValueError("divisions are two values or more: where the first partition begins, and where the last ends")
     if not isinstance(divisions, (tuple, list)):
-        raise ValueError("New division must be list or tuple")
+        raise ValueError("divisions are given as a list or a tuple")
     if list(divisions) != sorted(divisions):
-        raise ValueError("New division must be sorted")
+        raise ValueError("divisions must be sorted, from low to high")
     if len(set(divisions[:-1])) != len(divisions[:-1]):
-        raise ValueError("New division must be unique, except for the last element")
+        raise ValueError("divisions hold a value twice; only the last may repeat the one before")

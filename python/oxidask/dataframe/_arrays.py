@@ -42,11 +42,10 @@ def _lengths(rows: Any, lengths: Any) -> Any:
     if lengths is None or lengths is False:
         return None
     if not isinstance(lengths, (list, tuple)):
-        raise ValueError(f"Unexpected value for 'lengths': {lengths!r}")
+        raise ValueError(f"lengths is True, a list or a tuple, not {lengths!r}")
     if len(lengths) != rows.npartitions:
         raise ValueError(
-            "The number of items in 'lengths' does not match the number of partitions. "
-            f"{len(lengths)} != {rows.npartitions}"
+            f"lengths has {len(lengths)} values for {rows.npartitions} partitions\nhint: lengths=True counts the rows"
         )
     return list(lengths)
 
@@ -127,19 +126,19 @@ def _frame_of(values: Any, columns: Any, index: Any) -> Any:
 def _meta_of(dtype: Any, ndim: int, width: int, columns: Any) -> Any:
     sample: Any = np.empty((0, width) if ndim == 2 else 0, dtype=dtype)
     if ndim > 2:
-        raise ValueError("from_array does not input more than 2D array, got array with shape of more dimensions")
+        raise ValueError(f"from_array takes arrays of one or two dimensions, and this one has {ndim}")
     if dtype.names is not None:
         if columns is not None and sorted(columns) != sorted(dtype.names):
-            raise ValueError(f"For a struct dtype, columns must match the columns: {columns} is not {dtype.names}")
+            raise ValueError(f"columns={columns} are not the fields of the array, {dtype.names}")
         return _frame_of(sample, None, None)[list(columns or dtype.names)]
     if ndim == 1:
         if columns is not None and not pd.api.types.is_scalar(columns) and len(columns) != 1:
-            raise ValueError(f"For a 1d array, columns must be a scalar or single element list, got {columns}")
+            raise ValueError(f"an array of one dimension makes one column, and columns={columns} names more")
         if columns is None or pd.api.types.is_scalar(columns):
             return pd.Series(sample, name=columns)
         return pd.DataFrame({columns[0]: sample})
     if columns is not None and len(columns) != width:
-        raise ValueError(f"For a 2d array, number of columns must match: {len(columns)} names, {width} columns")
+        raise ValueError(f"columns has {len(columns)} names, and the array {width} columns")
     return pd.DataFrame(sample, columns=list(columns) if columns is not None else list(range(width)))
 
 
@@ -209,7 +208,7 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     """
     del meta
     if x.ndim > 2:
-        raise ValueError("from_array does not input more than 2D array, got array with shape " + str(x.shape))
+        raise ValueError(f"from_array takes arrays of one or two dimensions, and this one has the shape {x.shape}")
     made = _meta_of(np.dtype(x.dtype), x.ndim, int(x.shape[1]) if x.ndim == 2 else 0, columns)
     names = list(made.columns) if isinstance(made, pd.DataFrame) else made.name
     if x.ndim == 2 and len(x.chunks[1]) > 1:
@@ -220,7 +219,7 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     plan = Plan.of_delayed([delayed(part, traverse=False) for part in parts])
     if index is not None:
         if index.npartitions != plan.n:
-            raise ValueError(f"The index and array have different numbers of blocks. ({index.npartitions} != {plan.n})")
+            raise ValueError(f"the index has {index.npartitions} partitions, and the array {plan.n} blocks of rows")
         labels = index
         meta_index = labels._meta if labels._kind == "index" else pd.Index(labels._meta)
         made = made.set_axis(meta_index, axis=0)

@@ -68,7 +68,7 @@ def make_meta(x: Any, index: Any = None, parent_meta: Any = None) -> Any:
         return _series(x[0], x[1], index)
     if isinstance(x, (list, tuple)):
         if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in x):
-            raise ValueError(f"expected an iterable of tuples of (name, dtype), got {x!r}")
+            raise ValueError(f"meta is a list of pairs (name, dtype), not {x!r}")
         columns = [_series(name, dtype, index) for name, dtype in x]
         names = [name for name, _ in x]
         frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=index)
@@ -80,7 +80,7 @@ def make_meta(x: Any, index: Any = None, parent_meta: Any = None) -> Any:
             pass
     if pd.api.types.is_scalar(x) or isinstance(x, np.generic):
         return x
-    raise TypeError(f"don't know how to create metadata from {x!r}")
+    raise TypeError(f"{x!r} does not describe columns and their types")
 
 
 def _scalar(dtype: np.dtype) -> Any:

@@ -210,7 +210,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
 
     def method(self: Any, other: Any, axis: Any = default, level: Any = None, fill_value: Any = None) -> Any:
         if level is not None:
-            raise NotImplementedError("level must be None")
+            raise NotImplementedError("level is not offered; leave it at None")
         if plain and fill_value is None and axis in (default, 0 if not frame else default) and not reflected:
             answer = native_form(self, f"__{plain}__", (other,), {})
             if answer is not NOT_NATIVE and answer is not NotImplemented:
@@ -220,7 +220,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
             kwargs["fill_value"] = fill_value
         lazy_column = isinstance(other, Collection) and other._kind == "series" and frame
         if lazy_column and axis in (1, "columns") and not other._broadcast:
-            raise ValueError(f"Unable to {shown} dd.Series with axis=1\nhint: pass axis=0")
+            raise ValueError(f"{shown} goes down a Series, which has no axis=1\nhint: pass axis=0")
         return elemwise(_rows.call, self, pandas_name, _lazy_of_pandas(self, other), **kwargs)
 
     return method
@@ -231,11 +231,11 @@ def _named_comparison(name: str, frame: bool) -> Callable[..., Any]:
 
     def method(self: Any, other: Any, level: Any = None, fill_value: Any = None, axis: Any = default) -> Any:
         if level is not None:
-            raise NotImplementedError("level must be None")
+            raise NotImplementedError("level is not offered; leave it at None")
         if frame:
             lazy_column = isinstance(other, Collection) and other._kind == "series"
             if lazy_column and axis in (1, "columns") and not other._broadcast:
-                raise ValueError(f"Unable to {name} dd.Series with axis=1\nhint: pass axis=0")
+                raise ValueError(f"{name} goes down a Series, which has no axis=1\nhint: pass axis=0")
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), axis=axis)
         if fill_value is not None:
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), fill_value=fill_value)

@@ -67,12 +67,12 @@ def _reach(value: Any, rows: Any) -> Any:
         value = pd.to_timedelta(value)
     if isinstance(value, TIMES):
         if not isinstance(rows._meta.index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
-            raise TypeError("Must have a `DatetimeIndex` when using string offset for `before` and `after`")
+            raise TypeError(f"before and after can be spans of time, as {value}, only where the index holds times")
         return pd.Timedelta(value)
     if value is None:
         return 0
     if not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError("before and after must be positive integers or timedeltas")
+        raise ValueError(f"before and after are numbers of rows, or spans of time, not {value!r}")
     return int(value)
 
 

@@ -22,8 +22,7 @@ def repartition(self: Any, divisions: Any, npartitions: Any, partition_size: Any
     given = [one is not None for one in (divisions, npartitions, partition_size, freq)]
     if sum(given) != 1:
         raise ValueError(
-            "Please provide exactly one of the ``npartitions=``, ``freq=``, ``divisions=``, or ``partition_size=`` "
-            "keyword arguments"
+            "repartition takes one of npartitions, divisions, freq and partition_size, no more and no fewer"
         )
     if isinstance(divisions, int) and not isinstance(divisions, bool):
         npartitions, divisions = divisions, None
@@ -118,7 +117,9 @@ def _interpolated(divisions: Any, n: int) -> Any:
 
 def _by_frequency(self: Any, freq: Any) -> Any:
     if not self.known_divisions or not isinstance(self.divisions[0], pd.Timestamp):
-        raise TypeError("Can only repartition on frequency for timeseries")
+        raise TypeError(
+            f"freq={freq!r} needs known divisions that are times\nhint: use set_index with a column of times"
+        )
     offset = pd.tseries.frequencies.to_offset(pd.Timedelta(freq) if not isinstance(freq, str) else freq)
     start, end = self.divisions[0], self.divisions[-1]
     try:

@@ -120,7 +120,7 @@ def shuffle_frame(self: Any, on: Any, npartitions: int | None, ignore_index: boo
         keys = [on] if not isinstance(on, list) else on
         missing = [key for key in keys if key not in list(self._meta.columns) and key not in self._meta.index.names]
         if missing:
-            raise KeyError(f"Cannot shuffle on {missing[0]!r}, column(s) not in dataframe to shuffle")
+            raise KeyError(f"there is no column {missing[0]!r} to shuffle on")
     plan = by_hash(self, keys, n)
     if ignore_index:
         plan = plan.map("reset_index", _rows.call, "reset_index", drop=True)
@@ -373,13 +373,12 @@ def sorted_divisions(plan: Any) -> tuple[Any, ...] | None:
     for number, (_, _, rising) in there:
         if not rising:
             raise ValueError(
-                f"Partitions must be sorted ascending with the index: partition {number} is not in order of its index\n"
-                "hint: leave out sorted=True"
+                f"sorted=True was said, but partition {number} is not sorted by its index\nhint: leave out sorted=True"
             )
     for (a, first), (b, second) in itertools.pairwise(there):
         if first[1] > second[0]:
             raise ValueError(
-                "Partitions must be sorted ascending with the index: "
+                "sorted=True was said, but partitions overlap: "
                 f"partition {a} ends at {first[1]!r}, and partition {b} begins at {second[0]!r}\n"
                 "hint: leave out sorted=True"
             )

@@ -358,7 +358,7 @@ class FrameStatistics:
     ) -> Any:
         """Correlations of all pairs of columns, from sums of the partitions."""
         if method != "pearson":
-            raise NotImplementedError("Only Pearson correlation has been implemented")
+            raise NotImplementedError(f"method={method!r} is not offered; corr computes 'pearson'")
         return pairs(self, True, min_periods, numeric_only, split_every, False)
 
     def cov(self: Any, min_periods: Any = None, numeric_only: bool = False, split_every: Any = False) -> Any:
@@ -545,7 +545,7 @@ class SeriesStatistics:
     def corr(self: Any, other: Any, method: str = "pearson", min_periods: Any = None, split_every: Any = False) -> Any:
         """The correlation with another column."""
         if method != "pearson":
-            raise NotImplementedError("Only Pearson correlation has been implemented")
+            raise NotImplementedError(f"method={method!r} is not offered; corr computes 'pearson'")
         if not hasattr(other, "_meta") or getattr(other, "_kind", "") != "series":
             raise TypeError("other must be a lazy Series")
         frame = elemwise(_side_by_side, self, other)
@@ -589,7 +589,7 @@ class SeriesStatistics:
 def check_method(method: str) -> None:
     """Raises ``ValueError`` unless a method of quantiles is known; all are exact here."""
     if method not in ("default", "dask", "tdigest"):
-        raise ValueError("method can only be 'default', 'dask' or 'tdigest'")
+        raise ValueError(f"method is 'default', 'dask' or 'tdigest', not {method!r}")
 
 
 def _with_shares(made: Any, q: Any) -> Any:

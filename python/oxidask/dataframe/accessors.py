@@ -200,7 +200,8 @@ class StringAccessor(_Accessor):
             return elemwise(_rows.accessor_call, self._series, "str", name, pat=pat, n=n, _label=name, **more)
         if n is None or n <= 0:
             raise NotImplementedError(
-                "To use the expand parameter you must specify the number of expected splits with the n= parameter. Usually n splits result in n+1 output columns."
+                f"{name}(expand=True) must know how many columns it makes, and n={n!r} does not say so\n"
+                "hint: n=2 makes three columns"
             )
         return elemwise(_split_columns, self._series, name, pat, n, more, _label=name)
 
@@ -212,7 +213,7 @@ class StringAccessor(_Accessor):
             return self._series._gathered("cat", _CatAll(sep, na_rep), meta="")
         columns = others if isinstance(others, (list, tuple)) else [others]
         if not all(is_lazy(one) or isinstance(one, (pd.Series, pd.Index, str)) for one in columns):
-            raise TypeError("others must be Series/Index")
+            raise TypeError("others is a lazy column, or a list of them")
         return elemwise(_cat, self._series, list(columns), sep, na_rep, _label="cat")
 
 
@@ -335,8 +336,7 @@ def _register(name: str, cls: Any) -> Any:
     def decorator(accessor: Any) -> Any:
         if hasattr(cls, name):
             warnings.warn(
-                f"registration of accessor {accessor!r} under name {name!r} for type {cls!r} is overriding a preexisting "
-                "attribute with the same name.",
+                f"{cls.__name__} already has the attribute {name!r}; the accessor {accessor!r} takes its place",
                 UserWarning,
                 stacklevel=2,
             )

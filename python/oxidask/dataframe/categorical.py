@@ -196,8 +196,8 @@ class CategoricalAccessor:
         """
         if not self.known:
             raise NotImplementedError(
-                "`df.column.cat.categories` with unknown categories is not supported.  "
-                "Please use `column.cat.as_known()` or `df.categorize()` beforehand to ensure known categories"
+                "the categories of this column are not known before it is computed\n"
+                "hint: cat.as_known() or DataFrame.categorize() finds them"
             )
         return self._series._meta.dtype.categories
 
@@ -206,8 +206,8 @@ class CategoricalAccessor:
         """The number of the category of every value; ``-1`` for a missing one."""
         if not self.known:
             raise NotImplementedError(
-                "`df.column.cat.codes` with unknown categories is not supported.  "
-                "Please use `column.cat.as_known()` or `df.categorize()` beforehand to ensure known categories"
+                "codes number the categories, which are not known before the column is computed\n"
+                "hint: cat.as_known() or DataFrame.categorize() finds them"
             )
         return elemwise(_codes, self._series)
 

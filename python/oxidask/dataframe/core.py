@@ -77,7 +77,7 @@ def split_every_of(split_every: Any, n: int) -> int:
     if split_every is False:
         return max(n, 2)
     if split_every < 2 or split_every != int(split_every):
-        raise ValueError("split_every must be an integer >= 2")
+        raise ValueError(f"split_every is False or a whole number of at least 2, not {split_every!r}")
     return int(split_every)
 
 
@@ -93,7 +93,7 @@ def own_meta(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs:
         return emulate(func, *args, **kwargs)
     except Exception as error:
         raise ValueError(
-            f"Metadata inference failed in `{name}`.\n\nWhat {name!r} answers could not be found out by calling it "
+            f"what {name!r} answers could not be found out by calling it "
             f"with made-up rows: {type(error).__name__}: {error}\n"
             "hint: pass meta=, an empty pandas object with the columns and types"
         ) from error
@@ -372,7 +372,7 @@ class Collection(base.DaskMethodsMixin):
             If there is none.
         """
         if not 0 <= n < self.npartitions:
-            raise ValueError(f"n must be 0 <= n < {self.npartitions}, got {n}")
+            raise ValueError(f"there is no partition {n}; they are numbered from 0 to {self.npartitions - 1}")
         return self.partitions[n]
 
     def _select(self, blocks: list[int]) -> Any:
@@ -418,7 +418,7 @@ class Collection(base.DaskMethodsMixin):
         if isinstance(func, tuple):
             func, name = func
             if name in kwargs:
-                raise ValueError(f"{name} is both the pipe target and a keyword argument")
+                raise ValueError(f"pipe passes the rows as {name!r}, which was given as a keyword too")
             return func(*args, **{name: self}, **kwargs)
         return func(self, *args, **kwargs)
 
@@ -484,8 +484,8 @@ class Collection(base.DaskMethodsMixin):
 
     def __bool__(self) -> bool:
         raise ValueError(
-            f"The truth value of a {type(self).__name__} is ambiguous: the truth of a lazy {type(self).__name__} "
-            "is not known. Use a.any() or a.all().\nhint: compute() it first, or use & | ~"
+            f"the truth of a lazy {type(self).__name__} is not known, and would be ambiguous\n"
+            "hint: compute() it, or its any() or all(), first; conditions are joined by & | ~"
         )
 
 

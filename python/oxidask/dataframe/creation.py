@@ -123,16 +123,14 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
             data.to_frame(name="x" if data.name is None else data.name), npartitions, sort, chunksize
         ).index
     if not isinstance(data, (pd.DataFrame, pd.Series)):
-        raise TypeError(
-            f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}; Input must be a pandas DataFrame or Series."
-        )
+        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}")
     if isinstance(data.index, pd.MultiIndex):
-        raise NotImplementedError("Dask does not support MultiIndex Dataframes.")
+        raise NotImplementedError("rows with an index of several levels are not offered\nhint: use reset_index first")
     if npartitions is not None and chunksize is not None:
-        raise ValueError("Exactly one of npartitions and chunksize must be specified.")
+        raise ValueError(f"npartitions={npartitions} and chunksize={chunksize} were both given\nhint: leave one out")
     for what, number in (("npartitions", npartitions), ("chunksize", chunksize)):
         if number is not None and not isinstance(number, (int, np.integer)):
-            raise TypeError(f"Please provide {what} as an int, or possibly as None if you specify the other.")
+            raise TypeError(f"{what} must be a whole number, got {number!r}")
     if chunksize is not None:
         if chunksize < 1:
             raise ValueError(f"chunksize must be at least 1, got {chunksize}")
@@ -140,8 +138,8 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
     npartitions = max(int(npartitions or 1), 1)
     if data.index.hasnans and (sort or not pd.api.types.is_numeric_dtype(data.index.dtype)):
         raise NotImplementedError(
-            "Index in passed data is non-numeric and contains nulls, which Dask does not entirely support.\n"
-            "Consider passing `data.loc[~data.index.isna()]` instead."
+            f"the index, of type {data.index.dtype}, has missing labels, which have no place in divisions\n"
+            "hint: leave those rows out: data[data.index.notna()]"
         )
     if sort and not data.index.is_monotonic_increasing:
         data = data.sort_index(kind="stable")
@@ -192,8 +190,8 @@ def from_dict(
 
     if isinstance(data, Mapping) and any(base.is_dask_collection(value) for value in data.values()):
         raise NotImplementedError(
-            "from_dict doesn't currently support Dask collections as inputs. Objects passed to from_dict should be "
-            "in-memory, such as lists or arrays."
+            "from_dict takes values in memory, such as lists and arrays, and got a lazy collection\n"
+            "hint: compute() it first"
         )
     return from_pandas(
         constructor.from_dict(data, orient=orient, dtype=dtype, columns=columns), npartitions=npartitions
@@ -203,10 +201,7 @@ def from_dict(
 def _checked(rows: Any, meta: Any) -> Any:
     """The rows, if they are what ``meta`` says; else an error that shows where they differ."""
     if type(rows) is not type(meta) and not isinstance(rows, type(meta)):
-        raise ValueError(
-            f"Metadata mismatch found in `from_delayed`.\n\nExpected partition of type `{_type(meta)}` but got "
-            f"`{_type(rows)}`"
-        )
+        raise ValueError(f"a partition of from_delayed is a {_type(rows)}, where its meta is a {_type(meta)}")
     if isinstance(meta, pd.DataFrame):
         wrong = []
         for name in list(dict.fromkeys([*rows.columns, *meta.columns])):
@@ -216,20 +211,14 @@ def _checked(rows: Any, meta: Any) -> Any:
                 wrong.append((repr(name), seen, wanted))
         if wrong:
             table = pd.DataFrame(wrong, columns=["Column", "Found", "Expected"]).to_string(index=False)
-            raise ValueError(
-                "Metadata mismatch found in `from_delayed`.\n\nPartition type: `pandas.DataFrame`\n" + table
-            )
+            raise ValueError("a partition of from_delayed has other columns or types than its meta:\n" + table)
         if list(rows.columns) != list(meta.columns):
             raise ValueError(
-                "Metadata mismatch found in `from_delayed`.\n\nThe columns in the computed data do not match the columns "
-                f"in the provided metadata.\nOrder of columns does not match.\nActual:   {list(rows.columns)}\n"
-                f"Expected: {list(meta.columns)}"
+                "a partition of from_delayed has the columns of its meta in another order: "
+                f"{list(rows.columns)}, where meta has {list(meta.columns)}"
             )
     elif isinstance(meta, pd.Series) and not _alike(rows.dtype, meta.dtype):
-        raise ValueError(
-            f"Metadata mismatch found in `from_delayed`.\n\nPartition type: `pandas.Series`\n"
-            f"Found dtype {rows.dtype}, expected {meta.dtype}"
-        )
+        raise ValueError(f"a partition of from_delayed holds {rows.dtype}, where its meta holds {meta.dtype}")
     return rows
 
 
@@ -293,16 +282,16 @@ def from_delayed(
         dfs = [dfs]
     dfs = list(dfs)
     if not dfs:
-        raise TypeError("Must supply at least one delayed object")
+        raise TypeError("from_delayed got no delayed values, and needs one or more")
     for one in dfs:
         if not isinstance(one, Delayed) and not (hasattr(one, "__dask_graph__") and hasattr(one, "key")):
             if type(one).__name__ == "Future":
                 continue
-            raise TypeError(f"Expected Delayed object, got {type(one).__name__}")
+            raise TypeError(f"from_delayed takes delayed values, not a {type(one).__name__}")
     plan = Plan.of_delayed([_as_delayed(one) for one in dfs])
     meta = empty(_as_delayed(dfs[0]).compute()) if meta is None else make_meta(meta)
     if divisions is not None and not isinstance(divisions, str) and len(divisions) != len(dfs) + 1:
-        raise ValueError("divisions should be a tuple of len(dfs) + 1")
+        raise ValueError(f"divisions of {len(dfs)} partitions are {len(dfs) + 1} values, not {len(divisions)}")
     if verify_meta and isinstance(meta, PANDAS):
         plan = plan.map(prefix, _checked, meta)
     if isinstance(divisions, str):
@@ -380,19 +369,19 @@ def from_map(
     [10, 20]
     """
     if not callable(func):
-        raise ValueError("`func` argument must be `callable`")
+        raise ValueError(f"from_map calls a function, and {func!r} is none")
     if not iterables:
-        raise ValueError("`from_map` requires at least one Iterable input")
+        raise ValueError("from_map got nothing to map\nhint: pass a list, with a value for each partition")
     lists = []
     for position, values in enumerate(iterables):
         if not isinstance(values, Iterable):
-            raise ValueError(f"All elements of `iterables` must be Iterable, got {type(values)}")
+            raise ValueError(f"from_map goes through lists and the like, not a {type(values).__name__}")
         values = list(values)
         if not values:
             raise ValueError(f"iterable {position} of from_map is empty; there are no values to map")
         lists.append(values)
     if len({len(values) for values in lists}) > 1:
-        raise ValueError("All `iterables` must have the same length")
+        raise ValueError(f"from_map takes iterables of the same length; these have {[len(values) for values in lists]}")
     inputs = list(zip(*lists, strict=True))
     call = _Mapped(func, list(args or []), kwargs)
     meta = empty(call(inputs[0])) if meta is None else make_meta(meta)

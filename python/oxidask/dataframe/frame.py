@@ -197,7 +197,7 @@ class DataFrame(FrameStatistics, Rows):
             return self._become(made)
         if isinstance(value, DataFrame):
             if len(value.columns) != 1:
-                raise ValueError(f"Cannot set a DataFrame with multiple columns to the single column {key}")
+                raise ValueError(f"a frame of several columns cannot be put in the one column {key}")
             value = value[value.columns[0]]
         self._become(self._with(key, value))
 
@@ -241,7 +241,7 @@ class DataFrame(FrameStatistics, Rows):
         if isinstance(value, np.ndarray) or (isinstance(value, (list, pd.Index)) and not isinstance(value, str)):
             if self.npartitions > 1:
                 raise TypeError(
-                    f"Column assignment doesn't support type {type(value).__module__}.{type(value).__name__}\n"
+                    f"a {type(value).__module__}.{type(value).__name__} cannot be put in a column of several partitions\n"
                     "hint: make it a lazy Series first"
                 )
         if _is_lazy_array(value):
@@ -283,16 +283,14 @@ class DataFrame(FrameStatistics, Rows):
                 or isinstance(value, (pd.Series, np.ndarray, list, pd.Index))
                 or _is_lazy_array(value)
             ):
-                raise TypeError(
-                    f"Column assignment doesn't support type {type(value).__module__}.{type(value).__name__}"
-                )
+                raise TypeError(f"a {type(value).__module__}.{type(value).__name__} cannot be put in a column")
             made = made._with(label, value)
         return made if columns else self.copy()
 
     def rename(self, index: Any = None, columns: Any = None) -> DataFrame:
         """With columns under other names, by mapping or function."""
         if index is not None:
-            raise ValueError("Cannot rename index.\nhint: use reset_index and set_index")
+            raise ValueError("rename gives columns other names, not the rows\nhint: use reset_index and set_index")
         if self._meta.columns.is_unique:
             answer = native_form(self, "rename", (columns,), {})
             if answer is not NOT_NATIVE and list(answer.columns) == list(self._meta.rename(columns=columns).columns):
@@ -305,8 +303,7 @@ class DataFrame(FrameStatistics, Rows):
             columns = labels
         elif columns is None:
             raise NotImplementedError(
-                "Drop currently only works for axis=1 or when columns is not None\n"
-                "hint: rows are dropped by a filter: df[condition]"
+                "drop leaves out columns, not rows by their labels\nhint: rows are dropped by a filter: df[condition]"
             )
         answer = native_form(self, "drop", (), {"columns": columns, "errors": errors})
         if answer is not NOT_NATIVE and len(answer.columns):
@@ -322,9 +319,11 @@ class DataFrame(FrameStatistics, Rows):
     def squeeze(self, axis: Any = None) -> Any:
         """The only column as a Series."""
         if axis in (0, "index"):
-            raise NotImplementedError(f"{type(self)} does not support squeeze along axis 0")
+            raise NotImplementedError(
+                f"squeeze(axis={axis!r}) is not offered: the number of rows is not known\nhint: compute() first"
+            )
         if axis not in (None, 1, "columns"):
-            raise ValueError(f"No axis {axis} for object type {type(self)}")
+            raise ValueError(f"No axis named {axis} for object type DataFrame")
         return self[self.columns[0]] if len(self.columns) == 1 else self
 
     def astype(self, dtypes: Any) -> DataFrame:
@@ -406,8 +405,7 @@ class DataFrame(FrameStatistics, Rows):
             other = other[0]
         if isinstance(other, (list, DataFrame)):
             raise NotImplementedError(
-                f"Dask dataframe does not yet support multi-indexes.\nYou tried to index with this index: {other}\n"
-                "Indexes must be single columns only."
+                f"set_index takes one column, and got {other}\nhint: an index of several levels is not offered"
             )
         if isinstance(other, pd.Series):
             raise TypeError("the index is given as a label or as a lazy Series")
@@ -460,19 +458,17 @@ class DataFrame(FrameStatistics, Rows):
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):
-            raise ValueError("na_position must be either 'first' or 'last'")
+            raise ValueError(f"na_position is 'first' or 'last', not {na_position!r}")
         keys = [by] if not isinstance(by, list) else by
         for label in keys:
             if not isinstance(label, str) and label not in self._meta.columns:
-                raise NotImplementedError(f"Dataframes only support sorting by named columns, which by={by!r} is not")
+                raise NotImplementedError(f"rows are sorted by columns, and by={by!r} names none")
             if label not in self._meta.index.names:
                 self._check_label(label)
         if isinstance(ascending, list) and len(ascending) != len(keys):
-            raise ValueError(f"Length mismatch: ascending has {len(ascending)} values for {len(keys)} columns")
+            raise ValueError(f"ascending has {len(ascending)} values for {len(keys)} columns")
         if isinstance(ascending, list) and not all(isinstance(one, (bool, np.bool_)) for one in ascending):
-            raise NotImplementedError(
-                f"Dask currently only supports ascending=True/False for each column, got {ascending}"
-            )
+            raise NotImplementedError(f"ascending holds True or False for each column, and got {ascending}")
         if npartitions is None and sort_function is None and not ignore_index and self._native is not None:
             answer = native_form(self, "sort_values", (keys, ascending, na_position), {})
             if answer is not NOT_NATIVE:
@@ -596,13 +592,14 @@ class DataFrame(FrameStatistics, Rows):
         """
         if axis not in (1, "columns"):
             raise NotImplementedError(
-                "Dask DataFrame.apply only supports axis=1\n  Try: df.apply(func, axis=1)\n"
+                f"apply(axis={axis!r}) is not offered: it goes through rows, with axis=1\n"
                 "hint: map_partitions sees whole partitions"
             )
-        if meta is None:
-            meta = own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
-        else:
-            meta = make_meta(meta, index=self._meta.index)
+        meta = (
+            own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
+            if meta is None
+            else make_meta(meta, index=self._meta.index)
+        )
         label = getattr(function, "__name__", "apply")
         return elemwise(_apply_rows, self, function, args, kwargs, _label=label, _meta=meta)
 

@@ -28,7 +28,7 @@ def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any 
     [1, 2]
     """
     if errors not in ("raise", "coerce"):
-        raise ValueError("errors must be one of 'raise' or 'coerce'")
+        raise ValueError(f"errors is 'raise' or 'coerce', not {errors!r}")
     if not isinstance(arg, Collection) and not hasattr(arg, "chunks"):
         raise TypeError("arg must be a list, tuple, lazy array or lazy Series")
     kwargs = {"errors": errors, **({"downcast": downcast} if downcast else {})}
@@ -147,14 +147,24 @@ def get_dummies(
         return pd.get_dummies(data, **kwargs)
     if not isinstance(data, Collection):
         raise TypeError(f"get_dummies takes a frame or a column, not a {type(data).__name__}")
-    plain = "`get_dummies` with non-categorical dtypes is not supported. Please use `df.categorize()` beforehand to convert to categorical dtype."
-    unknown = "`get_dummies` with unknown categories is not supported. Please use `column.cat.as_known()` or `df.categorize()` beforehand to ensure known categories"
+    plain = (
+        "get_dummies makes a column of every category, and text has no categories\n"
+        "hint: DataFrame.categorize() finds them"
+    )
+    unknown = (
+        "get_dummies makes a column of every category, and the categories are not known before computing\n"
+        "hint: cat.as_known() or DataFrame.categorize() finds them"
+    )
     if data._kind == "series":
         _check_categories([data._meta.dtype], plain, unknown)
     else:
         meta = data._meta
         if columns is None:
-            text = [dtype for dtype in meta.dtypes if dtype == object or isinstance(dtype, pd.StringDtype)]
+            text = [
+                dtype
+                for dtype in meta.dtypes
+                if pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype)
+            ]
             if text:
                 raise NotImplementedError(plain)
             names = [name for name in meta.columns if isinstance(meta[name].dtype, pd.CategoricalDtype)]
@@ -208,24 +218,24 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     """
     names = df._meta.columns
     if not pd.api.types.is_scalar(index) or index is None or index not in names:
-        raise ValueError("'index' must be the name of an existing column")
+        raise ValueError(f"index={index!r} names no column of the frame")
     if not pd.api.types.is_scalar(columns) or columns is None or columns not in names:
-        raise ValueError("'columns' must be the name of an existing column")
+        raise ValueError(f"columns={columns!r} names no column of the frame")
     if not isinstance(df._meta[columns].dtype, pd.CategoricalDtype):
-        raise ValueError("'columns' must be category dtype")
+        raise ValueError(
+            f"columns={columns!r} is {df._meta[columns].dtype}, not a category\nhint: use DataFrame.categorize() first"
+        )
     if not is_known(df._meta[columns].dtype):
         raise ValueError(
-            "'columns' must have known categories. Please use `df[columns].cat.as_known()` beforehand to ensure known "
-            "categories"
+            f"the categories of columns={columns!r} are not known before computing\n"
+            "hint: cat.as_known() or DataFrame.categorize() finds them"
         )
     listed = list(values) if isinstance(values, (list, tuple)) else None
     for value in listed if listed is not None else [values]:
         if not pd.api.types.is_scalar(value) or value is None or value not in names:
-            raise ValueError("'values' must refer to an existing column or columns")
+            raise ValueError(f"values={values!r} names what is no column of the frame")
     if not isinstance(aggfunc, str) or parts_of(aggfunc) is None:
-        raise ValueError(
-            f"aggfunc must be either 'mean', 'sum', 'count', 'first', 'last' or another that joins, got {aggfunc!r}"
-        )
+        raise ValueError(f"aggfunc={aggfunc!r} is none of 'mean', 'sum', 'count', 'first', 'last' and others that join")
     # Pandas says what the table of the kept types looks like.
     meta = emulate(_table, df, index, columns, listed or values, aggfunc)
     grouped = df.groupby([index, columns], observed=True)[listed or values]

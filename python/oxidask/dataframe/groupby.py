@@ -131,11 +131,9 @@ class _GroupBy:
         for key in keys:
             if isinstance(key, Collection):
                 if key._kind == "frame":
-                    raise ValueError("Grouper for a DataFrame is not 1-dimensional; group by a Series")
+                    raise ValueError("groups are by a Series, not by a DataFrame")
                 if key.npartitions != self.obj.npartitions and not (key.known_divisions and self.obj.known_divisions):
-                    raise NotImplementedError(
-                        "The grouped object and index of the groupby must have the same divisions."
-                    )
+                    raise NotImplementedError("rows and the Series that they are grouped by have different divisions")
                 continue
             if isinstance(key, (pd.Series, pd.DataFrame)):
                 raise TypeError("a key is a label, a function or a lazy Series, not a pandas object")
@@ -399,7 +397,7 @@ class _GroupBy:
             import warnings
 
             warnings.warn(
-                "`meta` is not specified, inferred from partial data. Please provide `meta` if the result is unexpected.\n"
+                f"what {name} answers was guessed from made-up rows, for there is no meta\n"
                 "hint: describe what the function answers: meta={'x': 'f8'} or meta=('x', 'f8')",
                 UserWarning,
                 stacklevel=3,
@@ -464,15 +462,14 @@ class _GroupBy:
             Always.
         """
         raise NotImplementedError(
-            "DataFrameGroupBy does not allow compute method. Please chain it with an aggregation method (like "
-            "``.mean()``) or get a specific group using ``.get_group()`` before calling ``compute()``"
+            "groups by themselves have nothing to compute\n"
+            "hint: aggregate them, as by mean(), or take one with get_group, and compute that"
         )
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError(
-            "Iteration of DataFrameGroupBy objects requires computing the groups which may be slow. You probably want "
-            "to use 'apply' to execute a function for all the columns. To access individual groups, use 'get_group'. "
-            "To list all the group names, use 'df[<group column>].unique().compute()'."
+            "groups are not iterated over: that would compute all of them\n"
+            "hint: apply calls a function on each group, get_group takes one, and unique() of the key lists them"
         )
 
 
@@ -639,8 +636,8 @@ _DOCS = {
     "idxmax": "The label of the largest in each group.",
     "skew": "The skewness in each group.",
 }
-_OWN: dict[str, list[str]] = {"sum": ["min_count"], "prod": ["min_count"], "var": ["ddof"], "std": ["ddof"], "first": ["sort"], "last": ["sort"],
-        "idxmin": ["skipna"], "idxmax": ["skipna"]}  # fmt: skip
+_OWN: dict[str, list[str]] = {"sum": ["min_count"], "prod": ["min_count"], "var": ["ddof"], "std": ["ddof"],
+        "first": ["sort"], "last": ["sort"], "idxmin": ["skipna"], "idxmax": ["skipna"]}  # fmt: skip
 
 
 def _reduction(name: str) -> Any:

@@ -41,7 +41,7 @@ class Index(Series):
     @property
     def index(self) -> Any:
         """Not offered: labels have no labels."""
-        raise AttributeError("'Index' object has no attribute 'index'")
+        raise AttributeError("an Index has no index of its own")
 
     @property
     def values(self) -> Any:

@@ -104,8 +104,8 @@ class Loc:
             key = from_dask_array(key, index=self._of.index)
         if key._meta.dtype != bool and str(key._meta.dtype) not in ("boolean", "bool[pyarrow]"):
             raise KeyError(
-                "Cannot index with non-boolean dask Series. Try passing computed values instead (e.g. "
-                "``ddf.loc[iindexer.compute()]``)"
+                f"loc chooses rows by lazy booleans, and the key holds {key._meta.dtype}\n"
+                "hint: labels are passed computed: loc[key.compute()]"
             )
         if key._kind == "index":
             key = key.to_series()
@@ -210,7 +210,7 @@ class ILoc:
         self._of = rows
 
     def __getitem__(self, key: Any) -> Any:
-        message = "'DataFrame.iloc' only supports selecting columns. It must be used like 'df.iloc[:, column_indexer]'."
+        message = "iloc chooses columns by position, not rows\nhint: write df.iloc[:, columns]"
         if not isinstance(key, tuple):
             raise NotImplementedError(message)
         if len(key) > 2:

@@ -27,7 +27,7 @@ def _lazy(rows: Any, what: str) -> Any:
         return rows
     if isinstance(rows, (pd.DataFrame, pd.Series)):
         return from_pandas(rows, npartitions=1, sort=not isinstance(rows.index, pd.MultiIndex))
-    raise TypeError(f"{what} can not be a {type(rows).__name__}; it must be DataFrame")
+    raise TypeError(f"{what} must be a DataFrame, not {type(rows).__name__}")
 
 
 def _merge_rows(left: Any, right: Any, kwargs: dict[str, Any]) -> Any:
@@ -339,14 +339,14 @@ def concat(
     """
     del ignore_order, kwargs
     if not isinstance(dfs, list):
-        raise TypeError("dfs must be a list of DataFrames/Series objects")
+        raise TypeError(f"concat takes a list of frames and columns, not a {type(dfs).__name__}")
     if len(dfs) == 0:
         raise ValueError("No objects to concatenate")
     if len(dfs) == 1:
         only = _lazy(dfs[0], "an object")
         return only.to_frame() if axis in (1, "columns") and only._kind == "series" else only
     if join not in ("inner", "outer"):
-        raise ValueError("'join' must be 'inner' or 'outer'")
+        raise ValueError(f"join is 'inner' or 'outer', not {join!r}")
     axis = {"index": 0, "columns": 1}.get(axis, axis)
     lazy = [_lazy(one, "an object") for one in dfs]
     if axis == 1:
@@ -364,11 +364,13 @@ def _side_by_side(lazy: list[Any], join: str, ignore: bool) -> Any:
         divisions = lazy[0].divisions
     else:
         if len({one.npartitions for one in lazy}) > 1:
-            raise ValueError("Unable to concatenate DataFrame with unknown division specifying axis=1")
+            raise ValueError(
+                "concat(axis=1) needs known divisions, or the same number of partitions in all\nhint: set_index makes divisions known"
+            )
         if not ignore:
             warnings.warn(
-                "Concatenating dataframes with unknown divisions.\nWe're assuming that the indices of each dataframes"
-                " are \n aligned. This assumption is not generally safe.",
+                "concat(axis=1) puts partitions side by side as they come, for their divisions are not known; rows are "
+                "right only if every partition has the same index\nhint: set_index makes divisions known",
                 UserWarning,
                 stacklevel=3,
             )
@@ -485,7 +487,7 @@ def merge_asof(
     [3, 4]
     """
     if direction not in ("backward", "forward", "nearest"):
-        raise ValueError("direction must be one of 'backward', 'forward', 'nearest'")
+        raise ValueError(f"direction is 'backward', 'forward' or 'nearest', not {direction!r}")
     kwargs = {
         "on": on, "left_on": left_on, "right_on": right_on, "left_index": left_index, "right_index": right_index,
         "by": by, "left_by": left_by, "right_by": right_by, "suffixes": suffixes, "tolerance": tolerance,
@@ -496,7 +498,7 @@ def merge_asof(
     left, right = _lazy(left, "left"), _lazy(right, "right")
     for what, index, one in (("left", left_index, left), ("right", right_index, right)):
         if index and not one.known_divisions:
-            raise ValueError(f"{what} input must be sorted!")
+            raise ValueError(f"the {what} rows must be sorted by their key\nhint: use sort_values first")
         del what
     meta = emulate(_asof_rows, left, right, kwargs)
     whole = right._plan.groups("gather", _rows.Joined(_same), [(0, right.npartitions)])

@@ -100,11 +100,9 @@ class Resampler:
 
     def __init__(self, obj: Any, rule: Any, closed: Any = None, label: Any = None, columns: Any = None) -> None:
         if not obj.known_divisions:
-            raise ValueError(
-                "Can only resample dataframes with known divisions\nhint: use set_index with a column of times"
-            )
+            raise ValueError("groups by time need known divisions\nhint: use set_index with a column of times")
         if not isinstance(obj._meta.index, pd.DatetimeIndex):
-            raise TypeError("Can only resample with a DatetimeIndex")
+            raise TypeError("groups by time need an index of times\nhint: use set_index with a column of times")
         self.obj, self.rule, self.closed, self.label, self._columns = obj, rule, closed, label, columns
 
     def __getitem__(self, key: Any) -> Resampler:

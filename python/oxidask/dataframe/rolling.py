@@ -55,14 +55,14 @@ class Rolling:
             raise NotImplementedError("windows go along rows")
         if isinstance(window, (int, np.integer)) and not isinstance(window, bool):
             if window < 0:
-                raise ValueError("window must be >= 0")
+                raise ValueError("window must be at least 0")
         elif isinstance(window, (float, list)):
             raise ValueError("window must be an integer, or a time")
         if min_periods is not None:
             if not isinstance(min_periods, (int, np.integer)):
-                raise ValueError("min_periods must be an integer")
+                raise ValueError("min_periods is a whole number")
             if min_periods < 0:
-                raise ValueError("min_periods must be >= 0")
+                raise ValueError("min_periods must be at least 0")
         self.obj, self.window, self.min_periods, self.center = obj, window, min_periods, center
         self.win_type, self._columns = win_type, columns
         # Pandas checks the rest.

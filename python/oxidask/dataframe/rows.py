@@ -29,8 +29,8 @@ def _first_of(parts: list[Any], n: int, warn: bool) -> Any:
     rows = _head(_rows.concat_rows(parts), n)
     if warn and len(rows) < n:
         warnings.warn(
-            f"Insufficient elements for `head`. {n} elements requested, only {len(rows)} elements available. "
-            "Try passing larger `npartitions` to `head`.",
+            f"head found {len(rows)} of {n} rows in the partitions that it looked at\n"
+            "hint: npartitions says how many are looked at; -1 is all",
             UserWarning,
             stacklevel=2,
         )
@@ -216,7 +216,7 @@ class Rows(Collection):
         """
         count = self.npartitions if npartitions == -1 else npartitions
         if count > self.npartitions:
-            raise ValueError(f"only {self.npartitions} partitions, head received {npartitions}")
+            raise ValueError(f"head cannot look at {npartitions} partitions; there are {self.npartitions}")
         few = self.partitions[:count]
         if n < 0 or self._native is None or not compute:
             ends = few._plan.map("head", _head, n) if n >= 0 else few._plan
@@ -227,8 +227,8 @@ class Rows(Collection):
         rows = self._native.head(n, count)
         if len(rows) < n and npartitions != -1:
             warnings.warn(
-                f"Insufficient elements for `head`. {n} elements requested, only {len(rows)} elements available. "
-                "Try passing larger `npartitions` to `head`.",
+                f"head found {len(rows)} of {n} rows in the partitions that it looked at\n"
+                "hint: npartitions says how many are looked at; -1 is all",
                 UserWarning,
                 stacklevel=2,
             )
@@ -257,10 +257,10 @@ class Rows(Collection):
         """
         if n is not None:
             raise ValueError(
-                "sample does not support the number of sampled items parameter, 'n'. Please use the 'frac' parameter."
+                f"sample(n={n!r}) is not offered: every partition is sampled by itself\nhint: pass frac, a part of all rows"
             )
         if frac is None:
-            raise ValueError("frac must not be None")
+            raise ValueError("sample needs frac, the part of the rows to take")
         states = _plan_source(_states(self.npartitions, random_state))
         return new(self._plan.map("sample", _sampled, states, frac, replace), self._meta, self.divisions)
 
@@ -275,7 +275,7 @@ class Rows(Collection):
         9
         """
         if not np.allclose(sum(frac), 1):
-            raise ValueError("frac should sum to 1")
+            raise ValueError(f"the parts in frac make {sum(frac)} together, not 1")
         states = _plan_source(_states(self.npartitions, random_state))
         return [
             new(self._plan.map("split", _random_piece, states, list(frac), i, shuffle), self._meta, self.divisions)
@@ -514,9 +514,9 @@ class Rows(Collection):
 
         del shuffle_method, force, options
         if on is None and not on_index:
-            raise TypeError("Must shuffle on either columns or the index; currently shuffling on neither.")
+            raise TypeError("shuffle needs columns, as on=, or on_index=True")
         if on is not None and on_index:
-            raise TypeError("Cannot shuffle on both columns and the index")
+            raise TypeError("shuffle takes on= or on_index=True, not both")
         return shuffle_frame(self, None if on_index else on, npartitions, ignore_index)
 
     @property
@@ -642,7 +642,7 @@ class Rows(Collection):
             If divisions are not known.
         """
         if not self.known_divisions:
-            raise ValueError("No known divisions to enforce!")
+            raise ValueError("there are no known divisions to check the rows against")
         n = self.npartitions
         bounds = [(self.divisions[i], self.divisions[i + 1], i == n - 1) for i in range(n)]
         return new(self._plan.map("check", _within, _plan_source(bounds)), self._meta, self.divisions)
@@ -655,7 +655,7 @@ def _within(rows: Any, bounds: Any) -> Any:
         below, above = index.min(), index.max()
         if below < low or above > high or (above == high and not last):
             raise RuntimeError(
-                f"`enforce_runtime_divisions` failed: rows from {below!r} to {above!r} lie outside of {low!r} to {high!r}"
+                f"a partition breaks its divisions: rows from {below!r} to {above!r} lie outside of {low!r} to {high!r}"
             )
     return rows
 

@@ -124,7 +124,8 @@ class Series(SeriesStatistics, Rows):
         if isinstance(key, slice):
             return self.loc[key]
         raise NotImplementedError(
-            "Series getitem is only supported for other series objects with matching partition structure"
+            f"a Series is indexed by a lazy Series of booleans, or a slice of labels, not by {key!r}\n"
+            "hint: loc chooses by label"
         )
 
     def __iter__(self) -> Any:
@@ -209,7 +210,7 @@ class Series(SeriesStatistics, Rows):
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):
-            raise ValueError("na_position must be either 'first' or 'last'")
+            raise ValueError(f"na_position is 'first' or 'last', not {na_position!r}")
         if npartitions is None and sort_function is None and not ignore_index:
             answer = native_form(self, "sort_values", (ascending, na_position), {})
             if answer is not NOT_NATIVE:
@@ -243,10 +244,11 @@ class Series(SeriesStatistics, Rows):
         ``meta`` says what it answers, if a call with made-up values does not show it.
         """
         self._validate_axis(axis)
-        if meta is None:
-            meta = own_meta(_apply, "apply", (self, function, args, kwargs), {})
-        else:
-            meta = make_meta(meta, index=self._meta.index)
+        meta = (
+            own_meta(_apply, "apply", (self, function, args, kwargs), {})
+            if meta is None
+            else make_meta(meta, index=self._meta.index)
+        )
         label = getattr(function, "__name__", "apply")
         return elemwise(_apply, self, function, args, kwargs, _label=label, _meta=meta)
 
@@ -263,7 +265,7 @@ class Series(SeriesStatistics, Rows):
         """The sum of products with another column, or with every column of a frame."""
         del meta
         if not isinstance(other, Collection) or other._kind not in ("series", "frame"):
-            raise TypeError("The second operand must be a dask dataframe Series or DataFrame")
+            raise TypeError(f"dot takes a lazy Series or DataFrame, not a {type(other).__name__}")
         return other.mul(self, axis=0).sum() if other._kind == "frame" else (self * other).sum()
 
     def squeeze(self) -> Any:
