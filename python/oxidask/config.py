@@ -252,16 +252,14 @@ def _load_yaml(file: Path) -> dict[str, Any] | None:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(
-            f"a configuration file at {str(file)!r} is malformed, original error message:\n\n{error}"
-        ) from None
+        raise ValueError(f"the configuration file {str(file)!r} is not valid YAML:\n\n{error}") from None
     if content is None:
         return None
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise ValueError(
-            f"a configuration file at {str(file)!r} is malformed - config files must have "
-            f"a mapping as their top level, got {kind}"
+            f"the configuration file {str(file)!r} holds a {kind}, where settings need a mapping\n"
+            "hint: write lines like 'name: value'"
         )
     return content
 
@@ -553,13 +551,11 @@ def check_deprecations(key: str, deprecations: Mapping[str, str | None] = deprec
         return key
     new = deprecations[old]
     if new is None:
-        raise ValueError(f'Configuration value "{key}" has been removed')
+        raise ValueError(f"the setting {key!r} no longer exists")
     if new:
-        warnings.warn(
-            f'Configuration key "{key}" has been deprecated. Please use "{new}" instead', FutureWarning, stacklevel=3
-        )
+        warnings.warn(f"the setting {key!r} is now called {new!r}", FutureWarning, stacklevel=3)
         return new
-    warnings.warn(f'Configuration key "{key}" has been deprecated and has no effect.', FutureWarning, stacklevel=3)
+    warnings.warn(f"the setting {key!r} is outdated and does nothing", FutureWarning, stacklevel=3)
     return key
 
 

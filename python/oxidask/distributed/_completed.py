@@ -146,7 +146,7 @@ class as_completed:
     def add(self, future: Future) -> None:
         """Also waits for this future; may be called while iterating."""
         if not isinstance(future, Future):
-            raise TypeError(f"Input must be a future, got {type(future).__name__}")
+            raise TypeError(f"what is waited for must be a future, got {type(future).__name__}")
         number = next(self._numbers)
         self._futures[number] = future
         self._completions.add(future._live, number)

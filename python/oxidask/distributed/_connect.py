@@ -64,9 +64,9 @@ def _check_reachable(address: str, seconds: float) -> None:
             host, _, port = address.rpartition("://")[2].rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
     except TimeoutError:
-        raise TimeoutError(f"Timed out trying to connect to {address} after {seconds} s") from None
+        raise TimeoutError(f"{address} did not answer within {seconds} s") from None
     except OSError as error:
-        raise OSError(f"Timed out trying to connect to {address}: {error}") from error
+        raise OSError(f"no cluster can be reached at {address}: {error}") from error
 
 
 def find_cluster(where: Any, scheduler_file: str | None, secret_file: str | None, security: Any) -> Target | None:
@@ -85,7 +85,7 @@ def find_cluster(where: Any, scheduler_file: str | None, secret_file: str | None
         if getattr(where, "_start", None) is not None and not where.asynchronous:
             where._start()
         return Target.of(where)
-    raise TypeError(f"Scheduler address must be a string or a Cluster instance, got {type(where).__name__}")
+    raise TypeError(f"a client connects to an address or a cluster object, got {type(where).__name__}")
 
 
 def _from_address(address: str, secret_file: str | None, security: Any) -> Target:

@@ -34,7 +34,7 @@ class ClientExecutor(concurrent.futures.Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         """See :meth:`concurrent.futures.Executor.submit`."""
         if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError("this executor takes no more calls after its shutdown")
         future = self._client.submit(fn, *args, **{**kwargs, **self._options})
         self._futures.add(future)
         return _standard(future)
@@ -49,7 +49,7 @@ class ClientExecutor(concurrent.futures.Executor):
         if kwargs:
             raise TypeError(f"unexpected arguments to map(): {sorted(kwargs)}")
         if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+            raise RuntimeError("this executor takes no more calls after its shutdown")
         seconds = seconds_of(timeout)
         deadline = None if seconds is None else time.monotonic() + seconds
         futures = self._client.map(fn, *iterables, **self._options)

@@ -67,10 +67,10 @@ class Notes:
         (('numbers',), [1, 2])
         """
         if args and name is None:
-            raise ValueError("If name is provided, expecting call signature like publish_dataset(df, name='ds')")
+            raise ValueError("a dataset needs a name\nhint: publish_dataset(data, name='numbers')")
         if name is not None:
             if len(args) != 1:
-                raise ValueError("If name is provided, expecting call signature like publish_dataset(df, name='ds')")
+                raise ValueError(f"name={name!r} goes with one dataset, got {len(args)}")
             kwargs = {**kwargs, _text_of(name): args[0]}
         return sync_or_async(self._asynchronous, self._publish, kwargs, override)
 
@@ -80,7 +80,7 @@ class Notes:
                 body, futures = dumps((name, data))
             (is_new, _) = self._shared.ask(Ask.set("dataset", name, body, futures, override))
             if not is_new:
-                raise KeyError(f"Dataset {name} already exists")
+                raise KeyError(f"a dataset {name!r} already exists")
 
     def get_dataset(self, name: Any, default: Any = ..., **kwargs: Any) -> Any:
         """A published dataset.
@@ -102,7 +102,7 @@ class Notes:
             if body is not None:
                 return loads(body, self)[1]
             if default is ...:
-                raise KeyError(f"Dataset '{name}' not found")
+                raise KeyError(f"there is no dataset {name!r}")
             return default
 
         return self._ask(Ask.get("dataset", _text_of(name), False), unpack)
@@ -124,7 +124,7 @@ class Notes:
 
         def check(existed: Any) -> None:
             if not existed:
-                raise KeyError(f"Dataset '{name}' not found")
+                raise KeyError(f"there is no dataset {name!r}")
 
         return self._ask(Ask.delete("dataset", _text_of(name)), check)
 
@@ -182,7 +182,7 @@ class Notes:
             If there is none.
         """
         if self._handlers.pop(topic, None) is None:
-            raise ValueError(f"No event handler known for topic {topic}")
+            raise ValueError(f"nothing handles the topic {topic!r}")
         return self._ask(Ask.subscribe(topic, False), _nothing)
 
     def _listen(self) -> None:
@@ -351,32 +351,27 @@ class Datasets:
     def __setitem__(self, name: Any, data: Any) -> None:
         if self._client.asynchronous:
             raise TypeError(
-                "Can't use 'client.datasets[name] = value' when client is asynchronous; "
-                "please use 'await client.publish_dataset(name=value)' instead"
+                "an asynchronous client publishes nothing by assignment\nhint: await client.publish_dataset(name=value)"
             )
         self._client.publish_dataset(data, name=name, override=True)
 
     def __delitem__(self, name: Any) -> None:
         if self._client.asynchronous:
             raise TypeError(
-                "Can't use 'del client.datasets[name]' when client is asynchronous; "
-                "please use 'await client.unpublish_dataset(name)' instead"
+                "an asynchronous client removes no dataset by 'del'\nhint: await client.unpublish_dataset(name)"
             )
         self._client.unpublish_dataset(name)
 
     def __contains__(self, name: Any) -> bool:
         if self._client.asynchronous:
             raise TypeError(
-                "Can't use 'name in client.datasets' when client is asynchronous; "
-                "please use 'name in await client.list_datasets()' instead"
+                "an asynchronous client cannot look up a name with 'in'\nhint: name in await client.list_datasets()"
             )
         return name in self._client.list_datasets()
 
     def __iter__(self) -> Iterator[Any]:
         if self._client.asynchronous:
-            raise TypeError(
-                "Can't invoke iter() or 'for' on client.datasets when client is asynchronous; use 'async for' instead"
-            )
+            raise TypeError("the datasets of an asynchronous client are no plain iterable\nhint: use 'async for'")
         return iter(self._client.list_datasets())
 
     async def _names(self) -> Any:
@@ -393,8 +388,7 @@ class Datasets:
     def __len__(self) -> int:
         if self._client.asynchronous:
             raise TypeError(
-                "Can't use 'len(client.datasets)' when client is asynchronous; "
-                "please use 'len(await client.list_datasets())' instead"
+                "an asynchronous client cannot count datasets with 'len'\nhint: len(await client.list_datasets())"
             )
         return len(self._client.list_datasets())
 

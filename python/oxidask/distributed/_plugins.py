@@ -140,7 +140,7 @@ class UploadDirectory(NannyPlugin):
         mode: str = "all",
     ) -> None:
         if mode not in ("all", "scheduler"):
-            raise ValueError(f"{mode} mode not supported; it must be 'all' or 'scheduler'")
+            raise ValueError(f"mode is {mode!r}; it must be 'all' or 'scheduler'")
         path = os.path.expanduser(path)
         if not os.path.isdir(path):
             raise FileNotFoundError(f"{path} is no folder")
@@ -218,7 +218,9 @@ class PipInstall(InstallPlugin):
 def plugin_name(plugin: Any, name: str | None) -> str:
     """What a plugin is called; also checks that it is one."""
     if inspect.isclass(plugin):
-        raise TypeError(f"Please provide an instance of a plugin, not a type: {plugin.__name__}()")
+        raise TypeError(
+            f"{plugin.__name__} is a class, and a plugin is an object of one\nhint: pass {plugin.__name__}()"
+        )
     if isinstance(plugin, SchedulerPlugin):
         raise NotImplementedError(
             "the scheduler runs no Python, so it has no plugins\nhint: use Client.subscribe_topic"

@@ -166,13 +166,13 @@ class Questions:
             If they are not there in time.
         """
         if not isinstance(n_workers, int) or n_workers < 1:
-            raise ValueError(f"`n_workers` must be a positive integer, got {n_workers!r}")
+            raise ValueError(f"n_workers is {n_workers!r}; it must be a whole number above 0")
         return sync_or_async(self._asynchronous, self._wait_for_workers, n_workers, seconds_of(timeout))
 
     def _wait_for_workers(self, n_workers: int, timeout: float | None) -> None:
         if not self._handle.wait_for_workers(n_workers, timeout):
             n_there = len(self._handle.info()["workers"])
-            raise TimeoutError(f"Only {n_there}/{n_workers} workers arrived after {timeout} s")
+            raise TimeoutError(f"after {timeout} s there were {n_there}/{n_workers} workers")
 
     def retire_workers(self, workers: Any = None, close_workers: bool = True, **kwargs: Any) -> Any:
         """Lets workers leave, once what only they hold is copied to others.
@@ -223,7 +223,7 @@ class Questions:
         }
         n = len(names) if n is None else n
         if not 1 <= n <= len(names):
-            raise ValueError(f"Can not use {n} workers: there are {len(names)}")
+            raise ValueError(f"{n} workers were asked for, and there are {len(names)}")
         found = _context.all_futures(futures)
         self._handle.wait([future._live for future in found], False, None)
         holders = self._handle.who_has([future._live for future in found])
@@ -347,7 +347,7 @@ class Questions:
         if check:
             found = mismatches(answer)
             if found:
-                raise ValueError("Mismatched versions found\n" + "\n".join(found))
+                raise ValueError("client, scheduler and workers have different versions\n" + "\n".join(found))
         return answer
 
     def write_scheduler_file(self, scheduler_file: str) -> None:

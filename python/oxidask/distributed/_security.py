@@ -59,7 +59,7 @@ class Security:
     def __init__(self, require_encryption: bool | None = None, **kwargs: Any) -> None:
         extra = sorted(set(kwargs) - set(_FIELDS))
         if extra:
-            raise TypeError(f"Unknown parameters: {extra!r}")
+            raise TypeError(f"Security has no arguments {extra!r}")
         if require_encryption is None:
             require_encryption = config.get("distributed.comm.require-encryption", None)
         given = kwargs.get("tls_ca_file") is not None
@@ -174,7 +174,7 @@ def _version(kwargs: dict[str, Any], which: str, default: Any) -> Any:
     if value is None or isinstance(value, ssl.TLSVersion):
         return default if value is None else value
     if value not in _VERSIONS:
-        raise ValueError(f"{where}={value!r} is not supported, expected one of {list(_VERSIONS)}")
+        raise ValueError(f"{where}={value!r} is no known TLS version\nhint: the versions are {list(_VERSIONS)}")
     return _VERSIONS[value]
 
 

@@ -82,7 +82,7 @@ class Work:
         """
         del fifo_timeout
         if not callable(func):
-            raise TypeError(f"first input to submit must be a callable function, got {type(func).__name__}")
+            raise TypeError(f"submit calls a function, got {type(func).__name__}")
         if actor or actors:
             from oxidask.distributed._actor import hosted
 
@@ -137,7 +137,7 @@ class Work:
         [8, 9]
         """
         if not callable(func):
-            raise TypeError(f"first input to map must be a callable function, got {type(func).__name__}")
+            raise TypeError(f"map calls a function, got {type(func).__name__}")
         if not iterables:
             raise ValueError("map needs an iterable beside the function")
         if batch_size is not None and batch_size < 1:
@@ -290,7 +290,7 @@ class Work:
         names = _names_of(workers)
         patience = self._timeout if timeout is None else timeout
         if not self._handle.wait_for_workers(1, patience):
-            raise TimeoutError(f"No valid workers found: there was none to send to within {patience} s")
+            raise TimeoutError(f"no worker came to send data to within {patience} s")
         if names:
             known = {text for worker in self._handle.info()["workers"] for text in (worker["name"], worker["address"])}
             if not known.intersection(names):

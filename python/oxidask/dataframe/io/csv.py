@@ -62,11 +62,11 @@ class _Reader:
     def _typed(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
         columns = list(self.columns)
         if self.enforce and list(frame.columns) != columns:
-            raise ValueError(f"Columns do not match: {path} has {list(frame.columns)}, the first file has {columns}")
+            raise ValueError(f"{path} has the columns {list(frame.columns)}, the first file has {columns}")
         if set(frame.columns) - set(columns) or set(columns) - set(frame.columns):
             if len(frame.columns) != len(columns):
                 raise ValueError(
-                    f"Length mismatch: {path} has {len(frame.columns)} columns ({', '.join(map(str, frame.columns))}), "
+                    f"{path} has {len(frame.columns)} columns ({', '.join(map(str, frame.columns))}), "
                     f"the first file has {len(columns)} ({', '.join(map(str, columns))})"
                 )
         frame.columns = columns
@@ -91,9 +91,9 @@ class _Reader:
 def _mismatch(path: str, bad: list[Any], errors: list[Any]) -> str:
     table = pd.DataFrame([(n, str(a), str(b)) for n, a, b in bad], columns=["Column", "Found", "Expected"])
     table = table.sort_values("Column").to_string(index=False)
-    text = f"Mismatched dtypes found in `pd.read_csv`/`pd.read_table`: {path}\n\n{table}\n"
+    text = f"{path} has values of other types than the sample let expect:\n\n{table}\n"
     if errors:
-        text += "\nThe following columns also raised exceptions on conversion:\n\n"
+        text += "\nno conversion helped with these columns:\n\n"
         text += "\n\n".join(f"- {name}\n  {error!r}" for name, error in sorted(errors)) + "\n"
     dates = [name for name, _, wanted in bad if getattr(wanted, "kind", "") == "M"]
     wanted = {name: ("float64" if getattr(kind, "kind", "") in "iuf" and getattr(seen, "kind", "") == "f" else str(seen))
@@ -101,11 +101,11 @@ def _mismatch(path: str, bad: list[Any], errors: list[Any]) -> str:
     if wanted:
         body = ",\n       ".join(f"{name!r}: {kind!r}" for name, kind in sorted(wanted.items()))
         text += (
-            "\nUsually this is due to dask's dtype inference failing, and\n*may* be fixed by specifying dtypes manually by "
-            f"adding:\n\ndtype={{{body}}}\n\nto the call to `read_csv`/`read_table`.\n"
+            "\nhint: types are inferred from the first rows only; name them in the call that reads, perhaps\n\n"
+            f"dtype={{{body}}}\n"
         )
         if any(getattr(kind, "kind", "") in "iu" for _, _, kind in bad):
-            text += "\nAlternatively, provide `assume_missing=True` to interpret\nall unspecified integer columns as floats."
+            text += "\nhint: assume_missing=True reads whole numbers as floats wherever dtype= is silent"
     return text
 
 
@@ -234,18 +234,14 @@ def _read(
         if kwargs.get(refused) not in (None, False):
             if refused == "index_col":
                 raise ValueError(
-                    f"Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. Use "
-                    f"oxidask.dataframe.{name}(...).set_index('my-index') instead"
+                    f"{name} makes no index of a column: index_col can only be False\n"
+                    f"hint: oxidask.dataframe.{name}(...).set_index('the column')"
                 )
-            raise ValueError(
-                f"{refused} is not supported by {name}" + ("; use head() instead" if refused == "nrows" else "")
-            )
+            raise ValueError(f"{name} does not take {refused}" + ("\nhint: use head()" if refused == "nrows" else ""))
     if "index" in kwargs:
-        raise ValueError(
-            "Keywords 'index' and 'index_col' not supported, except for 'index_col=False'. Use set_index instead"
-        )
+        raise ValueError(f"{name} does not take index\nhint: call set_index on the frame")
     if isinstance(kwargs.get("header"), (list, tuple)):
-        raise TypeError("List of header rows not supported for read_csv")
+        raise TypeError(f"header={kwargs['header']!r}: {name} takes the names from one row only")
     if isinstance(sample, str):
         from oxidask.utils import parse_bytes
 
@@ -282,9 +278,8 @@ def _through_pandas(
     compression = kwargs.pop("compression", "infer")
     if blocksize is not None and any(_compression(path, compression) for path in paths):
         warnings.warn(
-            f"Warning {_compression(paths[0], compression)} compression does not support breaking apart files\n"
-            "Please ensure that each individual file can fit in memory and\nuse the keyword ``blocksize=None to "
-            "remove this message``\nSetting ``blocksize=None``",
+            f"files compressed with {_compression(paths[0], compression)} are not read in blocks: every file is one "
+            "partition, and has to fit into memory\nhint: blocksize=None says so and silences this",
             UserWarning,
             stacklevel=4,
         )
@@ -303,24 +298,23 @@ def _through_pandas(
     if len([line for line in head.split(terminator) if line.strip()]) < needed and blocksize is not None and sample:
         if file_size(paths[0], storage_options) > len(head):
             raise ValueError(
-                "Sample is not large enough to include at least one row of data. Please increase the number of bytes in "
-                "`sample` in the call to `read_csv`/`read_table`"
+                f"the first {len(head)} bytes of {paths[0]} hold no row of data\nhint: pass a larger sample= to {name}"
             )
     try:
         frame = reader(io.BytesIO(head), **kwargs)
     except pd.errors.ParserError as error:
         if "EOF" in str(error):
             raise ValueError(
-                "EOF encountered while reading header. \nPass argument `sample_rows` and make sure the value of `sample` "
-                "is large enough to accommodate that many rows of data"
+                f"the header of {paths[0]} does not end within the first {len(head)} bytes (EOF)\n"
+                f"hint: pass a larger sample= to {name}"
             ) from error
         raise
     if include_path_column is True:
         include_path_column = "path"
     if include_path_column and include_path_column in frame.columns:
         raise ValueError(
-            f"Files already contain the column name: {include_path_column}, so the path column cannot use this name. "
-            "Please set `include_path_column` to a unique name."
+            f"the column of paths would be called {include_path_column!r}, as a column of the files is\n"
+            "hint: pass another name as include_path_column="
         )
     given = kwargs.get("dtype")
     specified = set(given) if isinstance(given, Mapping) else (set(frame.columns) if given is not None else set())
@@ -457,6 +451,7 @@ def read_csv(
     enforce: bool = False, assume_missing: bool = False, storage_options: Any = None, include_path_column: Any = False,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
+    """Reads CSV files into a frame, in blocks of lines."""
     return _read(
         "read_csv", urlpath, blocksize, lineterminator, sample, sample_rows, enforce, assume_missing, storage_options,
         include_path_column, kwargs,
@@ -468,6 +463,7 @@ def read_table(
     enforce: bool = False, assume_missing: bool = False, storage_options: Any = None, include_path_column: Any = False,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
+    """``read_csv`` with tabs between fields."""
     return _read(
         "read_table", urlpath, blocksize, lineterminator, sample, sample_rows, enforce, assume_missing, storage_options,
         include_path_column, kwargs,
@@ -479,6 +475,7 @@ def read_fwf(
     enforce: bool = False, assume_missing: bool = False, storage_options: Any = None, include_path_column: Any = False,
     **kwargs: Any,
 ) -> Any:  # fmt: skip
+    """Reads files of columns of fixed width."""
     return _read(
         "read_fwf", urlpath, blocksize, lineterminator, sample, sample_rows, enforce, assume_missing, storage_options,
         include_path_column, kwargs,

@@ -128,7 +128,7 @@ def numbered(pattern: Any, n: int, name_function: Any = None, suffix: str = "par
         return paths
     pattern = os.fspath(pattern)
     if pattern.count("*") > 1:
-        raise ValueError("Output path spec must contain exactly one '*'.")
+        raise ValueError(f"{pattern!r} has more than one '*'")
     if "*" not in pattern:
         pattern = os.path.join(pattern, f"*.{suffix}") if is_local(pattern) else f"{pattern.rstrip('/')}/*.{suffix}"
     width = len(str(max(n - 1, 0)))
@@ -137,8 +137,7 @@ def numbered(pattern: Any, n: int, name_function: Any = None, suffix: str = "par
         import warnings
 
         warnings.warn(
-            "In order to preserve order between partitions paths created with ``name_function`` should sort to partition "
-            "order",
+            "the names that name_function makes do not sort like the partitions, so reading them changes the order",
             UserWarning,
             stacklevel=3,
         )

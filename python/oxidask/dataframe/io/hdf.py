@@ -80,14 +80,14 @@ def read_hdf(
     given = [pattern] if isinstance(pattern, (str, os.PathLike)) else list(pattern)
     paths = [path for one in map(os.fspath, given) for path in (sorted(glob.glob(one)) or [one])]
     if not paths or (len(given) > 1 and not paths):
-        raise OSError(f"File(s) not found: {pattern}")
+        raise OSError(f"there is no file {pattern!r}")
     for path in paths:
         if not os.path.exists(path):
-            raise OSError(f"File(s) not found: {pattern}")
+            raise OSError(f"there is no file {pattern!r}")
     if chunksize <= 0:
-        raise ValueError("Chunksize must be a positive integer")
+        raise ValueError(f"chunksize is {chunksize}; it must be at least 1")
     if start is not None and stop is not None and start >= stop:
-        raise ValueError(f"Start row number ({start}) is above or equal to stop row number ({stop})")
+        raise ValueError(f"start={start} leaves no row before stop={stop}")
     pieces: list[tuple[str, str, Any, Any]] = []
     for path in paths:
         for name in _keys(path, key):
@@ -96,15 +96,14 @@ def read_hdf(
                 if start or stop is not None or columns is not None:
                     if (stop is not None and stop != rows) or start:
                         raise TypeError(
-                            "This HDFStore is not partitionable and can only be use monolithically with pandas. In the "
-                            "future when creating HDFStores use the ``format='table'`` option to ensure that your dataset "
-                            "can be parallelized"
+                            f"{name!r} in {path} has the layout 'fixed', which is read as a whole or not at all\n"
+                            "hint: write it with format='table'"
                         )
                 pieces.append((path, name, None, None))
                 continue
             last = rows if stop is None else stop
             if start > rows or last > rows:
-                raise ValueError(f"Start row number ({start}) is above or equal to stop row number ({rows})")
+                raise ValueError(f"start={start} and stop={stop} go beyond the {rows} rows of {name!r} in {path}")
             pieces += [(path, name, a, min(a + chunksize, last)) for a in range(start, max(last, start + 1), chunksize)]
     if not pieces:
         raise OSError(f"there is no table {key!r} in {', '.join(paths)}")
@@ -166,18 +165,18 @@ def to_hdf(
     del lock
     path = os.fspath(path)
     if kwargs.pop("format", "table") not in ("table", "t"):
-        raise ValueError("Dask only support 'table' format in hdf files.")
+        raise ValueError("to_hdf writes the layout format='table' only")
     if ("*" in key and path.count("*") + key.count("*") > 1) or path.count("*") > 1:
-        raise ValueError("A maximum of one asterisk is accepted in file path and dataset key")
+        raise ValueError(f"path={path!r} and key={key!r} may have one '*' between them")
     if mode not in ("a", "w", "r+"):
-        raise ValueError("Mode must be one of 'a', 'w' or 'r+'")
+        raise ValueError(f"mode is {mode!r}; it must be 'a', 'w' or 'r+'")
     if name_function is not None:
         names = [str(name_function(i)) for i in range(df.npartitions)]
         if names != sorted(names):
             import warnings
 
             warnings.warn(
-                "To preserve order between partitions name_function must preserve the order of its input",
+                "the names that name_function makes do not sort like the partitions, so reading them changes the order",
                 UserWarning,
                 stacklevel=3,
             )

@@ -86,9 +86,9 @@ def read_json(
     if lines is None:
         lines = orient == "records"
     if orient != "records" and lines:
-        raise ValueError("Line-delimited JSON is only available with orient='records'.")
+        raise ValueError(f"lines=True needs orient='records', got orient={orient!r}")
     if blocksize and (orient != "records" or not lines):
-        raise ValueError("JSON file chunking only allowed for JSON-linesinput (orient='records', lines=True).")
+        raise ValueError("blocksize divides files at line ends, so it needs orient='records' and lines=True")
     if isinstance(blocksize, str):
         from oxidask.utils import parse_bytes
 
@@ -173,7 +173,7 @@ def to_json(
     if lines is None:
         lines = orient == "records"
     if orient != "records" and lines:
-        raise ValueError("Line-delimited JSON is only available with orient='records'.")
+        raise ValueError(f"lines=True needs orient='records', got orient={orient!r}")
     paths = numbered(url_path, df.npartitions, name_function, "part")
     call = {"orient": orient, "lines": lines, **kwargs}
     plan = df._plan.map(

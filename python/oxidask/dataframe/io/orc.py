@@ -74,7 +74,7 @@ def read_orc(
     if columns is not None:
         missing = set(columns) - set(meta.columns)
         if missing:
-            raise ValueError(f"Requested columns ({missing}) not in schema ({set(meta.columns)})")
+            raise ValueError(f"the files lack the columns {list(missing)}\nhint: they have {list(meta.columns)}")
     meta = meta.set_index(index) if index else meta
     meta = meta if columns is None else meta[[name for name in columns if name != index]]
     stripes: list[tuple[str, Any]] = []

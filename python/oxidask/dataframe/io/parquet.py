@@ -390,9 +390,7 @@ def _planned(
             ]
             kept = inside if suffixes is None else [one for one in inside if one.endswith(tuple(suffixes))]
             if not kept:
-                raise ValueError(
-                    "No files satisfy the `parquet_file_extension` criteria (files must end with " + f"{suffixes})."
-                )
+                raise ValueError(f"no file of {local!r} ends with {suffixes}\nhint: pass parquet_file_extension=")
             path = local
     elif isinstance(path, (list, tuple)):
         expanded: list[str] = []
@@ -451,7 +449,7 @@ def _meta(
             from oxidask.dataframe.frame import no_column
 
             error = no_column(missing[0], pd.Index(names))
-            raise KeyError(f"The following columns were not found in the dataset {set(missing)}\n{error.args[0]}")
+            raise KeyError(f"the files lack {missing}\n{error.args[0]}")
         table = table.select([*columns, *[name for name in stored if name not in columns and name in names]])
     for name in index or []:
         if name not in names:

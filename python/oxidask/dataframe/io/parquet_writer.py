@@ -156,18 +156,22 @@ def to_parquet(
     path = os.fspath(path).rstrip("/") or "/"
     partition_on = [partition_on] if isinstance(partition_on, str) else list(partition_on or [])
     if not all(isinstance(name, str) for name in df._meta.columns):
-        raise ValueError("parquet must have string column names")
+        raise ValueError(
+            "Parquet names columns by texts, and a name of this frame is none\nhint: rename the columns first"
+        )
     missing = set(partition_on) - set(df._meta.columns)
     if missing:
-        raise ValueError(f"Partitioning on non-existent column. partition_on={partition_on} columns={list(df.columns)}")
+        raise ValueError(
+            f"partition_on={partition_on} names what is no column\nhint: the columns are {list(df.columns)}"
+        )
     if name_function is not None:
         if not callable(name_function):
-            raise ValueError("``name_function`` must be a callable with one argument.")
+            raise ValueError(f"name_function is {name_function!r}; it must be a function of the partition's number")
         names = [name_function(i) for i in range(df.npartitions)]
         if len(set(names)) < len(names):
-            raise ValueError("``name_function`` must produce unique filenames.")
+            raise ValueError("name_function gives several partitions the same file name")
     if append and overwrite:
-        raise ValueError("Cannot use both `overwrite=True` and `append=True`!")
+        raise ValueError("append=True and overwrite=True contradict each other\nhint: pass one of them")
     if overwrite:
         _clear(path, df, storage_options)
     offset = 0
@@ -177,7 +181,7 @@ def to_parquet(
         os.makedirs(path.removeprefix("file://"), exist_ok=True)
         path = path.removeprefix("file://")
     if custom_metadata is not None and b"pandas" in {k.encode() if isinstance(k, str) else k for k in custom_metadata}:
-        raise ValueError("User-defined key/value metadata (custom_metadata) can not contain a b'pandas' key.")
+        raise ValueError("custom_metadata has the key b'pandas', which pandas' own description of the frame takes")
     kwargs = {"compression": compression, **kwargs}
     if schema == "infer" and not partition_on:
         schema = _schema(df, write_index)
@@ -201,7 +205,7 @@ def _schema(df: Any, index: bool) -> Any:
 
     meta = df._meta
     for dtype in meta.dtypes:
-        if dtype == object or isinstance(dtype, pd.CategoricalDtype):
+        if dtype == "object" or isinstance(dtype, pd.CategoricalDtype):
             return None
     try:
         schema = pa.Schema.from_pandas(meta, preserve_index=index)
@@ -224,11 +228,11 @@ def _clear(path: str, df: Any, options: Any) -> None:
     if is_local(path):
         local = os.path.abspath(path.removeprefix("file://"))
         if local == os.path.abspath(os.getcwd()):
-            raise ValueError("Cannot clear the contents of the current working directory!")
+            raise ValueError(f"overwrite=True would empty the folder {local!r} that this process works in")
         for source in _sources(df):
             if os.path.abspath(source).startswith(local):
                 raise ValueError(
-                    "Cannot overwrite a path that you are reading from in the same task graph.\n"
+                    f"overwrite=True would remove {source!r}, which this frame still reads\n"
                     "hint: write to another folder"
                 )
         if os.path.isdir(local):
@@ -262,19 +266,18 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
     dataset = ds.dataset(local, format="parquet", partitioning="hive")
     there = [name for name in dataset.schema.names if name not in index_columns(dataset.schema)]
     if set(there) != set(map(str, df._meta.columns)):
-        raise ValueError(f"Appended columns not the same.\nPrevious: {there} | New: {list(df._meta.columns)}")
+        raise ValueError(f"the files have the columns {there}, the appended frame has {list(df._meta.columns)}")
     stored = dataset.schema.empty_table().to_pandas()
     for name in df._meta.columns:
         a, b = stored[name].dtype if name in stored.columns else None, df._meta[name].dtype
         if a is not None and a != b and "O" not in (getattr(a, "kind", "O"), getattr(b, "kind", "O")):
-            raise ValueError(f"Appended dtypes differ.\n{{{name!r}: ({a}, {b})}}")
+            raise ValueError(f"the column {name!r} is {a} in the files and {b} in the appended frame")
     if index and not ignore and df.known_divisions:
         old = read_parquet(local, calculate_divisions=True)
         if old.known_divisions and old.divisions[-1] >= df.divisions[0]:
             raise ValueError(
-                "The divisions of the appended dataframe overlap with previously written divisions. If this is desired, "
-                "set ``ignore_divisions=True`` to append anyway.\n"
-                f"- End of last partition: {old.divisions[-1]}\n- Beginning of first new partition: {df.divisions[0]}"
+                f"the files reach up to {old.divisions[-1]!r}, and the appended frame begins at {df.divisions[0]!r}\n"
+                "hint: ignore_divisions=True appends all the same"
             )
     numbers = [
         int(m.group(1)) for _, _, names in os.walk(local) for n in names if (m := re.match(r"part\.(\d+)\.parquet$", n))

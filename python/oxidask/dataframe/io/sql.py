@@ -120,13 +120,15 @@ def read_sql_query(
     """
     sa = _alchemy()
     if not isinstance(con, str):
-        raise TypeError(f"'con' must be of type str, not {type(con)}; the address is opened anew in every task")
+        raise TypeError(
+            f"con must be the database's address as a text, got {type(con).__name__}\nhint: every task opens it anew"
+        )
     if index_col is None:
-        raise ValueError("Must specify index column to partition on")
+        raise ValueError("index_col is None; rows are divided by a column, so one has to be named")
     if not isinstance(index_col, (str, sa.Column, sa.sql.elements.ColumnClause, sa.sql.elements.Label)):
-        raise ValueError("'index_col' must be of type str or sa.Column, not " + str(type(index_col)))
+        raise ValueError(f"index_col must be a name or a column of SQLAlchemy, got {type(index_col).__name__}")
     if divisions is not None and npartitions is not None:
-        raise TypeError("Must supply either 'divisions' or 'npartitions', not both")
+        raise TypeError("divisions and npartitions were both passed\nhint: pass one of them")
     index = sa.column(index_col) if isinstance(index_col, str) else index_col
     name = index_col if isinstance(index_col, str) else index_col.name
     # A label has no form within a condition; what it stands for has.
@@ -143,7 +145,9 @@ def read_sql_query(
         else:
             size = None
             if divisions is None and npartitions is None:
-                raise ValueError("Must provide 'divisions' or 'npartitions' when using explicit meta.")
+                raise ValueError(
+                    "with meta= nothing is sampled, so the number of partitions is unknown\nhint: pass divisions= or npartitions="
+                )
         if divisions is None:
             divisions = _ranges(sa, engine, sql, index, meta, limits, npartitions, bytes_per_chunk, size)
     finally:
@@ -188,10 +192,7 @@ def _ranges(
         spread = np.linspace(low, high, npartitions + 1, dtype=dtype).tolist()
         spread[0], spread[-1] = low, high
         return list(spread)
-    raise TypeError(
-        f'Provided index column is of type "{dtype}".  If divisions is not provided the index column type must be numeric '
-        "or datetime."
-    )
+    raise TypeError(f"the index column is {dtype}; ranges can be made only of numbers and times\nhint: pass divisions=")
 
 
 def read_sql_table(
@@ -224,13 +225,13 @@ def read_sql_table(
     """
     sa = _alchemy()
     if not isinstance(table_name, str):
-        raise TypeError("`table_name` must be of type str, not " + str(type(table_name)))
+        raise TypeError(f"table_name must be a text, got {type(table_name).__name__}")
     if columns is not None:
         for column in columns:
             if not isinstance(column, (str, sa.Column, sa.sql.elements.Label, sa.sql.elements.ColumnClause)):
-                raise TypeError(f"`columns` must be of type List[str], and cannot contain {type(column)}")
+                raise TypeError(f"columns has {column!r}, which is neither a name nor a column of SQLAlchemy")
     if not isinstance(con, str):
-        raise TypeError(f"`con` must be of type str, not {type(con)}")
+        raise TypeError(f"con must be the database's address as a text, got {type(con).__name__}")
     engine = _engine(con, engine_kwargs)
     try:
         table = sa.Table(table_name, sa.MetaData(), autoload_with=engine, schema=schema)
@@ -311,7 +312,7 @@ def to_sql(
     from oxidask import base, delayed
 
     if not isinstance(uri, str):
-        raise ValueError(f"Expected URI to be a string, got {type(uri)}.")
+        raise ValueError(f"uri must be the database's address as a text, got {type(uri).__name__}")
     kwargs = {
         "schema": schema, "if_exists": if_exists, "index": index, "index_label": index_label, "chunksize": chunksize,
         "dtype": dtype, "method": method,
