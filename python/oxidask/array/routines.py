@@ -514,7 +514,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     for own, along in zip(spacing, axes, strict=True):
         for size in f.chunks[along]:
             if size < edge_order + 1:
-                raise ValueError(f"gradient needs chunks of {edge_order + 1} or more along axis {along}, not {size}\nhint: rechunk first")
+                raise ValueError(
+                    f"gradient needs chunks of {edge_order + 1} or more along axis {along}, not {size}\nhint: rechunk first"
+                )
         borders = None
         if np.ndim(own):
             own = np.asarray(own.compute() if isinstance(own, Array) else own)
