@@ -18,6 +18,7 @@ class AsFrame:
         self.columns, self.ends = columns, ends
 
     def __call__(self, block: Any, number: int, index: Any = None) -> Any:
+        """The frame of a block."""
         import pandas as pd
 
         if index is None and self.ends is not None:

@@ -388,6 +388,7 @@ class gufunc:
         self.__doc__ = f"A generalised ufunc of the signature {signature}.\n\n{getattr(pyfunc, '__doc__', None) or ''}"
 
     def __call__(self, *args: Any, allow_rechunk: bool = False, **kwargs: Any) -> Any:
+        """The function of arrays, lazily; see :func:`apply_gufunc`."""
         options = {**self.options, "allow_rechunk": allow_rechunk or self.options["allow_rechunk"]}
         return apply_gufunc(self.pyfunc, str(self.signature), *args, **options, **kwargs)
 

@@ -786,10 +786,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     np.float64(5.0)
     """
     x = asanyarray(x)
-    if axis is None:
-        axes = tuple(range(x.ndim))
-    else:
-        axes = tuple(axis_of(a, x.ndim) for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    axes = tuple(axis_of(a, x.ndim) for a in given)
     if ((len(axes) > 2 and ord is not None) or len(axes) > 2) and (axis is not None or ord is not None):
         raise ValueError("norm takes one axis or two")
     if ord == "fro":

@@ -177,14 +177,10 @@ def _by_arrays(x: Array, index: list[Any]) -> Array:
     """An index with NumPy arrays in it."""
     arrays = [entry for entry in index if isinstance(entry, np.ndarray)]
     if len(arrays) == 1 and arrays[0].ndim == 1:
-        (array,) = arrays
-        if any(isinstance(entry, int) for entry in index):
-            # An integer beside an array is one more array to NumPy.
-            ints = tuple(entry if isinstance(entry, int) or entry is None else slice(None) for entry in index)
-            moved = _array_axis(index)
-            result = _outer_index(x, list(index))
-            return _to_front(result, moved) if moved is not None else result if ints else result
-        return _outer_index(x, list(index))
+        result = _outer_index(x, list(index))
+        # An integer beside an array is one more array to NumPy.
+        moved = _array_axis(index) if any(isinstance(entry, int) for entry in index) else None
+        return result if moved is None else _to_front(result, moved)
     return _pointwise(x, index)
 
 

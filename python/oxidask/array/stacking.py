@@ -98,8 +98,9 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
                 raise ValueError(
                     "whether arrays of unknown lengths fit together cannot be told\nhint: pass allow_unknown_chunksizes=True if they do"
                 )
+            shapes = " and ".join(str(x.shape) for x in arrays)
             raise ValueError(
-                f"all the input array dimensions except for the concatenation axis must match: shapes {' and '.join(str(x.shape) for x in arrays)}"
+                f"all the input array dimensions except for the concatenation axis must match: shapes {shapes}"
             )
     arrays, meta = _promoted(arrays)
     kept = [x for x in arrays if is_unknown(x.shape[axis]) or x.shape[axis]] or arrays[:1]
