@@ -390,8 +390,10 @@ def test_ctrl_c_returns_at_once_and_leaves_nothing():
     import sys
 
     script = """
-import os, time
+import os, signal, time
 from oxidask.distributed import Client
+# A shell that starts tests in the background makes them ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Client(n_workers=1, threads_per_worker=1) as client:
     pids = list(client.run(os.getpid).values()) + list(client.cluster.worker_pids.values())
     future = client.submit(time.sleep, 60)

@@ -267,8 +267,11 @@ def test_ctrl_c_returns_soon_and_leaves_no_child(tmp_path, scheduler):
     process = run_script(
         tmp_path,
         f"""
+        import signal
         import time
         from oxidask import delayed
+        # A shell that starts tests in the background makes them ignore interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def wait():
             print("begun", flush=True)
             for _ in range(600):
