@@ -3,10 +3,10 @@ r"""Bytes of files as delayed blocks, for readers of other formats.
 >>> import tempfile, os
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     path = os.path.join(folder, "a.csv")
-...     _ = open(path, "w").write("x\\n1\\n2\\n")
-...     sample, blocks = read_bytes(path, delimiter=b"\\n", blocksize=4)
+...     _ = open(path, "w").write("x\n1\n2\n")
+...     sample, blocks = read_bytes(path, delimiter=b"\n", blocksize=4)
 ...     sample, [block.compute() for block in blocks[0]]
-(b'x\\n1\\n2\\n', [b'x\\n1\\n2\\n', b''])
+(b'x\n1\n2\n', [b'x\n1\n2\n', b''])
 """
 
 from __future__ import annotations

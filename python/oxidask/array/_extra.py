@@ -18,6 +18,7 @@ def register_chunk_type(type: Any) -> None:
 
     A lazy array then takes the lead in operations with it.
 
+    >>> import numpy as np
     >>> class Mine(np.ndarray):
     ...     pass
     >>> register_chunk_type(Mine)

@@ -79,7 +79,7 @@ def read_json(
     --------
     >>> import tempfile, pathlib, oxidask.dataframe as dd
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.json"
-    >>> _ = path.write_text('{"x": 1}\\n{"x": 2}\\n')
+    >>> _ = path.write_text('{"x": 1}\n{"x": 2}\n')
     >>> dd.read_json(path).x.sum().compute().item()
     3
     """
