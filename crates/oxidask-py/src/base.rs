@@ -247,7 +247,11 @@ pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Block
 ///
 /// # Errors
 /// If a plan cannot be made.
-fn graph_for(lazy: &[Lazy], optimize_graph: bool, executor: &dyn oxidask_core::Executor) -> Result<(Graph, Vec<Blocks>)> {
+fn graph_for(
+    lazy: &[Lazy],
+    optimize_graph: bool,
+    executor: &dyn oxidask_core::Executor,
+) -> Result<(Graph, Vec<Blocks>)> {
     if !optimize_graph {
         return graph_of(lazy, false);
     }
