@@ -12,7 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+/// A path of the project's data, wherever the checkout lies that runs this program.
+fn data(name: &str) -> String {
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    format!("{package}/../../tests/data/{name}")
+}
 
 /// Prints a block of code, runs it, and prints its result and time.
 macro_rules! step {
@@ -98,7 +102,7 @@ fn main() -> Result<()> {
             path_column: Some("path".into()),
             ..CsvOptions::default()
         };
-        let names = read_csv([format!("{DATA}/babynames/yob*.txt")], options)?;
+        let names = read_csv([data("babynames/yob*.txt")], options)?;
         let year = col("path").text(Text::Slice(Some(-8), Some(-5)));
         let names = names.with("decade", &(year + "0s"))?;
         let total = names.groupby(["decade", "sex"])?.agg_as([("all".into(), "births", AggFunc::Sum)])?;
@@ -116,7 +120,7 @@ fn main() -> Result<()> {
 
     step!(
         "3. Which time zones click: JSON records as a bag",
-        let clicks: Bag<Click> = Bag::read_json(&[format!("{DATA}/usagov_clicks.jsonl")], Some(200_000))?;
+        let clicks: Bag<Click> = Bag::read_json(&[data("usagov_clicks.jsonl")], Some(200_000))?;
         let zones = clicks.flat_map(|click| click.tz).filter(|zone| !zone.is_empty());
         let mut counts: Vec<(usize, String)> = zones.frequencies()?.into_iter().map(|(zone, n)| (n, zone)).collect();
         counts.sort_unstable_by(|left, right| right.cmp(left));

@@ -6,7 +6,12 @@ use serde::Deserialize;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+/// Where the test data lie. Asked when the tests run: a folder of compiled crates may serve several checkouts,
+/// and the one that built this program may be gone.
+fn data(name: &str) -> String {
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    format!("{package}/../../tests/data/{name}")
+}
 
 #[derive(Clone, Deserialize)]
 struct Click {
@@ -60,7 +65,7 @@ fn an_empty_bag_has_no_items() {
 
 #[test]
 fn time_zones_of_real_clicks() {
-    let paths = [format!("{DATA}/usagov_clicks.jsonl")];
+    let paths = [data("usagov_clicks.jsonl")];
     let whole = std::fs::read_to_string(&paths[0]).unwrap();
     let mut expected: HashMap<String, usize> = HashMap::new();
     for line in whole.lines().filter(|line| !line.is_empty()) {
