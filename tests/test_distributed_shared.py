@@ -252,6 +252,43 @@ def test_everything_serves_coroutines():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("kind", [Queue, Variable])
+def test_a_future_is_kept_while_its_question_waits_to_be_asked(kind):
+    """A coroutine may run long after its caller has dropped the future that it was given."""
+
+    async def main():
+        async with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, asynchronous=True) as cluster:
+            async with Client(cluster, asynchronous=True) as client:
+                shared = kind(client=client)
+                leave = shared.put if kind is Queue else shared.set
+                leaving = leave(client.submit(abs, -1))
+                # Releases go before whatever is submitted after them, so the
+                # scheduler has heard of all that are due when this is done.
+                assert await client.submit(abs, -2) == 2
+                await leaving
+                assert await (await shared.get()) == 1
+
+    asyncio.run(main())
+
+
+def test_a_lease_that_comes_when_nobody_waits_any_more_is_given_back():
+    async def main():
+        async with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, asynchronous=True) as cluster:
+            async with Client(cluster, asynchronous=True) as client:
+                for _ in range(20):
+                    acquiring = asyncio.ensure_future(Lock("given back", client=client).acquire())
+                    # The question is asked, and its answer is on its way or not.
+                    await asyncio.sleep(0)
+                    acquiring.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await acquiring
+                lock = Lock("given back", client=client)
+                assert await lock.acquire(timeout=30)
+                await lock.release()
+
+    asyncio.run(main())
+
+
 def test_what_is_too_large_is_refused(cluster):
     with cluster.get_client() as client, pytest.raises(ValueError, match="scatter"):
         Queue(client=client).put(b"x" * (17 << 20))

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-__all__ = ["in_thread", "sync_or_async", "until", "until_done"]
+__all__ = ["in_thread", "sync_or_async", "told_to", "until", "until_done"]
 
 #: Threads for calls that block shortly; made when first needed.
 _threads: ThreadPoolExecutor | None = None
@@ -66,6 +66,29 @@ def sync_or_async(is_async: bool, call: Callable[..., Any], /, *args: Any, **kwa
     return in_thread(call, *args, **kwargs) if is_async else call(*args, **kwargs)
 
 
+def told_to(called: asyncio.Future[tuple[Any, ...]], late: Callable[..., None] | None = None) -> Callable[..., None]:
+    """A callback for any thread that gives its arguments to an asyncio future.
+
+    ``late`` gets them if nobody waits for the future any more.
+    """
+    loop = called.get_loop()
+
+    def note(*args: Any) -> None:
+        if not called.done():
+            called.set_result(args)
+        elif late is not None:
+            late(*args)
+
+    def callback(*args: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(note, *args)
+        except RuntimeError:
+            # The loop was closed, and with it whoever waited.
+            return
+
+    return callback
+
+
 async def until(register: Callable[[Callable[..., None]], Any], timeout: float | None = None) -> tuple[Any, ...]:
     """Waits until a callback is called from any thread; answers its arguments.
 
@@ -76,21 +99,8 @@ async def until(register: Callable[[Callable[..., None]], Any], timeout: float |
     TimeoutError
         If it is not called in time.
     """
-    loop = asyncio.get_running_loop()
-    called: asyncio.Future[tuple[Any, ...]] = loop.create_future()
-
-    def note(*args: Any) -> None:
-        if not called.done():
-            called.set_result(args)
-
-    def callback(*args: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(note, *args)
-        except RuntimeError:
-            # The loop was closed, and with it whoever waited.
-            return
-
-    register(callback)
+    called: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
+    register(told_to(called))
     if timeout is None:
         return await called
     try:

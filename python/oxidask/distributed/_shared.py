@@ -6,10 +6,11 @@ knows who holds what. Here are only their faces.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from oxidask.distributed._async import in_thread, until
+from oxidask.distributed._async import in_thread, told_to
 from oxidask.distributed._future import seconds_of
 
 __all__ = ["SharedObject", "ask", "unique_name"]
@@ -48,20 +49,38 @@ def _finish(client: Any, answer: Any, then: Callable[[Any], Any] | None) -> Any:
 
 async def _ask_async(client: Any, question: Any, seconds: float | None, then: Callable[[Any], Any] | None) -> Any:
     shared = client._shared
-    number: list[int] = []
+    # The question is kept until it is answered, and with it the futures in it.
+    answered: asyncio.Future[tuple[Any, Any]] = asyncio.get_running_loop().create_future()
+
+    def take_back(answer: Any, _: Any = None) -> None:
+        _take_back(shared, question, answer)
+
+    number = shared.ask_later(question, told_to(answered, take_back))
     try:
-        answer, error = await until(lambda callback: number.append(shared.ask_later(question, callback)), seconds)
-    except BaseException as reason:
-        # Out of time, or cancelled: an answer that comes all the same is the
-        # scheduler's to take back when it reads this.
-        if number:
-            shared.withdraw(number[0])
-        if not isinstance(reason, TimeoutError):
-            raise
-        answer, error = None, None
+        if not (await asyncio.wait([answered], timeout=seconds))[0]:
+            # An answer may be on its way; whichever comes first counts.
+            shared.withdraw(number)
+        answer, error = await answered
+    except asyncio.CancelledError:
+        shared.withdraw(number)
+        if not answered.cancel() and not answered.cancelled():
+            take_back(*answered.result())
+        raise
     if error is not None:
         raise error
     return await in_thread(_finish, client, answer, then)
+
+
+def _take_back(shared: Any, question: Any, answer: Any) -> None:
+    """Undoes what a question did that nobody waits for any more."""
+    if answer is None:
+        return
+    _, receipt = answer
+    if receipt is not None:
+        shared.received(receipt)
+    undo = question.undo()
+    if undo is not None:
+        shared.ask_later(undo, lambda *_: None)
 
 
 class SharedObject:

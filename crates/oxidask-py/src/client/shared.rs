@@ -23,9 +23,27 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Shared>()
 }
 
-/// A question about something that clients share.
+/// A question about something that clients share. It keeps the futures that are
+/// named in it: their results must be wanted until the scheduler keeps them, and
+/// a coroutine may ask long after its caller has let go of them.
 #[pyclass(frozen, module = "oxidask._oxidask")]
-pub struct Ask(Question);
+pub struct Ask {
+    question: Question,
+    #[allow(dead_code, reason = "held until the question is dropped")]
+    futures: Vec<Py<FutureHandle>>,
+}
+
+impl From<Question> for Ask {
+    fn from(question: Question) -> Self {
+        Ask { question, futures: Vec::new() }
+    }
+}
+
+impl Ask {
+    fn naming(question: Question, futures: Vec<Bound<'_, FutureHandle>>) -> Self {
+        Ask { question, futures: futures.into_iter().map(Bound::unbind).collect() }
+    }
+}
 
 fn space_of(name: &str) -> PyResult<Space> {
     Ok(match name {
@@ -58,94 +76,105 @@ impl Ask {
         futures: Vec<Bound<'_, FutureHandle>>,
         replace: bool,
     ) -> PyResult<Self> {
-        Ok(Ask(Question::Set { space: space_of(space)?, name, item: item(body, &futures), replace }))
+        let question = Question::Set { space: space_of(space)?, name, item: item(body, &futures), replace };
+        Ok(Ask::naming(question, futures))
     }
 
     #[staticmethod]
     fn get(space: &str, name: String, wait: bool) -> PyResult<Self> {
-        Ok(Ask(Question::Get { space: space_of(space)?, name, wait }))
+        Ok(Question::Get { space: space_of(space)?, name, wait }.into())
     }
 
     #[staticmethod]
     fn delete(space: &str, name: String) -> PyResult<Self> {
-        Ok(Ask(Question::Delete { space: space_of(space)?, name }))
+        Ok(Question::Delete { space: space_of(space)?, name }.into())
     }
 
     #[staticmethod]
     fn list(space: &str) -> PyResult<Self> {
-        Ok(Ask(Question::List(space_of(space)?)))
+        Ok(Question::List(space_of(space)?).into())
     }
 
     #[staticmethod]
     fn open_queue(name: String, limit: u64) -> Self {
-        Ask(Question::OpenQueue { name, limit })
+        Question::OpenQueue { name, limit }.into()
     }
 
     #[staticmethod]
     fn put(queue: String, body: &Bound<'_, PyBytes>, futures: Vec<Bound<'_, FutureHandle>>) -> Self {
-        Ask(Question::Put { queue, item: item(body, &futures) })
+        let question = Question::Put { queue, item: item(body, &futures) };
+        Ask::naming(question, futures)
     }
 
     #[staticmethod]
     fn take(queue: String, least: u64, most: u64) -> Self {
-        Ask(Question::Take { queue, least, most })
+        Question::Take { queue, least, most }.into()
     }
 
     #[staticmethod]
     fn length(queue: String) -> Self {
-        Ask(Question::Length(queue))
+        Question::Length(queue).into()
     }
 
     #[staticmethod]
     fn close_queue(queue: String) -> Self {
-        Ask(Question::CloseQueue(queue))
+        Question::CloseQueue(queue).into()
     }
 
     #[staticmethod]
     fn open_semaphore(name: String, limit: u32) -> Self {
-        Ask(Question::OpenSemaphore { name, limit })
+        Question::OpenSemaphore { name, limit }.into()
     }
 
     #[staticmethod]
     fn acquire(names: Vec<String>, n: u32, lease: &str, is_lock: bool) -> Self {
-        Ask(Question::Acquire { names, n, lease: lease_of(lease), is_lock })
+        Question::Acquire { names, n, lease: lease_of(lease), is_lock }.into()
     }
 
     #[staticmethod]
     fn release(lease: &str) -> Self {
-        Ask(Question::Release(lease_of(lease)))
+        Question::Release(lease_of(lease)).into()
     }
 
     #[staticmethod]
     fn leases(name: String) -> Self {
-        Ask(Question::Leases(name))
+        Question::Leases(name).into()
     }
 
     #[staticmethod]
     fn close_semaphore(name: String) -> Self {
-        Ask(Question::CloseSemaphore(name))
+        Question::CloseSemaphore(name).into()
     }
 
     #[staticmethod]
     fn log(topics: Vec<String>, body: &Bound<'_, PyBytes>) -> Self {
-        Ask(Question::Log { topics, item: item(body, &[]) })
+        Question::Log { topics, item: item(body, &[]) }.into()
     }
 
     #[staticmethod]
     #[pyo3(signature = (topic = None))]
     fn events(topic: Option<String>) -> Self {
-        Ask(Question::Events(topic))
+        Question::Events(topic).into()
     }
 
     #[staticmethod]
     fn subscribe(topic: String, on: bool) -> Self {
-        Ask(Question::Subscribe { topic, on })
+        Question::Subscribe { topic, on }.into()
+    }
+
+    /// The question that undoes what the answer to this one says was done, if it
+    /// takes something that would be missed.
+    fn undo(&self) -> Option<Self> {
+        match &self.question {
+            Question::Acquire { lease, .. } => Some(Question::Release(*lease).into()),
+            _ => None,
+        }
     }
 
     /// Waits until nobody wants the result that the user named so.
     #[staticmethod]
     fn forgotten(name: &str) -> Self {
-        Ask(Question::Forgotten(Key::named(name)))
+        Question::Forgotten(Key::named(name)).into()
     }
 }
 
@@ -195,7 +224,7 @@ impl Shared {
     #[pyo3(signature = (ask, timeout = None))]
     fn ask<'py>(&self, py: Python<'py>, ask: &Ask, timeout: Option<f64>) -> PyResult<Option<Answer<'py>>> {
         let timeout = deadline_of(timeout)?.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let question = ask.0.clone();
+        let question = ask.question.clone();
         let may_wait = matches!(
             question,
             Question::Get { wait: true, .. } | Question::Put { .. } | Question::Take { .. } | Question::Acquire { .. }
@@ -229,7 +258,7 @@ impl Shared {
         });
         // The callback takes the GIL, which is held here until the number is
         // known.
-        let request = self.0.coordinate_later(ask.0.clone(), on_told).or_raise()?;
+        let request = self.0.coordinate_later(ask.question.clone(), on_told).or_raise()?;
         number.store(request, std::sync::atomic::Ordering::SeqCst);
         Ok(request)
     }
