@@ -58,10 +58,11 @@ def state_of(function):
             made = made[0] if isinstance(made, tuple | list) and made else made
             if not isinstance(made, Array):
                 continue
-            graph, _ = made._core.expr().dict_graph(False)
+            layers, _ = made._core.expr().layers(False)
             kinds = {
                 form[0].__reduce__()[1][0]
-                for form in graph.values()
+                for layer in layers.values()
+                for form in layer.values()
                 if hasattr(form[0], "__reduce__") and type(form[0]).__name__ == "Task"
             }
             return NUMPY if any(kind.startswith("python.") for kind in kinds) else NATIVE

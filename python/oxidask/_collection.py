@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxidask._schedulers import named_schedulers
+from oxidask.highlevelgraph import HighLevelGraph
 
 
 class DaskMethodsMixin:
@@ -59,14 +60,14 @@ class LazyCollection(DaskMethodsMixin):
         """The keys of the blocks, in nested lists."""
         raise NotImplementedError
 
-    def __dask_graph__(self) -> dict[Any, Any]:
-        """The plan as a dict of tasks."""
-        graph, _ = self.__oxidask_expr__().dict_graph(False, flat(self.__dask_keys__()))
-        return graph  # type: ignore[no-any-return]
+    def __dask_graph__(self) -> HighLevelGraph:
+        """The plan as a graph of tasks in layers."""
+        layers, _ = self.__oxidask_expr__().layers(False, flat(self.__dask_keys__()))
+        return HighLevelGraph(layers)
 
     @property
-    def dask(self) -> dict[Any, Any]:
-        """The plan as a dict of tasks."""
+    def dask(self) -> HighLevelGraph:
+        """The plan as a graph of tasks in layers."""
         return self.__dask_graph__()
 
     def __dask_layers__(self) -> tuple[str, ...]:

@@ -189,8 +189,9 @@ def run_with(exprs: list[Any], get: Callable[..., Any], kwargs: dict[str, Any]) 
     dsk: dict[Any, Any] = {}
     keys: list[list[Any]] = []
     for expr in exprs:
-        graph, own = expr.dict_graph()
-        dsk.update(graph)
+        layers, own = expr.layers()
+        for layer in layers.values():
+            dsk.update(layer)
         keys.append(own)
     results = get(dsk, keys, **kwargs)
     return [expr.finish(list(values)) for expr, values in zip(exprs, results, strict=True)]

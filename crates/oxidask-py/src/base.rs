@@ -141,16 +141,16 @@ impl PyExpr {
         self.0.expr.label().into_owned()
     }
 
-    /// The plan as a dict of tasks for any scheduler, and the keys of its
-    /// blocks: `keys` if given, one for each block.
+    /// The plan as dicts of tasks for any scheduler, by the name of the layer, and
+    /// the keys of its blocks: `keys` if given, one for each block.
     #[pyo3(signature = (optimize = true, keys = None))]
-    fn dict_graph<'py>(
+    fn layers<'py>(
         &self,
         py: Python<'py>,
         optimize: bool,
         keys: Option<Vec<Bound<'py, PyAny>>>,
-    ) -> PyResult<foreign::DictGraph<'py>> {
-        foreign::dict_graph(py, &self.0, optimize, keys)
+    ) -> PyResult<foreign::Layers<'py>> {
+        foreign::layers(py, &self.0, optimize, keys)
     }
 
     /// The collection whose blocks are `values`, computed elsewhere.
@@ -163,9 +163,14 @@ impl PyExpr {
         collection.wrap(py, Arc::new(ValuesExpr::new(lazy.expr.clone(), values)))
     }
 
-    /// The result, from the values of the keys of `dict_graph`.
+    /// The result, from the values of the keys of `layers`.
     fn finish<'py>(&self, py: Python<'py>, values: Vec<Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
-        self.0.finish(py, values.into_iter().map(foreign::unwrapped).collect())
+        let Lazy { expr, collection } = &self.0;
+        let block = |value| match collection {
+            Some(collection) => collection.block(expr, value),
+            None => Ok(foreign::unwrapped(value)),
+        };
+        self.0.finish(py, values.into_iter().map(block).collect::<PyResult<_>>()?)
     }
 
     /// The plan as an indented text, optimised if wished.

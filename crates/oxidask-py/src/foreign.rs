@@ -2,13 +2,15 @@
 //!
 //! A plan of any collection becomes a dict of tasks whose callables are ours:
 //! a [`PyTask`] runs an op on native values ([`PyValue`]), and both pickle by their
-//! own codecs. So Dask, Ray or a pool of processes can run our collections.
+//! own codecs. So Dask, Ray or a pool of processes can run our collections. Under the
+//! keys that a collection gives its blocks stand the objects that users know: NumPy's
+//! arrays, pandas' frames, lists.
 
 use crate::base::{Lazy, graph_of};
 use crate::error::OrRaise;
-use crate::value::{PyObjectData, to_value};
+use crate::value::{PyObjectData, from_value, to_value};
 use oxidask_core::registry::{decode_op, decode_value};
-use oxidask_core::{Blob, EncodedOp, Frames, Input, Key, Op, Source, Value};
+use oxidask_core::{Blob, EncodedOp, Frames, Graph, Input, Key, Op, Source, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use smallvec::SmallVec;
@@ -28,6 +30,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 pub struct PyTask {
     op: Arc<dyn Op>,
     block: u64,
+    /// Whether users read the result: no other task of ours does.
+    is_last: bool,
 }
 
 /// A native value on its way between tasks.
@@ -57,7 +61,7 @@ impl PyTask {
         let py = inputs.py();
         let inputs: SmallVec<[Value; 8]> = inputs.iter().map(unwrapped).collect();
         let value = py.detach(|| self.op.run(self.block, &inputs)).or_raise()?;
-        wrapped(py, &value)
+        shown(py, &value, self.is_last)
     }
 
     #[getter]
@@ -72,7 +76,7 @@ impl PyTask {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let EncodedOp { kind, body, blobs } = self.op.encode().or_raise()?;
         let blobs: Vec<_> = blobs.iter().map(|blob| (blob.key.to_string(), frames_to_py(py, &blob.frames))).collect();
-        let state = (kind, PyBytes::new(py, &body), blobs, self.block);
+        let state = (kind, PyBytes::new(py, &body), blobs, self.block, self.is_last);
         (py.import("oxidask._oxidask")?.getattr("task_of_pickle")?, state).into_pyobject(py)
     }
 }
@@ -113,6 +117,7 @@ fn task_of_pickle(
     body: Bound<'_, PyBytes>,
     blobs: Vec<(String, PyFrames<'_>)>,
     block: u64,
+    is_last: bool,
 ) -> PyResult<PyTask> {
     let blobs = blobs
         .into_iter()
@@ -124,7 +129,7 @@ fn task_of_pickle(
         .collect::<PyResult<_>>()?;
     let body = crate::pickle::share_bytes(body);
     let op = decode_op(&EncodedOp { kind, body, blobs }).or_raise()?;
-    Ok(PyTask { op, block })
+    Ok(PyTask { op, block, is_last })
 }
 
 /// Rebuilds a pickled value.
@@ -133,87 +138,129 @@ fn value_of_pickle(kind: &str, header: Bound<'_, PyBytes>, buffers: Vec<Bound<'_
     decode_value(kind, frames_of_py((header, buffers))).or_raise().map(PyValue)
 }
 
-/// One part of a value with several outputs.
+/// One part of a value with several outputs, or with no index the whole of it.
 #[pyfunction]
-fn part<'py>(value: Bound<'py, PyAny>, index: u32) -> PyResult<Bound<'py, PyAny>> {
+#[pyo3(signature = (value, index, is_last = false))]
+fn part<'py>(value: Bound<'py, PyAny>, index: Option<u32>, is_last: bool) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
-    wrapped(py, &unwrapped(value).part(Some(index)).or_raise()?)
+    shown(py, &unwrapped(value).part(index).or_raise()?, is_last)
 }
 
-/// A dict graph of a plan, and the keys of its blocks.
-pub type DictGraph<'py> = (Bound<'py, PyDict>, Bound<'py, PyList>);
+/// A value as the next task of ours takes it, or as users read it.
+fn shown<'py>(py: Python<'py>, value: &Value, is_last: bool) -> PyResult<Bound<'py, PyAny>> {
+    if is_last { Ok(from_value(py, value)?.into_bound(py)) } else { wrapped(py, value) }
+}
 
-/// Lowers a plan to a dict of tasks; `own_keys`, one for each block, become the
-/// keys of the blocks.
+/// The layers of a plan by name, each a dict of tasks, and the keys of its blocks.
+pub type Layers<'py> = (Bound<'py, PyDict>, Bound<'py, PyList>);
+
+/// Lowers a plan to dicts of tasks, one for each stage of its graph; `own_keys`,
+/// one for each block, become the keys of the blocks.
 ///
 /// # Errors
 /// If the plan cannot be made, or the keys are not as many as the blocks.
-pub fn dict_graph<'py>(
+pub fn layers<'py>(
     py: Python<'py>,
     lazy: &Lazy,
     optimize_graph: bool,
     own_keys: Option<Vec<Bound<'py, PyAny>>>,
-) -> PyResult<DictGraph<'py>> {
+) -> PyResult<Layers<'py>> {
     let (graph, _) = py.detach(|| graph_of(std::slice::from_ref(lazy), optimize_graph)).or_raise()?;
-    let part_of = py.import("oxidask._oxidask")?.getattr("part")?;
-    let literal = py.import("oxidask._graphs")?.getattr("Literal")?;
+    let n_keys = own_keys.as_ref().map_or(graph.outputs.len(), Vec::len);
+    if n_keys != graph.outputs.len() {
+        let n_blocks = graph.outputs.len();
+        let message = format!("{n_keys} keys were given for {n_blocks} blocks");
+        return Err(pyo3::exceptions::PyValueError::new_err(message));
+    }
     let mut names: Vec<Bound<'py, PyAny>> = (0..graph.len())
         .map(|task| Ok(graph.name_of(task as u32).into_pyobject(py)?.into_any()))
         .collect::<PyResult<_>>()?;
-    if let Some(keys) = &own_keys {
-        if keys.len() != graph.outputs.len() {
-            return Err(pyo3::exceptions::PyValueError::new_err(format!(
-                "{} keys were given for {} blocks",
-                keys.len(),
-                graph.outputs.len()
-            )));
-        }
-        for (key, output) in keys.iter().zip(&graph.outputs) {
-            if output.part_idx().is_none() {
-                names[output.task as usize] = key.clone();
-            }
-        }
-    }
+    let is_last = name_last(&graph, own_keys.as_deref().unwrap_or_default(), &mut names);
+    let part_of = py.import("oxidask._oxidask")?.getattr("part")?;
+    let literal = py.import("oxidask._graphs")?.getattr("Literal")?;
     let read = |input: &Input| -> PyResult<Bound<'py, PyAny>> {
         let name = names[input.task as usize].clone();
         match input.part_idx() {
             None => Ok(name),
-            Some(part) => Ok((&part_of, name, part).into_pyobject(py)?.into_any()),
+            part => Ok((&part_of, name, part).into_pyobject(py)?.into_any()),
         }
     };
-    let dict = PyDict::new(py);
+    let layers = PyDict::new(py);
+    // By stage; values that are brought along are the last.
+    let mut layer_of: Vec<Option<Bound<'py, PyDict>>> = vec![None; graph.stages().len() + 1];
     for (index, task) in graph.tasks().iter().enumerate() {
-        let mut form = Vec::new();
-        match task.source() {
+        let is_last = is_last[index];
+        let (stage, form) = match task.source() {
             Source::Run(stage) => {
                 let op = graph.stages()[stage as usize].op.clone();
-                form.push(Bound::new(py, PyTask { op, block: task.block.into() })?.into_any());
+                let mut form = vec![Bound::new(py, PyTask { op, block: task.block.into(), is_last })?.into_any()];
                 for input in graph.inputs_of(index as u32) {
                     form.push(read(input)?);
                 }
+                (stage as usize, form)
             }
             Source::Data(data) => {
-                form.push(literal.call1((wrapped(py, &graph.data_values()[data as usize])?,))?);
+                let value = shown(py, &graph.data_values()[data as usize], is_last)?;
+                (graph.stages().len(), vec![literal.call1((value,))?])
             }
             Source::Held => return Err(pyo3::exceptions::PyValueError::new_err("a held value was not brought along")),
-        }
-        dict.set_item(&names[index], PyTuple::new(py, form)?)?;
+        };
+        let layer = match &mut layer_of[stage] {
+            Some(layer) => layer,
+            none => none.insert(new_layer(&layers, &names[index])?),
+        };
+        layer.set_item(&names[index], PyTuple::new(py, form)?)?;
     }
     let mut keys = Vec::new();
     for (index, output) in graph.outputs.iter().enumerate() {
-        let value = read(output)?;
-        let own = own_keys.as_ref().map(|keys| keys[index].clone());
-        let key = match (own, output.part_idx()) {
-            (Some(own), _) => own,
-            (None, None) => value.clone(),
-            (None, Some(part)) => format!("part-{}-{part}", names[output.task as usize]).into_pyobject(py)?.into_any(),
+        let name = &names[output.task as usize];
+        let key = match (&own_keys, output.part_idx()) {
+            (Some(keys), _) => keys[index].clone(),
+            (None, None) => name.clone(),
+            (None, Some(part)) => format!("part-{name}-{part}").into_pyobject(py)?.into_any(),
         };
-        // A part, or a block that is another one's too, is a task of its own, so
+        // A part, or a block that something else reads too, is a task of its own, so
         // that it has a key.
-        if !key.eq(&names[output.task as usize])? || output.part_idx().is_some() {
-            dict.set_item(&key, value)?;
+        if !key.eq(name)? || output.part_idx().is_some() {
+            let form = (&part_of, name, output.part_idx(), own_keys.is_some());
+            new_layer(&layers, &key)?.set_item(&key, form)?;
         }
         keys.push(key);
     }
-    Ok((dict, PyList::new(py, keys)?))
+    Ok((layers, PyList::new(py, keys)?))
+}
+
+/// Gives the blocks that nothing else reads the names that users know, and answers
+/// which these are.
+fn name_last<'py>(graph: &Graph, own_keys: &[Bound<'py, PyAny>], names: &mut [Bound<'py, PyAny>]) -> Vec<bool> {
+    let mut is_read = vec![false; graph.len()];
+    for input in graph.all_inputs() {
+        is_read[input.task as usize] = true;
+    }
+    let mut is_last = vec![false; graph.len()];
+    for (key, output) in own_keys.iter().zip(&graph.outputs) {
+        let task = output.task as usize;
+        if output.part_idx().is_none() && !is_read[task] {
+            names[task] = key.clone();
+            is_last[task] = true;
+            // A second key of the same block reads the first.
+            is_read[task] = true;
+        }
+    }
+    is_last
+}
+
+/// The layer that is named after a key of it: by the name in a tuple, or else by
+/// the key itself.
+fn new_layer<'py>(layers: &Bound<'py, PyDict>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let name = match key.cast::<PyTuple>() {
+        Ok(key) if !key.is_empty() => key.get_item(0)?,
+        _ => key.clone(),
+    };
+    if let Some(layer) = layers.get_item(&name)? {
+        return Ok(layer.cast_into()?);
+    }
+    let layer = PyDict::new(layers.py());
+    layers.set_item(name, &layer)?;
+    Ok(layer)
 }

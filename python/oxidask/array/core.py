@@ -409,9 +409,10 @@ class Array(LazyCollection):
 
     def __reduce__(self) -> tuple[Any, ...]:
         from oxidask.array.delayed import from_pickle
+        from oxidask.highlevelgraph import HighLevelGraph
 
-        graph, keys = self._core.expr().dict_graph()
-        return (from_pickle, (graph, keys, self.chunks, self._meta, self._core.label, self._core.key, self._given))
+        layers, keys = self._core.expr().layers()
+        return (from_pickle, (HighLevelGraph(layers).to_dict(), keys, self.chunks, self._meta, self._core.label, self._core.key, self._given))
 
     # Dask's protocol of collections, for other libraries' schedulers.
 

@@ -19,6 +19,7 @@ from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import empty, emulate, nonempty
 from oxidask.dataframe._plan import Plan
+from oxidask.highlevelgraph import HighLevelGraph
 
 __all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of"]
 
@@ -252,13 +253,10 @@ class Collection(base.DaskMethodsMixin):
         expr = self._native.__oxidask_expr__() if self._native is not None else self._plan.expr
         return (type(self).__name__, expr.key)
 
-    def __dask_graph__(self) -> dict[Any, Any]:
-        graph, keys = self._blocks_graph()
-        return {**graph, **{own: key for own, key in zip(self.__dask_keys__(), keys, strict=True) if own != key}}
-
-    def _blocks_graph(self) -> tuple[dict[Any, Any], list[Any]]:
-        graph, keys = self._plan.expr.dict_graph(False)
-        return graph, keys
+    def __dask_graph__(self) -> HighLevelGraph:
+        layers, keys = self._plan.expr.layers(False)
+        own = {own: key for own, key in zip(self.__dask_keys__(), keys, strict=True) if own != key}
+        return HighLevelGraph({**layers, self._name: {**layers.get(self._name, {}), **own}})
 
     def __dask_keys__(self) -> list[Any]:
         return [(self._name, number) for number in range(self._plan.n)]
@@ -282,8 +280,8 @@ class Collection(base.DaskMethodsMixin):
         return f"{expr.label}-{expr.key}"
 
     @property
-    def dask(self) -> dict[Any, Any]:
-        """The plan as a dict of tasks."""
+    def dask(self) -> HighLevelGraph:
+        """The plan as a graph of tasks in layers."""
         return self.__dask_graph__()
 
     def __oxidask_blocks__(self) -> Any:
