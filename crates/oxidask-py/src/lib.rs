@@ -34,6 +34,12 @@ mod value;
 
 use pyo3::prelude::*;
 
+/// Kernels take and give back large blocks all the time. The allocator of the C
+/// library asks the system for each and gives each back, so that every block is
+/// filled with zeros again, page by page; this one keeps them for a while.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The compiled half of the `oxidask` package.
 #[pymodule]
 fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
