@@ -220,9 +220,7 @@ impl Aggregation {
         }
         let mut partial = self.grouped(frame, keys, exprs);
         if self.dropna {
-            for number in 0..self.keys.len() {
-                partial = partial.filter(col(key_name(number)).is_not_null());
-            }
+            partial = without_missing(partial, (0..self.keys.len()).map(key_name).collect());
         }
         Ok(partial)
     }
@@ -249,9 +247,8 @@ impl Aggregation {
             exprs.push(whole_result(column.func, value, &dtype).alias(column.name.as_str()));
         }
         let mut groups = self.grouped(frame, keys, exprs);
-        let levels = || (0..self.keys.len()).map(|number| col(level_name(number)));
         if self.dropna {
-            groups = levels().fold(groups, |groups, level| groups.filter(level.is_not_null()));
+            groups = without_missing(groups, (0..self.keys.len()).map(level_name).collect());
         }
         Ok(self.ordered(groups))
     }
@@ -319,6 +316,27 @@ impl Aggregation {
         }
         Ok(())
     }
+}
+
+/// The groups whose keys are all there. Said as a filter, Polars would move it
+/// below the grouping and look at every key of every row; of groups it is known at
+/// once whether any key is missing.
+fn without_missing(groups: LazyFrame, keys: Vec<String>) -> LazyFrame {
+    if keys.is_empty() {
+        return groups;
+    }
+    let keep = move |groups: DataFrame| -> PolarsResult<DataFrame> {
+        let mut kept: Option<BooleanChunked> = None;
+        for key in &keys {
+            let key = groups.column(key)?;
+            if key.null_count() > 0 {
+                let there = key.is_not_null();
+                kept = Some(kept.map_or_else(|| there.clone(), |kept| kept & there.clone()));
+            }
+        }
+        kept.map_or_else(|| Ok(groups.clone()), |kept| groups.filter(&kept))
+    };
+    groups.map(keep, OptFlags::empty(), None, Some("leave out missing keys"))
 }
 
 fn first_state(state: State, value: Expr, dtype: &DType) -> Expr {

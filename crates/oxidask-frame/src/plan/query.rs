@@ -21,7 +21,6 @@ use crate::value::{Index, Partition};
 use oxidask_core::{Blocks, Executor, ExprRef, Graph, Input, Key, Op, Result, Value};
 use oxidask_macros::op;
 use polars::lazy::dsl::{UnionArgs, concat};
-use polars::prelude::Engine;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -315,22 +314,12 @@ impl Op for RunQuery {
                 .collect::<Result<_>>()?;
             leaves.push(together(partitions, *wants_index)?);
         }
-        let rows = rows(&self.query, &leaves)?;
-        let index = rows.index;
-        let frame = rows.frame.collect_with_engine(engine(&self.query)).map_err(polars_error)?.unwrap_single();
-        Ok(Value::new(Partition { frame, index }))
+        Ok(Value::new(rows(&self.query, &leaves)?.collect()?))
     }
 
     fn label(&self) -> Cow<'_, str> {
         Cow::Borrowed("query")
     }
-}
-
-/// Polars' streaming engine reads files and groups faster; its in-memory engine
-/// keeps orders and joins faster.
-fn engine(query: &Query) -> Engine {
-    let _ = query;
-    Engine::InMemory
 }
 
 /// Partitions under each other; numbers that nobody asks for are forgotten.
@@ -345,7 +334,7 @@ fn together(mut partitions: Vec<Partition>, wants_index: bool) -> Result<Partiti
 
 fn rows(query: &Query, leaves: &[Partition]) -> Result<Rows> {
     Ok(match query {
-        Query::Leaf(number) => Rows { parallel: true, ..Rows::of(&leaves[*number as usize]) },
+        Query::Leaf(number) => Rows { whole: true, ..Rows::of(&leaves[*number as usize]) },
         Query::Parquet(scan) => filtered_scan(scan, &[])?,
         Query::Steps(below, steps) => {
             if let Query::Parquet(scan) = &**below {
@@ -361,7 +350,7 @@ fn rows(query: &Query, leaves: &[Partition]) -> Result<Rows> {
             let (mut left, mut right) = (rows(left, leaves)?, rows(right, leaves)?);
             let (a, b) = (left.schema()?, right.schema()?);
             let frame = join.lazy((left.frame, &a), (right.frame, &b), true)?;
-            Rows { frame, index: Index::Range(0), parallel: true }
+            Rows { frame, index: Index::Range(0), whole: true }
         }
         Query::Window(below, column) => {
             let mut rows = rows(below, leaves)?;
@@ -375,7 +364,7 @@ fn rows(query: &Query, leaves: &[Partition]) -> Result<Rows> {
                 frames.push(rows(one, leaves)?.apply(&Step::DropIndex)?.frame);
             }
             let frame = concat(frames, UnionArgs::default()).map_err(polars_error)?;
-            Rows { frame, index: Index::None, parallel: true }
+            Rows { frame, index: Index::None, whole: true }
         }
     })
 }
@@ -396,7 +385,7 @@ fn filtered_scan(scan: &ParquetScan, steps: &[Step]) -> Result<Rows> {
         }
         rest.next();
     }
-    let mut rows = Rows { frame: scan.cleaned(frame)?, index, parallel: true };
+    let mut rows = Rows { frame: scan.cleaned(frame)?, index, whole: true };
     for step in rest {
         rows = rows.apply(step)?;
     }
