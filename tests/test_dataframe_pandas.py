@@ -271,3 +271,11 @@ def test_plans_at_random(values, n, steps):
         ours, theirs = apply[step](ours), apply[step](theirs)
     pd.testing.assert_series_equal(ours.compute(scheduler="sync"), theirs)
     assert ours.sum().compute(scheduler="sync") == pytest.approx(theirs.sum(), rel=1e-9, abs=1e-6)
+
+
+def test_resampled_rows_keep_the_name_of_their_index():
+    # Spans without rows are filled in, which must not lose it.
+    index = pd.DatetimeIndex(["2020-01-01", "2020-01-05", "2020-01-06"], name="day")
+    values = pd.Series([1.0, 2.0, 3.0], index=index, name="x")
+    made = dd.from_pandas(values, npartitions=2).resample("1D").sum()
+    pd.testing.assert_series_equal(made.compute(), values.resample("1D").sum())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from oxidask.array import api, counting, fft, image, io, io_zarr, lib, linalg, ma, random, stats, utils
+from oxidask.array import api, counting, fft, image, io, io_zarr, lib, linalg, ma, percentiles, random, stats, utils
 from oxidask.array._select import PerformanceWarning
 from oxidask.array.core import CHUNK_TYPES
 from oxidask.array.counting import *
 from oxidask.array.gufunc import apply_gufunc, as_gufunc, gufunc
 from oxidask.array.io import *
 from oxidask.array.io_zarr import *
+from oxidask.array.percentiles import *
 
 
 def register_chunk_type(type: Any) -> None:
@@ -46,4 +47,5 @@ __all__ = [
     *counting.__all__,
     *io.__all__,
     *io_zarr.__all__,
+    *percentiles.__all__,
 ]

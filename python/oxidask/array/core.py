@@ -412,7 +412,18 @@ class Array(LazyCollection):
         from oxidask.highlevelgraph import HighLevelGraph
 
         layers, keys = self._core.expr().layers()
-        return (from_pickle, (HighLevelGraph(layers).to_dict(), keys, self.chunks, self._meta, self._core.label, self._core.key, self._given))
+        return (
+            from_pickle,
+            (
+                HighLevelGraph(layers).to_dict(),
+                keys,
+                self.chunks,
+                self._meta,
+                self._core.label,
+                self._core.key,
+                self._given,
+            ),
+        )
 
     # Dask's protocol of collections, for other libraries' schedulers.
 

@@ -21,6 +21,7 @@ from oxidask.array._meta import compute_meta, meta_from_array, quiet
 from oxidask.array.blockwise import blockwise
 from oxidask.array.convert import asanyarray
 from oxidask.array.core import Array, _into, _wrap, native
+from oxidask.array.percentiles import METHODS, of_all
 from oxidask.array.shaping import axes_of, axis_of
 
 #: Partial results that one task combines, where no one says otherwise.
@@ -853,10 +854,7 @@ def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwarg
     """A function that needs whole axes: they become one chunk each."""
     a = asanyarray(a)
     if axis is None:
-        raise NotImplementedError(
-            f"{name} of all elements at once is not offered"
-            "\nhint: give an axis, or use percentile of the flattened array for an approximation"
-        )
+        return _quantile(name.replace("median", "quantile"), a, 0.5, None, out, "linear", keepdims, None)
     axes = axes_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})
     ind = tuple(range(a.ndim))
@@ -875,7 +873,7 @@ def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwarg
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False, out: Any = None) -> Array:
-    """The median along axes, each of which becomes one chunk.
+    """The median of all elements, or along axes, each of which becomes one chunk.
 
     >>> median([[1.0, 5.0, 3.0]], axis=1).compute()
     array([3.])
@@ -904,7 +902,9 @@ def quantile(
     weights: Any = None,
     interpolation: Any = None,
 ) -> Array:
-    """Quantiles along axes, each of which becomes one chunk.
+    """Quantiles of all elements, or along axes, each of which becomes one chunk.
+
+    Those of all elements are exact too, and need no more memory than their blocks.
 
     >>> quantile([[1.0, 2.0, 3.0]], 0.5, axis=1).compute()
     array([2.])
@@ -936,10 +936,10 @@ def nanquantile(
 
 def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, weights: Any) -> Array:
     a = asanyarray(a)
-    if axis is None:
-        if a.ndim != 1:
-            raise NotImplementedError(f"{name} of all elements at once is not offered")
-        axis = 0
+    if weights is None and method in METHODS and (axis is None or a.ndim == 1):
+        axes_of(axis, a.ndim)  # Says what is wrong with it.
+        made = of_all(a, q, method, skips=name.startswith("nan"), label=name)
+        return _into(out, made.reshape(np.shape(q) + (1,) * (keepdims * a.ndim)))  # type: ignore[no-any-return]
     axes = axes_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})
     points = np.asarray(q)

@@ -75,7 +75,7 @@ def _resampled(
         return made
     low, high, last, _ = span
     wanted = pd.date_range(low, high, freq=rule, tz=getattr(low, "tz", None), inclusive="both" if last else "left",
-                           unit=getattr(rows.index, "unit", "ns"))  # fmt: skip
+                           unit=getattr(rows.index, "unit", "ns"), name=rows.index.name)  # fmt: skip
     missing = wanted.difference(made.index)
     if not len(missing):
         return made
