@@ -72,6 +72,22 @@ pub struct Annotations {
     pub resources: BTreeMap<String, f64>,
 }
 
+impl Annotations {
+    /// These wishes, and in what they say nothing about those of `others`.
+    #[must_use]
+    pub fn or(&self, others: &Annotations) -> Annotations {
+        let says_where = !self.workers.is_empty();
+        let place = if says_where { self } else { others };
+        Annotations {
+            priority: if self.priority == 0 { others.priority } else { self.priority },
+            retries: if self.retries == 0 { others.retries } else { self.retries },
+            workers: place.workers.clone(),
+            allow_other_workers: place.allow_other_workers,
+            resources: if self.resources.is_empty() { others.resources.clone() } else { self.resources.clone() },
+        }
+    }
+}
+
 /// Where a task's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -252,6 +268,17 @@ impl Graph {
     #[must_use]
     pub fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    /// Has `wishes` hold for all stages in whatever they have no wish of their own.
+    pub fn wish(&mut self, wishes: &Arc<Annotations>) {
+        for stage in &mut self.stages {
+            match &stage.annotations {
+                Some(own) if own != wishes => stage.annotations = Some(Arc::new(own.or(wishes))),
+                Some(_) => {}
+                None => stage.annotations = Some(wishes.clone()),
+            }
+        }
     }
 
     /// The given values.

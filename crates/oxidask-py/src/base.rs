@@ -6,7 +6,7 @@
 
 use crate::call;
 use crate::context::{Context, lowering_in};
-use crate::delayed::{Delayed, plain_graph};
+use crate::delayed::{Delayed, current_annotations, plain_graph};
 use crate::error::OrRaise;
 use crate::executor::Executor;
 use crate::foreign;
@@ -246,6 +246,18 @@ pub fn graph_of(lazy: &[Lazy], optimize_graph: bool) -> Result<(Graph, Vec<Block
     oxidask_core::lower(&roots)
 }
 
+/// Has the annotations of the moment hold for a whole graph, where its tasks have
+/// none of their own: what a user says when computing counts for all of it.
+///
+/// # Errors
+/// If an annotation has the wrong type.
+pub fn wish_now(py: Python<'_>, graph: &mut Graph) -> PyResult<()> {
+    if let Some(wishes) = current_annotations(py)? {
+        graph.wish(&wishes);
+    }
+    Ok(())
+}
+
 /// The graph of some lazy things that `executor` is to compute at once, and
 /// which of its outputs are whose. A plan may come as fewer blocks than it has,
 /// where the executor is faster so.
@@ -361,7 +373,8 @@ fn persist<'py>(
     call::new_round();
     let context = Context::current(py)?;
     let lower = || lowering_for(executor, || graph_of(&taken.lazy, optimize_graph));
-    let (graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
+    let (mut graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
+    wish_now(py, &mut graph)?;
     let mut futures = submit(py, executor, graph)?.into_iter();
     let held: Vec<_> = taken
         .lazy
@@ -485,12 +498,14 @@ pub fn compute_all<'py>(
     }
     call::new_round();
     let context = Context::current(py)?;
-    if let Some(graph) = py.detach(|| lowering_in(context.clone(), || plain_graph(lazy))).or_raise()? {
+    if let Some(mut graph) = py.detach(|| lowering_in(context.clone(), || plain_graph(lazy))).or_raise()? {
+        wish_now(py, &mut graph)?;
         let values = executor.compute(py, graph)?;
         return values.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect();
     }
     let lower = || lowering_for(executor.inner(), || graph_for(lazy, optimize_graph, &**executor.inner()));
-    let (graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
+    let (mut graph, blocks) = py.detach(|| lowering_in(context, lower)).or_raise()?;
+    wish_now(py, &mut graph)?;
     let mut values = executor.compute(py, graph)?.into_iter();
     lazy.iter()
         .zip(blocks)

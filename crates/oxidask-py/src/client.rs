@@ -4,9 +4,11 @@
 //! `oxidask.distributed.Client` wraps a [`ClientHandle`] and documents it.
 
 mod actor;
+mod questions;
 mod shared;
+mod watch;
 
-use crate::base::{Lazy, graph_of};
+use crate::base::{Lazy, graph_of, wish_now};
 use crate::call::{self, Function};
 use crate::calls::{CALLS_PER_OP, Calls, Kwargs, pickled_args};
 use crate::delayed::key::{random_key, token};
@@ -19,12 +21,12 @@ use crate::template::{Arg, Builder};
 use crate::value::{from_value, to_value};
 use actor::Reply;
 use oxidask_cluster::agent::Membership;
-use oxidask_cluster::protocol::{Answer, Question, WorkerInfo};
 use oxidask_cluster::{Client, ClientOptions, Secret, Security};
-use oxidask_core::{ErrorKind, Executor, ExprRef, Graph, Input, Key, KeyHasher, Stage, Value};
+use oxidask_core::{Executor, ExprRef, Graph, Input, Key, KeyHasher, Stage, Value};
 use oxidask_exec::lend_slot;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use questions::Questions;
 use shared::Shared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +39,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(secede, module)?)?;
     module.add_function(wrap_pyfunction!(rejoin, module)?)?;
     module.add_function(wrap_pyfunction!(temporary_security, module)?)?;
+    questions::register(module)?;
     shared::register(module)?;
+    watch::register(module)?;
     actor::register(module)
 }
 
@@ -80,9 +84,6 @@ fn security_of(json: Option<&str>) -> PyResult<Security> {
     serde_json::from_str(json).map_err(|cause| pyo3::exceptions::PyValueError::new_err(cause.to_string()))
 }
 
-/// Longest wait for the scheduler's answer to a question.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A connection to a cluster.
 #[pyclass(frozen, weakref, module = "oxidask._oxidask")]
 pub struct ClientHandle {
@@ -97,7 +98,9 @@ type Futures<'py> = Vec<Bound<'py, FutureHandle>>;
 impl ClientHandle {
     /// Submits the lazy things and answers a future for each.
     fn submit_all<'py>(&self, py: Python<'py>, lazy: &[Lazy], optimize_graph: bool) -> PyResult<Futures<'py>> {
-        let (graph, _) = py.detach(|| lowering_for(&self.executor, || graph_of(lazy, optimize_graph))).or_raise()?;
+        let lower = || lowering_for(&self.executor, || graph_of(lazy, optimize_graph));
+        let (mut graph, _) = py.detach(lower).or_raise()?;
+        wish_now(py, &mut graph)?;
         let names: Vec<Option<Arc<str>>> =
             graph.outputs.iter().map(|output| graph.user_name(output.task).cloned()).collect();
         let futures = py.detach(|| self.executor.submit(graph)).or_raise()?;
@@ -110,10 +113,6 @@ impl ClientHandle {
                 Bound::new(py, FutureHandle::new(future, label, name, self.executor.clone()))
             })
             .collect()
-    }
-
-    fn ask(&self, py: Python<'_>, question: Question) -> PyResult<Answer> {
-        py.detach(|| self.client.ask(question, ANSWER_TIMEOUT)).or_raise()
     }
 }
 
@@ -211,6 +210,12 @@ impl ClientHandle {
     #[getter]
     fn executor(&self, py: Python<'_>) -> Py<executor::Executor> {
         self.wrapped.clone_ref(py)
+    }
+
+    /// What this client may ask about the cluster.
+    #[getter]
+    fn questions(&self) -> Questions {
+        Questions::new(self.client.clone())
     }
 
     /// What this client shares with others.
@@ -385,59 +390,6 @@ impl ClientHandle {
         py.detach(|| self.client.retry(&keys)).or_raise()
     }
 
-    /// The workers: what they said of themselves, and how they are.
-    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Answer::Info(info) = self.ask(py, Question::Info)? else { return Err(unexpected()) };
-        let dict = PyDict::new(py);
-        dict.set_item("address", info.address)?;
-        dict.set_item("pid", info.pid)?;
-        let workers: Vec<Bound<'py, PyDict>> =
-            info.workers.iter().map(|worker| worker_dict(py, worker)).collect::<PyResult<_>>()?;
-        dict.set_item("workers", workers)?;
-        Ok(dict)
-    }
-
-    /// How many tasks wait for a worker or run.
-    fn n_unfinished(&self, py: Python<'_>) -> PyResult<u64> {
-        match self.ask(py, Question::Info)? {
-            Answer::Info(info) => Ok(info.n_unfinished),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// For each future, the numbers of the workers that hold its result.
-    fn who_has(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<Vec<Vec<u32>>> {
-        let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
-        match self.ask(py, Question::WhoHas(keys))? {
-            Answer::WhoHas(who) => Ok(who),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// For each worker's number, the names of what it holds.
-    fn has_what(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
-        match self.ask(py, Question::HasWhat)? {
-            Answer::HasWhat(what) => Ok(what),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// For each worker's number, the names of what it was given to run.
-    fn processing(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
-        match self.ask(py, Question::Processing)? {
-            Answer::HasWhat(what) => Ok(what),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Asks workers to leave and waits until they did.
-    fn retire(&self, py: Python<'_>, workers: Vec<String>) -> PyResult<Vec<String>> {
-        match self.ask(py, Question::Retire(workers))? {
-            Answer::Retired(names) => Ok(names),
-            _ => Err(unexpected()),
-        }
-    }
-
     fn wait_for_workers(&self, py: Python<'_>, n_workers: usize, timeout: Option<f64>) -> PyResult<bool> {
         let timeout = deadline_of(timeout)?.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         py.detach(|| self.client.wait_for_workers(n_workers, timeout, &check_signals)).or_raise()
@@ -457,11 +409,6 @@ fn key_of(digits: &str) -> PyResult<Key> {
     u128::from_str_radix(digits, 16)
         .map(Key)
         .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("'{digits}' is not a key")))
-}
-
-fn unexpected() -> PyErr {
-    let error = oxidask_core::Error::new(ErrorKind::Version, "the scheduler answered another question");
-    Python::attach(|py| crate::error::to_py(py, error))
 }
 
 /// The graph of calls that share ops, and which call each output is.
@@ -492,23 +439,4 @@ fn plain_graph(
         }
     }
     Ok((graph, places))
-}
-
-fn worker_dict<'py>(py: Python<'py>, worker: &WorkerInfo) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    let intro = &worker.intro;
-    dict.set_item("number", worker.id)?;
-    dict.set_item("address", &intro.address)?;
-    dict.set_item("name", &intro.name)?;
-    dict.set_item("pid", intro.pid)?;
-    dict.set_item("nthreads", intro.n_slots)?;
-    dict.set_item("memory_limit", intro.memory_limit)?;
-    dict.set_item("local_directory", &intro.local_directory)?;
-    dict.set_item("resources", intro.resources.clone())?;
-    dict.set_item("managed_bytes", worker.metrics.resident)?;
-    dict.set_item("spilled_bytes", worker.metrics.spilled)?;
-    dict.set_item("process_bytes", worker.metrics.process)?;
-    dict.set_item("paused", worker.metrics.is_paused)?;
-    dict.set_item("last_seen", worker.silent_ms as f64 / 1000.0)?;
-    Ok(dict)
 }

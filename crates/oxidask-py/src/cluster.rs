@@ -2,14 +2,18 @@
 
 use crate::error::OrRaise;
 use crate::executor::child_command;
+use oxidask_cluster::deploy::Adaptive;
 use oxidask_cluster::deploy::local::machine_memory;
 use oxidask_cluster::{LocalCluster, LocalClusterOptions, ProcessCommand};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LocalClusterHandle>()?;
+    module.add_class::<AdaptiveHandle>()?;
     module.add_function(wrap_pyfunction!(serve_agent, module)?)
 }
 
@@ -129,5 +133,27 @@ impl LocalClusterHandle {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.cluster.close());
+    }
+}
+
+/// How many workers a cluster follows its load with.
+#[pyclass(frozen, module = "oxidask._oxidask")]
+pub struct AdaptiveHandle(Mutex<Adaptive>);
+
+#[pymethods]
+impl AdaptiveHandle {
+    /// Between `minimum` and `maximum` workers; fewer only after that was enough
+    /// `wait_count` times in a row.
+    #[new]
+    fn new(minimum: usize, maximum: usize, wait_count: u32) -> PyResult<Self> {
+        // Who asks knows the time within which work shall end.
+        let adaptive = Adaptive::new(minimum, maximum, wait_count, Duration::ZERO).or_raise()?;
+        Ok(AdaptiveHandle(Mutex::new(adaptive)))
+    }
+
+    /// How many workers there should be of which `wanted` are worth their work and
+    /// `n_workers` are there; none if nothing is to change.
+    fn decide(&self, wanted: usize, n_workers: usize) -> Option<usize> {
+        self.0.lock().decide(wanted, n_workers)
     }
 }

@@ -121,6 +121,9 @@ pub enum Question {
     Sizes,
     /// Why a result is not there, in words.
     Explain(Key),
+    /// How many workers the present work is worth if it shall end within so many
+    /// nanoseconds.
+    Desired(u64),
 }
 
 /// The answer to a [`Question`].
@@ -142,6 +145,8 @@ pub enum Answer {
     Ordered,
     /// To [`Question::Sizes`]: names of results and their bytes.
     Sizes(Vec<(String, u64)>),
+    /// To [`Question::Desired`].
+    Desired(u64),
 }
 
 /// Who is there, and how they are.

@@ -71,6 +71,9 @@ impl State {
             }
             Question::Identity => Answer::Text(http::identity(&self.snapshot()).to_string()),
             Question::Sizes => Answer::Sizes(self.sizes()),
+            Question::Desired(target) => {
+                Answer::Desired(self.desired_workers(std::time::Duration::from_nanos(target)).0 as u64)
+            }
             Question::Explain(key) => Answer::Text(match self.coordinator.task_of(key) {
                 Some(task) => self.coordinator.explain(task),
                 None => "the scheduler does not know this task: nobody needs it, or its result was released".to_owned(),

@@ -1,0 +1,181 @@
+//! What clients ask about their cluster, for Python.
+
+use crate::error::{OrRaise, to_py};
+use crate::future::FutureHandle;
+use oxidask_cluster::Client;
+use oxidask_cluster::protocol::{Answer, Question, WorkerInfo};
+use oxidask_core::{Error, ErrorKind, Key};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::time::Duration;
+
+/// Adds this file's class to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Questions>()
+}
+
+/// Longest wait for an answer that the scheduler has at once.
+const AT_ONCE: Duration = Duration::from_secs(30);
+
+type Futures<'py> = Vec<Bound<'py, FutureHandle>>;
+
+fn keys_of(futures: &Futures<'_>) -> Vec<Key> {
+    futures.iter().map(|future| future.get().engine_key()).collect()
+}
+
+/// What a client may ask. Workers are named by name or address.
+#[pyclass(frozen, module = "oxidask._oxidask")]
+pub struct Questions(Client);
+
+impl Questions {
+    /// Those of this client.
+    pub fn new(client: Client) -> Self {
+        Questions(client)
+    }
+
+    /// Asks; `pick` takes what is wanted out of the answer.
+    fn ask<T>(
+        &self,
+        py: Python<'_>,
+        question: Question,
+        timeout: Duration,
+        pick: impl FnOnce(Answer) -> Option<T>,
+    ) -> PyResult<T> {
+        let answer = py.detach(|| self.0.ask(question, timeout)).or_raise()?;
+        pick(answer).ok_or_else(|| to_py(py, Error::new(ErrorKind::Version, "the scheduler answered another question")))
+    }
+}
+
+fn seconds(timeout: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(timeout)
+        .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("{timeout} s is no length of time")))
+}
+
+#[pymethods]
+impl Questions {
+    /// The workers: what they said of themselves, and how they are.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = self.ask(py, Question::Info, AT_ONCE, |answer| match answer {
+            Answer::Info(info) => Some(info),
+            _ => None,
+        })?;
+        let dict = PyDict::new(py);
+        dict.set_item("address", info.address)?;
+        dict.set_item("pid", info.pid)?;
+        dict.set_item("n_unfinished", info.n_unfinished)?;
+        let workers: Vec<Bound<'py, PyDict>> =
+            info.workers.iter().map(|worker| worker_dict(py, worker)).collect::<PyResult<_>>()?;
+        dict.set_item("workers", workers)?;
+        Ok(dict)
+    }
+
+    /// For each future, the numbers of the workers that hold its result.
+    fn who_has(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<Vec<Vec<u32>>> {
+        self.ask(py, Question::WhoHas(keys_of(&futures)), AT_ONCE, |answer| match answer {
+            Answer::WhoHas(who) => Some(who),
+            _ => None,
+        })
+    }
+
+    /// For each worker's number, the names of what it holds.
+    fn has_what(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
+        self.ask(py, Question::HasWhat, AT_ONCE, names_by_worker)
+    }
+
+    /// For each worker's number, the names of what it was given to run.
+    fn processing(&self, py: Python<'_>) -> PyResult<Vec<(u32, Vec<String>)>> {
+        self.ask(py, Question::Processing, AT_ONCE, names_by_worker)
+    }
+
+    /// Names of the results that workers hold, and their bytes.
+    fn sizes(&self, py: Python<'_>) -> PyResult<Vec<(String, u64)>> {
+        self.ask(py, Question::Sizes, AT_ONCE, |answer| match answer {
+            Answer::Sizes(sizes) => Some(sizes),
+            _ => None,
+        })
+    }
+
+    /// Why a result is not there, in words.
+    fn explain(&self, py: Python<'_>, future: &Bound<'_, FutureHandle>) -> PyResult<String> {
+        self.ask(py, Question::Explain(future.get().engine_key()), AT_ONCE, text)
+    }
+
+    /// What the scheduler tells monitors of itself, as JSON.
+    fn identity(&self, py: Python<'_>) -> PyResult<String> {
+        self.ask(py, Question::Identity, AT_ONCE, text)
+    }
+
+    /// How many workers the present work is worth if it shall end within `target`
+    /// seconds.
+    fn desired_workers(&self, py: Python<'_>, target: f64) -> PyResult<u64> {
+        let target = u64::try_from(seconds(target)?.as_nanos()).unwrap_or(u64::MAX);
+        self.ask(py, Question::Desired(target), AT_ONCE, |answer| match answer {
+            Answer::Desired(n_workers) => Some(n_workers),
+            _ => None,
+        })
+    }
+
+    /// Asks workers to leave; the names of those that did.
+    fn retire(&self, py: Python<'_>, workers: Vec<String>, timeout: f64) -> PyResult<Vec<String>> {
+        self.ask(py, Question::Retire(workers), seconds(timeout)?, names)
+    }
+
+    /// Has workers, all if none is named, begin anew; the names of those that left.
+    fn restart(&self, py: Python<'_>, workers: Vec<String>, timeout: f64) -> PyResult<Vec<String>> {
+        self.ask(py, Question::Restart(workers), seconds(timeout)?, names)
+    }
+
+    /// Has results on `n` of the workers, all if none is named.
+    fn replicate(&self, py: Python<'_>, futures: Futures<'_>, n: u32, workers: Vec<String>) -> PyResult<()> {
+        self.ask(py, Question::Replicate { keys: keys_of(&futures), n, workers }, AT_ONCE, ordered)
+    }
+
+    /// Spreads the bytes of results, all if none is named, over workers.
+    fn rebalance(&self, py: Python<'_>, futures: Futures<'_>, workers: Vec<String>) -> PyResult<()> {
+        self.ask(py, Question::Rebalance { keys: keys_of(&futures), workers }, AT_ONCE, ordered)
+    }
+}
+
+fn names_by_worker(answer: Answer) -> Option<Vec<(u32, Vec<String>)>> {
+    match answer {
+        Answer::HasWhat(what) => Some(what),
+        _ => None,
+    }
+}
+
+fn names(answer: Answer) -> Option<Vec<String>> {
+    match answer {
+        Answer::Retired(names) => Some(names),
+        _ => None,
+    }
+}
+
+fn text(answer: Answer) -> Option<String> {
+    match answer {
+        Answer::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn ordered(answer: Answer) -> Option<()> {
+    matches!(answer, Answer::Ordered).then_some(())
+}
+
+fn worker_dict<'py>(py: Python<'py>, worker: &WorkerInfo) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let intro = &worker.intro;
+    dict.set_item("number", worker.id)?;
+    dict.set_item("address", &intro.address)?;
+    dict.set_item("name", &intro.name)?;
+    dict.set_item("pid", intro.pid)?;
+    dict.set_item("nthreads", intro.n_slots)?;
+    dict.set_item("memory_limit", intro.memory_limit)?;
+    dict.set_item("local_directory", &intro.local_directory)?;
+    dict.set_item("resources", intro.resources.clone())?;
+    dict.set_item("managed_bytes", worker.metrics.resident)?;
+    dict.set_item("spilled_bytes", worker.metrics.spilled)?;
+    dict.set_item("process_bytes", worker.metrics.process)?;
+    dict.set_item("paused", worker.metrics.is_paused)?;
+    dict.set_item("last_seen", worker.silent_ms as f64 / 1000.0)?;
+    Ok(dict)
+}
