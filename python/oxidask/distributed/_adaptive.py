@@ -1,4 +1,8 @@
-"""As many workers as there is work for."""
+"""As many workers as the work is worth.
+
+The scheduler says how many workers the present work is worth, and the engine
+when to follow; here is only the thread that asks again and again.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,27 @@ import threading
 import weakref
 from typing import Any
 
+from oxidask import _oxidask, config
 from oxidask.distributed._future import seconds_of
+from oxidask.distributed._members import bounded
 
 __all__ = ["Adaptive"]
+
+_UNSET: Any = object()
+
+
+def _setting(value: Any, name: str, default: Any) -> Any:
+    return config.get(f"distributed.adaptive.{name}", default) if value is _UNSET or value is None else value
 
 
 class Adaptive:
     """Starts and ends workers of a cluster as there is work.
 
-    Made by :meth:`LocalCluster.adapt`.
+    Made by the ``adapt`` of a cluster.
 
     Parameters
     ----------
-    cluster : LocalCluster
+    cluster : LocalCluster or SpecCluster
     minimum, maximum : int
         Bounds of the number of workers.
     interval : number of seconds or str
@@ -28,8 +40,15 @@ class Adaptive:
         How often in a row fewer workers must have been enough before some leave,
         so that the number does not swing.
     target_duration : number of seconds or str
-        Without effect: so many workers are wanted as there are tasks for their
-        threads.
+        Within what time the present work shall end: more of it is worth more
+        workers.
+    worker_key
+        Without effect: the newest workers leave first.
+
+    Raises
+    ------
+    ValueError
+        If there is no number of workers between the bounds.
 
     Examples
     --------
@@ -45,33 +64,47 @@ class Adaptive:
     def __init__(
         self,
         cluster: Any,
-        interval: Any = "1s",
-        minimum: int = 0,
-        maximum: float = math.inf,
-        wait_count: int = 3,
-        target_duration: Any = "5s",
+        interval: Any = _UNSET,
+        minimum: Any = _UNSET,
+        maximum: Any = _UNSET,
+        wait_count: Any = _UNSET,
+        target_duration: Any = _UNSET,
+        worker_key: Any = None,
         **kwargs: Any,
     ) -> None:
-        del target_duration, kwargs
-        if minimum < 0 or maximum < minimum:
-            raise ValueError(f"minimum is {minimum} and maximum {maximum}; it must hold that 0 <= minimum <= maximum")
+        del worker_key, kwargs
+        self.minimum: int = _setting(minimum, "minimum", 0)
+        self.maximum: float = _setting(maximum, "maximum", math.inf)
+        self.wait_count: int = _setting(wait_count, "wait-count", 3)
+        self.interval: float = seconds_of(_setting(interval, "interval", "1s")) or 1.0
+        self.target_duration: float = seconds_of(_setting(target_duration, "target-duration", "5s")) or 0.0
+        if self.minimum < 0 or not float(self.minimum).is_integer():
+            raise ValueError(f"minimum is {self.minimum}; it must be a whole number, 0 or more")
+        if self.maximum < self.minimum:
+            raise ValueError(
+                f"minimum is {self.minimum} and maximum {self.maximum}; it must hold that 0 <= minimum <= maximum"
+            )
+        self._policy = _oxidask.AdaptiveHandle(int(self.minimum), bounded(self.maximum), self.wait_count)
         self._cluster = weakref.ref(cluster)
-        self.minimum, self.maximum, self.wait_count = minimum, maximum, wait_count
-        self.interval = seconds_of(interval) or 1.0
-        self._n_quiet = 0
         self._is_over = threading.Event()
         self._client: Any = None
         self._thread = threading.Thread(target=self._run, name="oxidask-adaptive", daemon=True)
         self._thread.start()
 
+    @property
+    def cluster(self) -> Any:
+        """The cluster, while it is there."""
+        return self._cluster()
+
     def target(self) -> int:
-        """How many workers are wanted now."""
-        cluster = self._cluster()
-        if cluster is None or self._client is None:
-            return int(self.minimum)
-        n_tasks = self._client._handle.n_unfinished()
-        wanted = math.ceil(n_tasks / max(1, cluster._live.threads_per_worker))
+        """How many workers the present work is worth, within the bounds."""
+        wanted = 0 if self._client is None else self._client._questions.desired_workers(self.target_duration)
         return int(min(max(wanted, self.minimum), self.maximum))
+
+    def workers_to_close(self, target: int) -> list[str]:
+        """The names of those that leave if ``target`` workers stay: the newest."""
+        cluster = self._cluster()
+        return [] if cluster is None else list(cluster.workers)[max(0, int(target)) :]
 
     def _run(self) -> None:
         try:
@@ -81,29 +114,21 @@ class Adaptive:
                     return
                 if self._client is None:
                     self._client = cluster._client()
-                self._adapt(cluster)
+                wanted = self._policy.decide(
+                    int(self._client._questions.desired_workers(self.target_duration)), cluster._n_workers
+                )
+                if wanted is not None:
+                    cluster._scale(wanted)
                 del cluster
                 self._is_over.wait(self.interval)
         except Exception:
             # The cluster was closed meanwhile.
-            if not self._is_over.is_set() and self._cluster() is not None:
+            cluster = self._cluster()
+            if not self._is_over.is_set() and cluster is not None and cluster.status == "running":
                 raise
         finally:
             if self._client is not None:
                 self._client._close()
-
-    def _adapt(self, cluster: Any) -> None:
-        wanted, there = self.target(), cluster._n_workers
-        if wanted > there:
-            self._n_quiet = 0
-            cluster._scale(wanted)
-        elif wanted < there:
-            self._n_quiet += 1
-            if self._n_quiet >= self.wait_count:
-                self._n_quiet = 0
-                cluster._scale(wanted)
-        else:
-            self._n_quiet = 0
 
     def stop(self) -> None:
         """Ends it; workers stay as they are."""

@@ -13,6 +13,7 @@ from oxidask.distributed._async import in_thread, sync_or_async
 from oxidask.distributed._cluster import LocalCluster
 from oxidask.distributed._connect import Target, find_cluster
 from oxidask.distributed._future import seconds_of
+from oxidask.distributed._members import Members
 from oxidask.distributed._notes import Notes
 from oxidask.distributed._questions import Questions
 from oxidask.distributed._work import Work
@@ -34,7 +35,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-class Client(Work, Questions, Notes):
+class Client(Work, Questions, Members, Notes):
     """Connects to a cluster, and runs functions and collections on it.
 
     Parameters
@@ -141,6 +142,7 @@ class Client(Work, Questions, Notes):
                 self._owned._close()
             raise
         self.__dict__["_shared"] = self._handle.shared
+        self.__dict__["_questions"] = self._handle.questions
         self._address = target.address
         self._state = "running"
         if self._set_as_default:
@@ -148,7 +150,7 @@ class Client(Work, Questions, Notes):
         self._listen()
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_handle", "_shared", "_address"):
+        if name in ("_handle", "_shared", "_questions", "_address"):
             if self.__dict__.get("_state") == "connecting":
                 raise RuntimeError("this client is not connected yet\nhint: await it first, or use 'async with'")
             raise RuntimeError("this client was closed\nhint: make a new Client")

@@ -297,7 +297,7 @@ class LocalCluster:
         """Starts workers until there are ``n``."""
         return self.scale(max(n, len(self.workers)))
 
-    def adapt(self, minimum: int = 0, maximum: float = float("inf"), **kwargs: Any) -> Any:
+    def adapt(self, minimum: Any = None, maximum: Any = None, **kwargs: Any) -> Any:
         """Keeps the number of workers between two bounds, as there is work.
 
         Parameters

@@ -6,7 +6,7 @@ from typing import Any
 
 from oxidask.distributed import _context
 from oxidask.distributed._async import sync_or_async
-from oxidask.distributed._future import Future, seconds_of
+from oxidask.distributed._future import Future
 
 __all__ = ["Questions"]
 
@@ -33,6 +33,7 @@ class Questions:
     """The part of :class:`Client` that asks."""
 
     _handle: Any
+    _questions: Any
     _asynchronous: bool
     _address: str
     id: str
@@ -50,7 +51,7 @@ class Questions:
             ``"name"``, ``"pid"``, ``"nthreads"``, ``"memory_limit"`` (bytes), ``"metrics"`` …
         """
         del kwargs
-        info = self._handle.info()
+        info = self._questions.info()
         workers = info["workers"] if n_workers < 0 else info["workers"][:n_workers]
         metrics = ("managed_bytes", "spilled_bytes", "process_bytes", "paused")
         answer = {
@@ -88,14 +89,14 @@ class Questions:
     def _nthreads(self, workers: Any) -> dict[str, int]:
         return {
             worker["address"]: worker["nthreads"]
-            for worker in self._handle.info()["workers"]
+            for worker in self._questions.info()["workers"]
             if workers is None or worker["address"] in workers or worker["name"] in workers
         }
 
     ncores = nthreads
 
     def _addresses(self) -> dict[int, str]:
-        return {worker["number"]: worker["address"] for worker in self._handle.info()["workers"]}
+        return {worker["number"]: worker["address"] for worker in self._questions.info()["workers"]}
 
     def who_has(self, futures: Any = None, **kwargs: Any) -> Any:
         """The addresses of the workers that hold each future's result, by key.
@@ -121,7 +122,7 @@ class Questions:
                 for key in keys:
                     held[key] = (*held.get(key, ()), address)
             return held
-        who = self._handle.who_has([future._live for future in found])
+        who = self._questions.who_has([future._live for future in found])
         return {
             future.key: tuple(addresses[number] for number in numbers if number in addresses)
             for future, numbers in zip(found, who, strict=True)
@@ -133,14 +134,14 @@ class Questions:
         return sync_or_async(self._asynchronous, self._has_what, workers)
 
     def _has_what(self, workers: Any) -> dict[str, tuple[str, ...]]:
-        return self._by_address(self._handle.has_what(), workers)
+        return self._by_address(self._questions.has_what(), workers)
 
     def processing(self, workers: Any = None) -> Any:
         """The keys of the tasks that each worker has to run, by address."""
         return sync_or_async(self._asynchronous, self._processing, workers)
 
     def _processing(self, workers: Any) -> dict[str, tuple[str, ...]]:
-        return self._by_address(self._handle.processing(), workers)
+        return self._by_address(self._questions.processing(), workers)
 
     def _by_address(self, rows: list[tuple[int, list[str]]], workers: Any) -> dict[str, tuple[str, ...]]:
         addresses = self._addresses()
@@ -154,89 +155,6 @@ class Questions:
     def futures_of(self, futures: Any) -> list[Future]:
         """See :func:`futures_of`."""
         return _context.futures_of(futures, self)  # type: ignore[arg-type]
-
-    # -- members ---------------------------------------------------------------
-
-    def wait_for_workers(self, n_workers: int, timeout: Any = None) -> Any:
-        """Waits until at least ``n_workers`` are there.
-
-        Raises
-        ------
-        TimeoutError
-            If they are not there in time.
-        """
-        if not isinstance(n_workers, int) or n_workers < 1:
-            raise ValueError(f"n_workers is {n_workers!r}; it must be a whole number above 0")
-        return sync_or_async(self._asynchronous, self._wait_for_workers, n_workers, seconds_of(timeout))
-
-    def _wait_for_workers(self, n_workers: int, timeout: float | None) -> None:
-        if not self._handle.wait_for_workers(n_workers, timeout):
-            n_there = len(self._handle.info()["workers"])
-            raise TimeoutError(f"after {timeout} s there were {n_there}/{n_workers} workers")
-
-    def retire_workers(self, workers: Any = None, close_workers: bool = True, **kwargs: Any) -> Any:
-        """Lets workers leave, once what only they hold is copied to others.
-
-        Parameters
-        ----------
-        workers : list of str
-            Names or addresses.
-
-        Returns
-        -------
-        dict
-            The workers that left, by address or name as given.
-        """
-        del close_workers, kwargs
-        names = [workers] if isinstance(workers, str) else [str(worker) for worker in workers or ()]
-        return sync_or_async(self._asynchronous, lambda: {name: {} for name in self._handle.retire(names)})
-
-    def replicate(self, futures: Any, n: int | None = None, workers: Any = None, **kwargs: Any) -> Any:
-        """Copies results to more workers.
-
-        Parameters
-        ----------
-        futures : futures in nested containers
-        n : int, optional
-            How many workers shall have each; all by default.
-        workers : list of str, optional
-            Workers that may get them.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> with Client(n_workers=2, processes=False) as client:
-        ...     future = client.scatter([1, 2, 3], hash=False)[0]
-        ...     client.replicate(future)
-        ...     [len(holders) for holders in client.who_has(future).values()]
-        [2]
-        """
-        del kwargs
-        return sync_or_async(self._asynchronous, self._replicate, futures, n, workers)
-
-    def _replicate(self, futures: Any, n: int | None, workers: Any) -> None:
-        chosen = [workers] if isinstance(workers, str) else workers
-        names = {
-            worker["address"]: worker["name"]
-            for worker in self._handle.info()["workers"]
-            if chosen is None or worker["name"] in chosen or worker["address"] in chosen
-        }
-        n = len(names) if n is None else n
-        if not 1 <= n <= len(names):
-            raise ValueError(f"{n} workers were asked for, and there are {len(names)}")
-        found = _context.all_futures(futures)
-        self._handle.wait([future._live for future in found], False, None)
-        holders = self._handle.who_has([future._live for future in found])
-        addresses = self._addresses()
-        reads = []
-        for future, numbers in zip(found, holders, strict=True):
-            there = [addresses[number] for number in numbers if number in addresses]
-            missing = [name for address, name in names.items() if address not in there]
-            for name in missing[: max(0, n - len(there))]:
-                # What a task reads stays on its worker as a copy.
-                reads.append(self.submit(_read, future, workers=[name], pure=False))  # type: ignore[attr-defined]
-        if reads:
-            self._handle.wait([read._live for read in reads], False, None)
 
     def run_on_scheduler(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Not possible: the scheduler runs no Python.
@@ -252,73 +170,110 @@ class Questions:
             f"{name} cannot run on the scheduler, which runs no Python\nhint: use Client.run, or the questions of Client"
         )
 
-    def restart_workers(self, workers: Any, timeout: Any = "60s", raise_for_error: bool = True, **kwargs: Any) -> Any:
-        """Ends worker processes of this machine; new ones take their places.
+    def nbytes(self, keys: Any = None, summary: bool = True) -> Any:
+        """Bytes of results that workers hold.
 
         Parameters
         ----------
-        workers : list of str
-            Names or addresses.
-        timeout : number of seconds or str
-            Longest wait for the new ones.
-        raise_for_error : bool
-            Whether it is an error if they are not there in time.
+        keys : list of str, optional
+            Only these results.
+        summary : bool
+            Whether to sum them up by what they are called: the part of the key
+            before its hash.
 
         Returns
         -------
         dict
-            By worker as given: ``"OK"`` or ``"timed out"``.
+            Bytes by name, or by key.
 
-        Raises
-        ------
-        ValueError
-            If a worker is unknown, or has no process of its own.
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     data = client.submit(bytes, 1000, key="zeros-1")
+        ...     _ = client.gather(data)
+        ...     list(client.nbytes()), client.nbytes(["zeros-1"], summary=False)["zeros-1"] >= 1000
+        (['zeros'], True)
         """
-        del kwargs
-        names = [workers] if isinstance(workers, str) else list(workers)
-        return sync_or_async(self._asynchronous, self._restart_workers, names, seconds_of(timeout), raise_for_error)
+        return sync_or_async(self._asynchronous, self._nbytes, keys, summary)
 
-    def _restart_workers(self, names: list[str], timeout: float | None, raise_for_error: bool) -> dict[str, str]:
-        import os
-        import signal
-        import time
+    def _nbytes(self, keys: Any, summary: bool) -> dict[str, int]:
+        chosen = None if keys is None else {str(key) for key in keys}
+        sizes = {name: size for name, size in self._questions.sizes() if chosen is None or name in chosen}
+        if not summary:
+            return sizes
+        by_name: dict[str, int] = {}
+        for name, size in sizes.items():
+            prefix = name.rpartition("-")[0] or name
+            by_name[prefix] = by_name.get(prefix, 0) + size
+        return by_name
 
-        known = {}
-        for worker in self._handle.info()["workers"]:
-            known[worker["name"]] = known[worker["address"]] = worker
-        for name in names:
-            if name not in known:
-                raise ValueError(f"there is no worker {name!r}\nhint: there are {sorted(known)}")
-            if known[name]["pid"] == os.getpid():
-                raise ValueError(f"the worker {name!r} cannot be restarted: it is a thread of this process")
-        for name in names:
-            os.kill(known[name]["pid"], signal.SIGTERM)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        answer = dict.fromkeys(names, "timed out")
-        while "timed out" in answer.values() and (deadline is None or time.monotonic() < deadline):
-            now = {worker["name"]: worker["pid"] for worker in self._handle.info()["workers"]}
-            for name in names:
-                if now.get(known[name]["name"], known[name]["pid"]) != known[name]["pid"]:
-                    answer[name] = "OK"
-            time.sleep(0.02)
-        late = [name for name, how in answer.items() if how != "OK"]
-        if late and raise_for_error:
-            raise TimeoutError(f"workers {late} were not there again after {timeout} s")
-        return answer
+    def explain(self, future: Any) -> Any:
+        """Why a result is not there, in words.
 
-    def nbytes(self, keys: Any = None, summary: bool = True) -> Any:
-        """Bytes of the results of each worker, by address.
+        It names what a task waits for and on which worker, or that it runs, and
+        since when. Of one that failed it tells the attempts: where, when, and how
+        the process that ran it ended.
 
         Parameters
         ----------
-        keys
-            Without effect: results are counted together.
+        future : Future or str
+            The future, or its key.
+
+        Returns
+        -------
+        str
+            A line for each step of the reason.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client, Event
+        >>> with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
+        ...     go = Event("go")
+        ...     first = client.submit(go.wait, key="first")
+        ...     second = client.submit(str, first, key="second")
+        ...     print(client.explain(second).splitlines()[0])
+        ...     go.set()
+        'second' waits for 1 inputs, one of which is this:
         """
-        del keys, summary
-        return sync_or_async(
-            self._asynchronous,
-            lambda: {worker["address"]: worker["managed_bytes"] for worker in self._handle.info()["workers"]},
-        )
+        found = future if isinstance(future, Future) else Future(str(future), self)  # type: ignore[arg-type]
+        return sync_or_async(self._asynchronous, self._questions.explain, found._live)
+
+    def dump_cluster_state(self, filename: str = "dask-cluster-dump", **kwargs: Any) -> Any:
+        """Writes what the scheduler knows of its workers and tasks to a file, for reports of errors.
+
+        It holds no values, no functions and no secrets.
+
+        Parameters
+        ----------
+        filename : str
+            The file; ``.json`` is appended.
+
+        Examples
+        --------
+        >>> import json, os, tempfile
+        >>> from oxidask.distributed import Client
+        >>> with tempfile.TemporaryDirectory() as folder, Client(n_workers=1, processes=False) as client:
+        ...     path = os.path.join(folder, "state")
+        ...     client.dump_cluster_state(path)
+        ...     with open(f"{path}.json") as file:
+        ...         sorted(json.load(file))
+        ['has_what', 'identity', 'nbytes', 'processing']
+        """
+        del kwargs
+        return sync_or_async(self._asynchronous, self._dump_cluster_state, filename)
+
+    def _dump_cluster_state(self, filename: str) -> None:
+        import json
+
+        state = {
+            "identity": json.loads(self._questions.identity()),
+            "has_what": self._has_what(None),
+            "processing": self._processing(None),
+            "nbytes": dict(self._questions.sizes()),
+        }
+        with open(f"{filename}.json", "w", encoding="utf-8") as file:
+            json.dump(state, file, indent=1)
 
     def get_versions(self, check: bool = False, packages: Any = None) -> Any:
         """Versions of Python and packages here and on each worker.
@@ -369,8 +324,3 @@ class Questions:
             described["security"] = json.loads(target.security)
         with os.fdopen(os.open(scheduler_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(described, file)
-
-
-def _read(value: Any) -> None:
-    """Reads a result, so that the worker has it."""
-    del value

@@ -10,6 +10,7 @@ from oxidask import _oxidask
 from oxidask.distributed import _context
 from oxidask.distributed._async import awaited, in_thread, sync_or_async, until_done
 from oxidask.distributed._future import Future, seconds_of
+from oxidask.distributed._members import names_of
 from oxidask.distributed._pickling import collecting
 
 __all__ = ["Work"]
@@ -19,10 +20,12 @@ class Work:
     """The part of :class:`Client` that submits and gathers."""
 
     _handle: Any
+    _questions: Any
     _address: str
     _asynchronous: bool
     _timeout: float | None
     _is_async: Callable[[Any], bool]
+    _known_workers: Callable[[], dict[str, dict[str, Any]]]
 
     def submit(
         self,
@@ -179,7 +182,7 @@ class Work:
     def _wishes(workers: Any, resources: Any, retries: int | None, priority: int, allow_other_workers: bool) -> Any:
         wishes: dict[str, Any] = {}
         if workers is not None:
-            wishes["workers"] = _names_of(workers)
+            wishes["workers"] = names_of(workers)
             wishes["allow_other_workers"] = allow_other_workers
         if resources:
             wishes["resources"] = resources
@@ -287,12 +290,12 @@ class Work:
         )
 
     def _scatter(self, data: Any, workers: Any, broadcast: bool, hash: bool, timeout: float | None) -> Any:
-        names = _names_of(workers)
+        names = names_of(workers)
         patience = self._timeout if timeout is None else timeout
         if not self._handle.wait_for_workers(1, patience):
             raise TimeoutError(f"no worker came to send data to within {patience} s")
         if names:
-            known = {text for worker in self._handle.info()["workers"] for text in (worker["name"], worker["address"])}
+            known = set(self._known_workers())
             if not known.intersection(names):
                 raise ValueError(f"none of the workers {names} is there\nhint: there are {sorted(known)}")
 
@@ -566,11 +569,11 @@ class Work:
     ) -> dict[str, Any] | None:
         from oxidask.distributed._run import OnWorker
 
-        chosen = None if workers is None else set(_names_of(workers))
+        chosen = None if workers is None else set(names_of(workers))
         call = OnWorker(function)
         futures = {
             worker["address"]: self.submit(call, *args, workers=[worker["name"]], pure=False, **kwargs)
-            for worker in self._handle.info()["workers"]
+            for worker in self._questions.info()["workers"]
             if chosen is None or worker["name"] in chosen or worker["address"] in chosen
         }
         if not wait:
@@ -591,15 +594,6 @@ class Work:
 
     #: Coroutine functions run to their end on each worker, as others do.
     run_coroutine = run
-
-
-def _names_of(workers: Any) -> list[str]:
-    """Names or addresses of workers as a list of texts."""
-    if workers is None:
-        return []
-    if isinstance(workers, (str, int)) or not isinstance(workers, Iterable):
-        workers = [workers]
-    return [str(getattr(worker, "address", worker)) for worker in workers]
 
 
 def _name_of(key: Any) -> str | None:
