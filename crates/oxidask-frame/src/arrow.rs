@@ -13,25 +13,28 @@ use polars_arrow::ffi::{ArrowArrayStreamReader, export_iterator};
 pub use polars_arrow::ffi::ArrowArrayStream;
 
 /// The rows as an Arrow stream of record batches. Strings are `large_string`,
-/// which every reader of Arrow knows, unless `views` asks for string views.
-pub fn export(partition: &Partition, views: bool) -> ArrowArrayStream {
-    let level = if views { CompatLevel::newest() } else { CompatLevel::oldest() };
+/// which every reader of Arrow knows. `parallel` says that the rows are a result,
+/// whose columns may be converted by all threads; a task uses its own alone.
+pub fn export(partition: &Partition, parallel: bool) -> ArrowArrayStream {
+    if parallel { stream(partition, true) } else { crate::threads::alone(|| stream(partition, false)) }
+}
+
+fn stream(partition: &Partition, parallel: bool) -> ArrowArrayStream {
+    let level = CompatLevel::oldest();
     let mut frame = partition.frame.clone();
     // Batches need equal chunks in all columns.
-    crate::threads::alone(|| frame.align_chunks().shrink_to_fit());
+    frame.align_chunks();
     let fields: Vec<PolarsArrowField> = frame.schema().iter_fields().map(|field| field.to_arrow(level)).collect();
     let dtype = ArrowDataType::Struct(fields);
     let field = PolarsArrowField::new(PlSmallStr::EMPTY, dtype.clone(), false);
-    let batches: Vec<PolarsResult<Box<dyn Array>>> = crate::threads::alone(|| {
-        frame
-            .iter_chunks(level, false)
-            .map(|batch| {
-                let length = batch.len();
-                let array = StructArray::try_new(dtype.clone(), length, batch.into_arrays(), None)?;
-                Ok(Box::new(array) as Box<dyn Array>)
-            })
-            .collect()
-    });
+    let batches: Vec<PolarsResult<Box<dyn Array>>> = frame
+        .iter_chunks(level, parallel)
+        .map(|batch| {
+            let length = batch.len();
+            let array = StructArray::try_new(dtype.clone(), length, batch.into_arrays(), None)?;
+            Ok(Box::new(array) as Box<dyn Array>)
+        })
+        .collect();
     export_iterator(Box::new(batches.into_iter()), field)
 }
 
@@ -117,8 +120,8 @@ mod tests {
             df!("i" => [Some(1i64), None], "s" => ["a", "a string of more than twelve bytes"], "f" => [0.5, f64::NAN])
                 .unwrap();
         let two = one.vstack(&one).unwrap();
-        for views in [false, true] {
-            let stream = export(&Partition { frame: two.clone(), index: Index::None }, views);
+        for parallel in [false, true] {
+            let stream = export(&Partition { frame: two.clone(), index: Index::None }, parallel);
             // SAFETY: the stream was just exported.
             let back = unsafe { import(Box::new(stream)) }.unwrap();
             assert_eq!(back.height(), 4);

@@ -8,6 +8,7 @@ gives.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,14 +95,13 @@ def _scalar(dtype: np.dtype) -> Any:
 def nonempty(meta: Any) -> Any:
     """A pandas object of two rows like an empty one, with plausible values."""
     if isinstance(meta, pd.DataFrame):
-        index = nonempty(meta.index)
-        columns = {i: _values(meta.iloc[:, i]) for i in range(meta.shape[1])}
-        frame = pd.DataFrame({i: pd.Series(column, index=index) for i, column in columns.items()}, index=index)
+        columns = {i: _values_of(dtype) for i, dtype in enumerate(meta.dtypes)}
+        frame = pd.DataFrame(columns, index=nonempty(meta.index))
         frame.columns = meta.columns
         frame.attrs = meta.attrs
         return frame
     if isinstance(meta, pd.Series):
-        series = pd.Series(_values(meta), index=nonempty(meta.index), name=meta.name)
+        series = pd.Series(_values_of(meta.dtype), index=nonempty(meta.index), name=meta.name, copy=True)
         series.attrs = meta.attrs
         return series
     if isinstance(meta, pd.Index):
@@ -129,24 +129,28 @@ def _index(meta: pd.Index) -> pd.Index:
         return pd.period_range("1970-01-01", periods=2, freq=meta.freq, name=name)
     if isinstance(meta, pd.TimedeltaIndex):
         return pd.TimedeltaIndex([np.timedelta64(1, "D"), np.timedelta64(2, "D")], name=name).as_unit(meta.unit)
-    return pd.Index(_values(meta), name=name)
+    return pd.Index(_values_of(meta.dtype), name=name, copy=True)
 
 
-def _categorical(meta: Any) -> pd.Categorical:
-    dtype = meta.dtype
+def _categorical(dtype: pd.CategoricalDtype) -> pd.Categorical:
     categories = dtype.categories
     if len(categories) == 0:
-        made = list(_values(categories))[:1]
+        made = list(_values_of(categories.dtype))[:1]
         return pd.Categorical(made * 2, ordered=dtype.ordered)
     codes = [0, 1 if len(categories) > 1 else 0]
     return pd.Categorical.from_codes(codes, dtype=dtype)
 
 
-def _values(meta: Any) -> Any:
-    """Two values of the type of a column or an index."""
-    dtype = meta.dtype
+def _values_of(dtype: Any) -> Any:
+    """Two values of a type; whoever takes them copies them, for they are shared."""
+    # Types whose categories are in another order are equal.
     if isinstance(dtype, pd.CategoricalDtype):
-        return _categorical(meta)
+        return _categorical(dtype)
+    return _made_values(dtype)
+
+
+@functools.lru_cache(maxsize=256)
+def _made_values(dtype: Any) -> Any:
     if isinstance(dtype, pd.DatetimeTZDtype):
         times = pd.DatetimeIndex(["1970-01-01", "1970-01-02"], tz=dtype.tz)
         return times.astype(dtype)
@@ -170,7 +174,8 @@ def _values(meta: Any) -> Any:
 
 
 def _extension(dtype: Any) -> Any:
-    for sample in (["foo", "foo"], [1, 1], [True, False], [b"a", b"a"], pd.to_datetime(["1970-01-01", "1970-01-02"])):
+    times = pd.DatetimeIndex(np.array(["1970-01-01", "1970-01-02"], dtype="datetime64[ns]"))
+    for sample in (["foo", "foo"], [1, 1], [True, False], [b"a", b"a"], times):
         is_text = sample[0] == "foo"
         if is_text != pd.api.types.is_string_dtype(dtype) and is_text:
             continue

@@ -7,8 +7,10 @@ NaT in times.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -27,10 +29,61 @@ def _index(table: Any, kind: str, number: int, names: list[str | None]) -> Any:
         name = labels[0] if len(labels) == 1 else None
         return pd.RangeIndex(number, number + table.num_rows, name=name)
     labels = labels if len(labels) == number else [None] * number
-    levels = table.select(range(number)).to_pandas()
     if number == 1:
-        return pd.Index(levels.iloc[:, 0].array, name=labels[0])
-    return pd.MultiIndex.from_frame(levels, names=labels)
+        return pd.Index(table.select([0]).to_pandas().iloc[:, 0].array, name=labels[0])
+    if any(pa.types.is_dictionary(kind) for kind in table.schema.types[:number]):
+        return pd.MultiIndex.from_frame(table.select(range(number)).to_pandas(), names=labels)
+    levels, codes = zip(*[_level_and_codes(table.column(level)) for level in range(number)], strict=True)
+    return pd.MultiIndex(levels=levels, codes=codes, names=labels, verify_integrity=False)
+
+
+def _level_and_codes(column: pa.ChunkedArray) -> tuple[pd.Index, np.ndarray]:
+    """The sorted distinct values of a level and, for each row, which of them it has; -1 for none.
+
+    The same as pandas finds, which compares every value where Arrow hashes it once.
+    """
+    encoded = column.dictionary_encode().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    level = pd.Index(pa.chunked_array([encoded.dictionary]).to_pandas().array)
+    numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if level.is_monotonic_increasing:
+        return level, numbers
+    order = level.argsort()
+    # The place behind the last is that of -1, which stays.
+    places = np.full(len(level) + 1, -1, dtype=np.intp)
+    places[order] = np.arange(len(level))
+    return level[order], places[numbers]
+
+
+@functools.lru_cache(maxsize=256)
+def _no_values(kind: pa.DataType) -> Any:
+    """No values of an Arrow type, as pandas has them."""
+    return pa.chunked_array([], kind).to_pandas().array
+
+
+def _empty(partition: Partition, kind: str, names: list[str | None]) -> Any:
+    """What :func:`to_pandas` answers for no rows, which every method asks for that looks at columns and types."""
+    schema = pa.RecordBatchReader.from_stream(partition).schema
+    index_kind, number = partition.index
+    first = number if index_kind == "levels" else 0
+    labels = [None if name is None else _labels.decode(name) for name in names]
+    if index_kind != "levels":
+        index: Any = pd.RangeIndex(number, number, name=labels[0] if len(labels) == 1 else None)
+    else:
+        labels = labels if len(labels) == number else [None] * number
+        levels = [pd.Index(_no_values(kind), name=label) for kind, label in zip(schema.types, labels, strict=False)]
+        index = levels[0] if number == 1 else pd.MultiIndex.from_arrays(levels, names=labels)
+    fields = schema.names[first:]
+    if kind == "frame":
+        frame = pd.DataFrame({i: _no_values(one) for i, one in enumerate(schema.types[first:])}, index=index)
+        frame.columns = _labels.columns_index(fields)
+        return frame
+    values = _no_values(schema.types[first])
+    name = None if fields[0] == "" else _labels.decode(fields[0])
+    if kind == "series":
+        return pd.Series(values, index=index, name=name)
+    return pd.Index(values, name=name) if kind == "index" else values
 
 
 def to_pandas(partition: Partition, kind: str = "frame", index_names: list[str | None] | None = None) -> Any:
@@ -48,10 +101,12 @@ def to_pandas(partition: Partition, kind: str = "frame", index_names: list[str |
     -------
     pandas.DataFrame, pandas.Series, pandas.Index, a scalar or an array
     """
-    table = pa.RecordBatchReader.from_stream(partition).read_all() if _has_columns(partition) else None
-    index_kind, number = partition.index
-    if table is None:
+    if not partition.n_columns:
         return pd.DataFrame(index=pd.RangeIndex(partition.n_rows))
+    if not partition.n_rows and kind != "scalar":
+        return _empty(partition, kind, index_names or [None])
+    table = pa.RecordBatchReader.from_stream(partition).read_all()
+    index_kind, number = partition.index
     index = _index(table, index_kind, number, index_names or [None])
     first = number if index_kind == "levels" else 0
     frame = table.select(range(first, table.num_columns)).to_pandas(split_blocks=True)
@@ -67,11 +122,6 @@ def to_pandas(partition: Partition, kind: str = "frame", index_names: list[str |
     if kind == "series":
         return series
     return pd.Index(series.array, name=series.name) if kind == "index" else series.array
-
-
-def _has_columns(partition: Partition) -> bool:
-    capsule = pa.RecordBatchReader.from_stream(partition)
-    return len(capsule.schema) > 0
 
 
 def frame_of(data: Any) -> pd.DataFrame:

@@ -177,19 +177,15 @@ def _merged(
     left: Any, right: Any, left_on: Any, right_on: Any, left_index: bool, right_index: bool, how: str,
     kwargs: dict[str, Any], npartitions: Any, broadcast: Any,
 ) -> Any:  # fmt: skip
-    meta = emulate(_merge_rows, left, right, kwargs)
-    if (
-        not left_index
-        and not right_index
-        and not kwargs["indicator"]
-        and npartitions is None
-        and left._native is not None
-    ):
+    native = not left_index and not right_index and not kwargs["indicator"] and npartitions is None
+    if native and left._native is not None and _labels(left_on, left) and _labels(right_on, right):
         names = {"left_on": left_on, "right_on": right_on, "how": how, "suffixes": tuple(kwargs["suffixes"])}
-        if _labels(left_on, left) and _labels(right_on, right):
+        if _are_told_apart(left, right, _list(left_on), _list(right_on), names["suffixes"]):
             answer = native_form(left, "merge", (right,), names)
-            if answer is not NOT_NATIVE and list(answer.columns) == list(meta.columns):
+            if answer is not NOT_NATIVE:
                 return answer
+    # Pandas says on made-up rows what the answer looks like, or what is wrong.
+    meta = emulate(_merge_rows, left, right, kwargs)
     one_left, one_right = left.npartitions == 1, right.npartitions == 1
     call_args = (kwargs, meta)
     if one_left and one_right:
@@ -211,6 +207,26 @@ def _merged(
     right_keys = None if right_index else _list(right_on)
     a, b = by_hash(left, left_keys, n), by_hash(right, right_keys, n)
     return new(a.map("merge", _merge_matched, b, *call_args), meta, None)
+
+
+def _are_told_apart(left: Any, right: Any, left_on: list[Any], right_on: list[Any], suffixes: tuple[Any, ...]) -> bool:
+    """Whether columns of the same name get suffixes that leave all names of a merge different."""
+    if len(suffixes) != 2 or not all(isinstance(suffix, str) for suffix in suffixes):
+        return False
+    shared = {a for a, b in zip(left_on, right_on, strict=False) if a == b}
+    sides = [list(left._meta.columns), list(right._meta.columns)]
+    clashes = (set(sides[0]) & set(sides[1])) - shared
+    if not clashes:
+        return True
+    if any(not isinstance(name, str) for name in clashes) or suffixes[0] == suffixes[1]:
+        return False
+    named = [
+        f"{name}{suffix}" if name in clashes else name
+        for side, suffix in zip(sides, suffixes, strict=True)
+        for name in side
+        if name not in shared
+    ]
+    return len({*named, *shared}) == len(named) + len(shared)
 
 
 def _merge_from_right(right: Any, left: Any, kwargs: dict[str, Any], empty: Any) -> Any:

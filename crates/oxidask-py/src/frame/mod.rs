@@ -61,7 +61,7 @@ impl Collection for Shape {
         let all = py.detach(|| oxidask_frame::Partition::concat(&partitions)).or_raise()?;
         let names: Vec<Option<String>> =
             meta(expr).index_names.iter().map(|name| name.as_deref().map(str::to_owned)).collect();
-        partition::to_pandas(py, PyPartition::new(all), self.name(), names)
+        partition::to_pandas(py, PyPartition::result(all), self.name(), names)
     }
 
     fn whole(&self, expr: &ExprRef) -> Result<ExprRef> {

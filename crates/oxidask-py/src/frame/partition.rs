@@ -19,12 +19,19 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyclass(frozen, name = "Partition", module = "oxidask._oxidask")]
 pub struct PyPartition {
     rows: Partition,
+    /// Whether they are a result, for whose conversion all threads may be used.
+    result: bool,
 }
 
 impl PyPartition {
     /// Wraps rows.
     pub fn new(rows: Partition) -> Self {
-        PyPartition { rows }
+        PyPartition { rows, result: false }
+    }
+
+    /// Wraps the rows of a result, whose conversion may use all threads.
+    pub fn result(rows: Partition) -> Self {
+        PyPartition { rows, result: true }
     }
 
     /// The rows.
@@ -52,7 +59,7 @@ impl PyPartition {
         // and holds it as long as `stream` lives.
         let frame = unsafe { import_from(pointer) }.or_raise()?;
         let index = if n_levels == 0 { Index::Range(range_start) } else { Index::Levels(n_levels) };
-        Ok(PyPartition { rows: Partition { frame, index } })
+        Ok(PyPartition::new(Partition { frame, index }))
     }
 
     /// The rows as an Arrow stream; hidden columns of the index come first.
@@ -64,7 +71,7 @@ impl PyPartition {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         // A request is a wish, which a producer may ignore.
         drop(requested_schema);
-        let stream: ArrowArrayStream = py.detach(|| export(&self.rows, false));
+        let stream: ArrowArrayStream = py.detach(|| export(&self.rows, self.result));
         PyCapsule::new_with_value(py, stream, STREAM)
     }
 
@@ -76,6 +83,12 @@ impl PyPartition {
             Index::Range(start) => ("range", start),
             Index::Levels(levels) => ("levels", i64::from(levels)),
         }
+    }
+
+    /// The number of columns, the hidden ones of the index included.
+    #[getter]
+    fn n_columns(&self) -> usize {
+        self.rows.frame.width()
     }
 
     #[getter]

@@ -335,6 +335,33 @@ def _first_schema(paths: list[str]) -> Any:
     return pq.read_schema(expand(paths, None, SUFFIXES)[0])
 
 
+def _is_plain(schema: Any) -> bool:
+    """Whether pandas wrote no more about the columns than Arrow tells: no index, no types of its own."""
+    import pyarrow as pa
+
+    known = schema.pandas_metadata
+    if known is None:
+        return True
+    if any(not isinstance(one, dict) or one.get("name") is not None for one in known["index_columns"]):
+        return False
+    if any(one["name"] is not None for one in known.get("column_indexes", [])):
+        return False
+    for column in known["columns"]:
+        name, noted = column["field_name"], column["numpy_type"]
+        kind = schema.field(name).type if name in schema.names else None
+        if kind is None:
+            return False
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            plain = noted in ("object", "str")
+        else:
+            plain = noted == (
+                "datetime64[us]" if pa.types.is_timestamp(kind) else np.dtype(kind.to_pandas_dtype()).name
+            )
+        if not plain:
+            return False
+    return True
+
+
 def _is_alike(schema: Any, made: Any) -> bool:
     """Whether the engine has the types that pandas would have."""
     import pyarrow as pa
@@ -346,6 +373,8 @@ def _is_alike(schema: Any, made: Any) -> bool:
         fine = fine or (pa.types.is_timestamp(kind) and kind.tz is None and kind.unit == "us")
         if not fine:
             return False
+    if _is_plain(schema):
+        return True
     wanted = schema.empty_table().to_pandas()
     frame = made._meta if isinstance(made._meta, pd.DataFrame) else made._meta.to_frame()
     if wanted.columns.name is not None or wanted.index.nlevels > 1 or wanted.index.names != frame.index.names:
