@@ -20,6 +20,7 @@ mod location;
 mod options;
 pub mod record;
 mod remote;
+mod sweep;
 
 pub use block::{Block, BlockOptions, BlockReader, Chunk, file_blocks, find, plan};
 pub use compression::Compression;

@@ -17,9 +17,9 @@ pub enum Cell<'a> {
     Float(f64),
     /// A `str` without lone surrogates.
     Str(Cow<'a, str>),
-    /// A list or dict that JSON made; and, if that is a line's record, the
-    /// values of the keys that the program asks for.
-    Json(Raw<'a>, Option<std::rc::Rc<[Option<Raw<'a>>]>>),
+    /// A list or dict that JSON made; and, if that is a line's record, where among
+    /// the values that were found the run has those of its keys.
+    Json(Raw<'a>, Option<u32>),
     /// A list.
     List(Vec<Cell<'a>>),
     /// A tuple.

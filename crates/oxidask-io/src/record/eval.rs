@@ -4,7 +4,8 @@ use super::cell::{Cell, Number, Scalar};
 use super::dump::dumps;
 use super::term::{Function, Term};
 use super::text;
-use crate::json::{Beyond, parse_fields};
+use super::words::each_word;
+use crate::json::{Beyond, Raw, parse};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -13,49 +14,59 @@ type Answer<'a> = Result<Cell<'a>, Beyond>;
 /// The largest distance from zero up to which all whole numbers are floats.
 const EXACT_INT_MAX: u64 = 1 << 53;
 
-/// Computes a term; `keys` are those whose values a record keeps at hand.
-pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], keys: &[String]) -> Answer<'a> {
+/// What is known of records before anybody looks into them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known<'k, 'a> {
+    /// The keys whose values were found.
+    pub keys: &'k [String],
+    /// The values of each record's keys, one record after another.
+    pub found: &'k [Option<Raw<'a>>],
+}
+
+/// Computes a term.
+pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], known: Known<'_, 'a>) -> Answer<'a> {
     match term {
         Term::Arg(number) => args.get(*number as usize).cloned().ok_or(Beyond),
         Term::Const(value) => Ok(value.cell()),
         Term::Tuple(terms) => {
-            Ok(Cell::Tuple(terms.iter().map(|term| eval(term, args, keys)).collect::<Result<_, _>>()?))
+            Ok(Cell::Tuple(terms.iter().map(|term| eval(term, args, known)).collect::<Result<_, _>>()?))
         }
         Term::If(condition, yes, no) => {
-            let branch = if eval(condition, args, keys)?.is_true() { yes } else { no };
-            eval(branch, args, keys)
+            let branch = if eval(condition, args, known)?.is_true() { yes } else { no };
+            eval(branch, args, known)
         }
         // The values of arguments need not be cloned to be looked into.
-        Term::Call(Function::Item | Function::Get | Function::Pluck, terms) => item(term, terms, args, keys),
+        Term::Call(Function::Item | Function::Get | Function::Pluck, terms) => item(term, terms, args, known),
         Term::Call(function, terms) => match &terms[..] {
-            [one] => unary(*function, eval(one, args, keys)?, keys),
-            [one, two] => binary(*function, eval(one, args, keys)?, eval(two, args, keys)?),
+            [one] => unary(*function, eval(one, args, known)?),
+            [one, two] => binary(*function, eval(one, args, known)?, eval(two, args, known)?),
             [one, two, three] => {
-                ternary(*function, eval(one, args, keys)?, eval(two, args, keys)?, eval(three, args, keys)?)
+                ternary(*function, eval(one, args, known)?, eval(two, args, known)?, eval(three, args, known)?)
             }
             _ => Err(Beyond),
         },
     }
 }
 
-fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], keys: &[String]) -> Answer<'a> {
+fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], known: Known<'_, 'a>) -> Answer<'a> {
     let Term::Call(function, _) = call else { return Err(Beyond) };
     let (Some(of), Some(Term::Const(key))) = (terms.first(), terms.get(1)) else { return Err(Beyond) };
     let computed;
     let container = match of {
         Term::Arg(number) => args.get(*number as usize).ok_or(Beyond)?,
         other => {
-            computed = eval(other, args, keys)?;
+            computed = eval(other, args, known)?;
             &computed
         }
     };
     let found = match (container, key) {
-        (Cell::Json(raw, fields), Scalar::Str(key)) if raw.is_object() => {
-            let place = fields.as_ref().and_then(|fields| Some((fields, keys.iter().position(|k| **k == **key)?)));
-            match place {
-                Some((fields, place)) => fields[place].map(Cell::of_json).transpose()?,
-                None => raw.get(key)?.map(Cell::of_json).transpose()?,
-            }
+        (Cell::Json(raw, record), Scalar::Str(key)) if raw.is_object() => {
+            let place = record.and_then(|first| Some(first as usize + known.keys.iter().position(|k| **k == **key)?));
+            let found = match place.and_then(|place| known.found.get(place)) {
+                Some(found) => *found,
+                None => raw.get(key)?,
+            };
+            found.map(Cell::of_json).transpose()?
         }
         // A dict of JSON has no other keys than text.
         (Cell::Json(raw, _), _) if raw.is_object() => None,
@@ -72,7 +83,7 @@ fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], keys: &[String
     match (found, function) {
         (Some(found), _) => Ok(found),
         (None, Function::Item) => Err(Beyond),
-        (None, _) => terms.get(2).map_or(Ok(Cell::None), |default| eval(default, args, keys)),
+        (None, _) => terms.get(2).map_or(Ok(Cell::None), |default| eval(default, args, known)),
     }
 }
 
@@ -81,9 +92,9 @@ fn place_of(index: i64, len: usize) -> Option<usize> {
     usize::try_from(place).ok().filter(|place| *place < len)
 }
 
-fn unary<'a>(function: Function, value: Cell<'a>, keys: &[String]) -> Answer<'a> {
+fn unary<'a>(function: Function, value: Cell<'a>) -> Answer<'a> {
     Ok(match (function, value) {
-        (Function::JsonLoads, Cell::Str(Cow::Borrowed(line))) => loads(line, keys)?,
+        (Function::JsonLoads, Cell::Str(Cow::Borrowed(line))) => Cell::of_json(parse(line)?)?,
         (Function::JsonDumps, value) => Cell::Str(Cow::Owned(dumps(&value)?)),
         (Function::Len, value) => Cell::Int(len(value)?),
         (Function::Bool, value) => Cell::Bool(value.is_true()),
@@ -124,7 +135,7 @@ fn unary<'a>(function: Function, value: Cell<'a>, keys: &[String]) -> Answer<'a>
         (Function::RightStrip, Cell::Str(text)) => Cell::Str(text::strip(&text, None, false, true)),
         (Function::Split, Cell::Str(text)) => {
             let mut words = Vec::new();
-            text::each_word(&text, |word| words.push(Cell::Str(word)));
+            each_word(&text, |start, end| words.push(Cell::Str(text::slice(&text, start, end))));
             Cell::List(words)
         }
         (Function::IsDigit, Cell::Str(text)) if text.is_ascii() => {
@@ -132,21 +143,6 @@ fn unary<'a>(function: Function, value: Cell<'a>, keys: &[String]) -> Answer<'a>
         }
         _ => return Err(Beyond),
     })
-}
-
-fn loads<'a>(line: &'a str, keys: &[String]) -> Answer<'a> {
-    const FEW: usize = 16;
-    let mut few = [None; FEW];
-    let mut many;
-    let found = match few.get_mut(..keys.len()) {
-        Some(found) => found,
-        None => {
-            many = vec![None; keys.len()];
-            &mut many[..]
-        }
-    };
-    let raw = parse_fields(line, keys, found)?;
-    if raw.is_object() { Ok(Cell::Json(raw, Some(std::rc::Rc::from(&*found)))) } else { Cell::of_json(raw) }
 }
 
 fn len(value: Cell<'_>) -> Result<i64, Beyond> {

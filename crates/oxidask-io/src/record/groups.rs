@@ -7,7 +7,8 @@
 //! text, None, and numbers of one type (Python's 1, 1.0 and True are one key).
 
 use super::cell::{Cell, Scalar};
-use super::program::Program;
+use super::eval::{Known, eval};
+use super::program::Run;
 use super::rows::{decode, encode};
 use super::term::Term;
 use crate::json::Beyond;
@@ -27,12 +28,22 @@ pub struct Groups {
     /// The value of each key.
     values: Vec<Scalar>,
     #[serde(skip)]
-    index: HashTable<u32>,
+    index: HashTable<Entry>,
     #[serde(skip)]
     hasher: DefaultHashBuilder,
     /// The key that is being looked up.
     #[serde(skip)]
     scratch: Vec<u8>,
+}
+
+/// A part of a key's hash, and its place: so most other keys are told apart, and
+/// the table grows, without a look at the keys.
+type Entry = (u32, u32);
+
+/// The hash that the table of entries works with: its upper bits tell entries
+/// of a bucket apart, its lower ones choose the bucket.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 const INT: u8 = 1;
@@ -91,6 +102,20 @@ impl Groups {
         Ok(())
     }
 
+    /// The place of a text, whose count begins at 0 if it is new.
+    pub(super) fn place_for_count(&mut self, text: &str) -> Result<u32, Beyond> {
+        let place = self.place(&Cell::Str(text.into()))?;
+        if place == self.values.len() {
+            self.values.push(Scalar::Int(0));
+        }
+        u32::try_from(place).map_err(|_| Beyond)
+    }
+
+    /// The value at a place.
+    pub(super) fn value_mut(&mut self, place: u32) -> Option<&mut Scalar> {
+        self.values.get_mut(place as usize)
+    }
+
     /// Folds an element into the value of a key, which begins as `initial`, or
     /// as the element where there is none.
     ///
@@ -102,7 +127,7 @@ impl Groups {
         element: Cell<'_>,
         binop: &Term,
         initial: Option<&Scalar>,
-        program: &Program,
+        run: &Run<'_>,
     ) -> Result<(), Beyond> {
         let place = self.place(key)?;
         if place == self.values.len() && initial.is_none() {
@@ -110,7 +135,7 @@ impl Groups {
             return Ok(());
         }
         let before = self.values.get(place).or(initial).ok_or(Beyond)?;
-        let after = program.eval(binop, &[before.cell(), element])?.keep()?;
+        let after = run.eval(binop, &[before.cell(), element])?.keep()?;
         match self.values.get_mut(place) {
             Some(value) => *value = after,
             None => self.values.push(after),
@@ -126,7 +151,6 @@ impl Groups {
     pub fn merge(&mut self, other: &Groups, combine: Option<&Term>, initial: Option<&Scalar>) -> Result<(), Beyond> {
         self.numbers |= other.numbers;
         self.check_numbers()?;
-        let empty = Program::new(Vec::new());
         let mut start = 0;
         for (end, value) in other.ends.iter().zip(&other.values) {
             self.scratch.clear();
@@ -143,7 +167,7 @@ impl Groups {
             let after = match (combine, before, value) {
                 (None, Scalar::Int(a), Scalar::Int(b)) => Scalar::Int(a.checked_add(*b).ok_or(Beyond)?),
                 (None, ..) => return Err(Beyond),
-                (Some(term), before, value) => empty.eval(term, &[before.cell(), value.cell()])?.keep()?,
+                (Some(term), before, value) => eval(term, &[before.cell(), value.cell()], Known::default())?.keep()?,
             };
             match self.values.get_mut(place) {
                 Some(value) => *value = after,
@@ -171,8 +195,7 @@ impl Groups {
     /// The encoded key and the value at a place.
     #[must_use]
     pub fn get(&self, place: usize) -> (Key<'_>, &Scalar) {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        (Key(&self.bytes[start..self.ends[place]]), &self.values[place])
+        (Key(key_at(&self.bytes, &self.ends, place)), &self.values[place])
     }
 
     #[cfg(test)]
@@ -209,38 +232,43 @@ impl Groups {
         if self.index.is_empty() && !self.ends.is_empty() {
             self.rebuild()?;
         }
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        let key_at = |place: u32| {
-            let place = place as usize;
-            let start = if place == 0 { 0 } else { ends[place - 1] };
-            &bytes[start..ends[place]]
-        };
-        let hash = hasher.hash_one(&self.scratch[..]);
-        if let Some(place) = self.index.find(hash, |place| key_at(*place) == &self.scratch[..]) {
+        let hash = self.hash_of(&self.scratch);
+        let (bytes, ends) = (&self.bytes, &self.ends);
+        let found = self.index.find(spread(hash), |(other, place)| {
+            *other == hash && key_at(bytes, ends, *place as usize) == &self.scratch[..]
+        });
+        if let Some((_, place)) = found {
             return Ok(*place as usize);
         }
         let place = u32::try_from(ends.len()).map_err(|_| Beyond)?;
-        self.index.insert_unique(hash, place, |place| hasher.hash_one(key_at(*place)));
+        self.index.insert_unique(spread(hash), (hash, place), |(hash, _)| spread(*hash));
         self.bytes.extend_from_slice(&self.scratch);
         self.ends.push(self.bytes.len());
         Ok(place as usize)
     }
 
+    fn hash_of(&self, key: &[u8]) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
+
     /// Indexes keys that arrived without an index.
     fn rebuild(&mut self) -> Result<(), Beyond> {
         let n = u32::try_from(self.ends.len()).map_err(|_| Beyond)?;
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        let hash_of = |place: u32| {
-            let place = place as usize;
-            let start = if place == 0 { 0 } else { ends[place - 1] };
-            hasher.hash_one(&bytes[start..ends[place]])
-        };
-        self.index.reserve(ends.len(), |place| hash_of(*place));
+        let mut index = std::mem::take(&mut self.index);
+        index.reserve(self.ends.len(), |(hash, _)| spread(*hash));
         for place in 0..n {
-            self.index.insert_unique(hash_of(place), place, |place| hash_of(*place));
+            let hash = self.hash_of(key_at(&self.bytes, &self.ends, place as usize));
+            index.insert_unique(spread(hash), (hash, place), |(hash, _)| spread(*hash));
         }
+        self.index = index;
         Ok(())
     }
+}
+
+/// The encoded key at a place.
+fn key_at<'a>(bytes: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
+    let start = if place == 0 { 0 } else { ends[place - 1] };
+    &bytes[start..ends[place]]
 }
 
 /// An encoded key.

@@ -16,15 +16,19 @@ mod eval;
 mod groups;
 mod program;
 mod rows;
+mod tally;
 mod term;
 mod text;
+mod words;
 
 pub use crate::json::Beyond;
 pub use cell::{Cell, Scalar};
 pub use groups::{Groups, Key};
-pub use program::{Program, Step};
+pub use program::{Case, Program, Run, Step};
 pub use rows::Rows;
+pub use tally::Tally;
 pub use term::{Function, Term};
+pub use words::count_words;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! Programs: chains of steps on lines.
 
 use super::cell::Cell;
-use super::eval::eval;
+use super::eval::{Known, eval};
 use super::term::{Function, Term};
 use super::text;
-use crate::json::Beyond;
+use super::words::each_word;
+use crate::json::{Beyond, Raw, Records};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// One step on each element.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +22,22 @@ pub enum Step {
     Flatten,
 }
 
+impl Step {
+    /// Whether it maps this function of one argument.
+    fn maps(&self, function: Function) -> bool {
+        matches!(self, Step::Map(Term::Call(own, args)) if *own == function && args[..] == [Term::Arg(0)])
+    }
+}
+
+/// The case of letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// As `str.lower` makes it.
+    Lower,
+    /// As `str.upper` makes it.
+    Upper,
+}
+
 /// Steps on the lines of a text.
 ///
 /// ```
@@ -27,9 +45,9 @@ pub enum Step {
 ///
 /// let words = Term::call("str.split", vec![Term::Arg(0)])?;
 /// let program = Program::new(vec![Step::Map(words), Step::Flatten]);
-/// let mut out = Vec::new();
-/// program.run("two words\n", &mut out).unwrap();
-/// assert!(matches!(&out[..], [Cell::Str(a), Cell::Str(b)] if a == "two" && b == "words"));
+/// let mut run = program.start();
+/// run.line("two words\n").unwrap();
+/// assert!(matches!(run.cells(), [Cell::Str(a), Cell::Str(b)] if a == "two" && b == "words"));
 /// # Ok::<(), oxidask_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,63 +78,112 @@ impl Program {
         Program { steps, keys }
     }
 
-    /// Adds what becomes of a line to `out`.
-    ///
-    /// # Errors
-    /// [`Beyond`] if Python has to be asked for this line; `out` is as it was,
-    /// then.
-    pub fn run<'a>(&'a self, line: &'a str, out: &mut Vec<Cell<'a>>) -> Result<(), Beyond> {
-        self.run_cell(Cell::Str(line.into()), out)
+    /// Whether each line becomes what `json.loads` makes of it, and no more.
+    #[must_use]
+    pub fn only_loads(&self) -> bool {
+        matches!(&self.steps[..], [step] if step.maps(Function::JsonLoads))
     }
 
-    /// As [`Program::run`], for any element.
+    /// The case into which all letters are put, however the text is cut
+    /// afterwards: lines of ASCII may as well be put into it beforehand.
+    #[must_use]
+    pub fn case(&self) -> Option<Case> {
+        let step = match &self.steps[..] {
+            [split, Step::Flatten, step, ..] if split.maps(Function::Split) => step,
+            [step, ..] => step,
+            [] => return None,
+        };
+        let of = |function, case| step.maps(function).then_some(case);
+        of(Function::Lower, Case::Lower).or_else(|| of(Function::Upper, Case::Upper))
+    }
+
+    /// Whether lines become their words and no more, once they have the
+    /// [`Program::case`].
+    #[must_use]
+    pub fn is_words(&self) -> bool {
+        let is_case = |step: &Step| step.maps(Function::Lower) || step.maps(Function::Upper);
+        match &self.steps[..] {
+            [split, Step::Flatten] => split.maps(Function::Split),
+            [case, split, Step::Flatten] => is_case(case) && split.maps(Function::Split),
+            [split, Step::Flatten, case] => is_case(case) && split.maps(Function::Split),
+            _ => false,
+        }
+    }
+
+    /// A run of the program over lines.
+    #[must_use]
+    pub fn start<'a>(&'a self) -> Run<'a> {
+        Run { program: self, records: Records::new(&self.keys), found: Vec::new(), cells: Vec::new() }
+    }
+}
+
+/// A program at work. What a line became is there until the next one comes.
+pub struct Run<'a> {
+    program: &'a Program,
+    records: Records<'a>,
+    /// The values of the keys of the line's records.
+    found: Vec<Option<Raw<'a>>>,
+    cells: Vec<Cell<'a>>,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the next line.
     ///
     /// # Errors
-    /// As for [`Program::run`].
-    pub fn run_cell<'a>(&'a self, cell: Cell<'a>, out: &mut Vec<Cell<'a>>) -> Result<(), Beyond> {
-        let before = out.len();
-        let done = self.push(&self.steps, cell, out);
+    /// [`Beyond`] if Python has to be asked for this line; there are no cells,
+    /// then.
+    pub fn line(&mut self, line: &'a str) -> Result<(), Beyond> {
+        self.cells.clear();
+        self.found.clear();
+        let done = self.push(&self.program.steps, Cell::Str(line.into()));
         if done.is_err() {
-            out.truncate(before);
+            self.cells.clear();
         }
         done
     }
 
-    /// What a term makes of values that this program made.
+    /// What became of the line.
+    #[must_use]
+    pub fn cells(&self) -> &[Cell<'a>] {
+        &self.cells
+    }
+
+    /// What a term makes of values, some of which may be cells of the line.
     ///
     /// # Errors
     /// [`Beyond`] if Python has to be asked.
-    pub fn eval<'a>(&self, term: &'a Term, args: &[Cell<'a>]) -> Result<Cell<'a>, Beyond> {
-        eval(term, args, &self.keys)
+    pub fn eval<'b>(&self, term: &'b Term, args: &[Cell<'b>]) -> Result<Cell<'b>, Beyond>
+    where
+        'a: 'b,
+    {
+        eval(term, args, Known { keys: &self.program.keys, found: &self.found })
     }
 
-    fn push<'a>(&'a self, steps: &'a [Step], cell: Cell<'a>, out: &mut Vec<Cell<'a>>) -> Result<(), Beyond> {
+    fn push(&mut self, steps: &'a [Step], cell: Cell<'a>) -> Result<(), Beyond> {
         let Some((step, rest)) = steps.split_first() else {
-            out.push(cell);
+            self.cells.push(cell);
             return Ok(());
         };
         match step {
-            Step::Map(Term::Call(Function::Split, args)) if matches!(rest.first(), Some(Step::Flatten)) => {
-                // Words are passed on one by one, without a list of them.
-                if let ([Term::Arg(0)], Cell::Str(line)) = (&args[..], &cell) {
-                    let mut done = Ok(());
-                    text::each_word(line, |word| {
-                        if done.is_ok() {
-                            done = self.push(&rest[1..], Cell::Str(word), out);
-                        }
-                    });
-                    return done;
+            Step::Map(term) => {
+                if let Cell::Str(text) = &cell {
+                    if step.maps(Function::Split) && matches!(rest.first(), Some(Step::Flatten)) {
+                        return self.words(&rest[1..], text);
+                    }
+                    if let (true, Cow::Borrowed(line)) = (step.maps(Function::JsonLoads), text) {
+                        let record = self.record(line)?;
+                        return self.push(rest, record);
+                    }
                 }
-                let list = self.eval(step_term(step)?, &[cell])?;
-                self.push(rest, list, out)
+                let made = self.eval(term, &[cell])?;
+                self.push(rest, made)
             }
-            Step::Map(term) => self.push(rest, self.eval(term, &[cell])?, out),
             Step::Filter(term) | Step::Remove(term) => {
                 let wanted = matches!(step, Step::Filter(_));
                 let args = [cell];
                 if self.eval(term, &args)?.is_true() == wanted {
                     let [cell] = args;
-                    self.push(rest, cell, out)?;
+                    self.push(rest, cell)?;
                 }
                 Ok(())
             }
@@ -125,19 +192,29 @@ impl Program {
                     let base = text.as_ptr() as usize;
                     for symbol in text.split("").filter(|symbol| !symbol.is_empty()) {
                         let start = symbol.as_ptr() as usize - base;
-                        self.push(rest, Cell::Str(text::slice(&text, start, start + symbol.len())), out)?;
+                        self.push(rest, Cell::Str(text::slice(&text, start, start + symbol.len())))?;
                     }
                     Ok(())
                 }
-                other => other.elements()?.into_iter().try_for_each(|cell| self.push(rest, cell, out)),
+                other => other.elements()?.into_iter().try_for_each(|cell| self.push(rest, cell)),
             },
         }
     }
-}
 
-fn step_term(step: &Step) -> Result<&Term, Beyond> {
-    match step {
-        Step::Map(term) | Step::Filter(term) | Step::Remove(term) => Ok(term),
-        Step::Flatten => Err(Beyond),
+    /// Words are passed on one by one, without a list of them.
+    fn words(&mut self, rest: &'a [Step], text: &Cow<'a, str>) -> Result<(), Beyond> {
+        let mut done = Ok(());
+        each_word(text, |start, end| {
+            if done.is_ok() {
+                done = self.push(rest, Cell::Str(text::slice(text, start, end)));
+            }
+        });
+        done
+    }
+
+    fn record(&mut self, line: &'a str) -> Result<Cell<'a>, Beyond> {
+        let first = u32::try_from(self.found.len()).map_err(|_| Beyond)?;
+        let raw = self.records.read(line, &mut self.found)?;
+        if raw.is_object() { Ok(Cell::Json(raw, Some(first))) } else { Cell::of_json(raw) }
     }
 }

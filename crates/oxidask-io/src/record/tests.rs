@@ -15,19 +15,20 @@ fn text(text: &str) -> Term {
 /// What a term makes of a text, kept.
 fn of_line(term: Term, line: &str) -> Result<Scalar, Beyond> {
     let program = Program::new(vec![Step::Map(term)]);
-    let mut out = Vec::new();
-    program.run(line, &mut out)?;
-    out.remove(0).keep()
+    let mut run = program.start();
+    run.line(line)?;
+    run.cells()[0].clone().keep()
 }
 
 #[test]
 fn words_are_counted_in_the_order_in_which_they_came() {
     let program = Program::new(vec![Step::Map(call("str.split", vec![arg()])), Step::Flatten]);
+    assert!(program.is_words());
     let mut groups = Groups::new();
+    let mut run = program.start();
     for line in ["b a\n", "a \u{1c} é\u{a0}b\n", "\n"] {
-        let mut out = Vec::new();
-        program.run(line, &mut out).unwrap();
-        out.iter().for_each(|cell| groups.count(cell).unwrap());
+        run.line(line).unwrap();
+        run.cells().iter().for_each(|cell| groups.count(cell).unwrap());
     }
     let pairs: Vec<_> = groups.iter().map(|(key, value)| (key.cell().keep().unwrap(), value.clone())).collect();
     let want = [("b", 2), ("a", 2), ("é", 1)];
@@ -41,9 +42,9 @@ fn records_are_filtered_and_plucked_from_one_scan() {
     let name = call("item", vec![arg(), text("name")]);
     let program = Program::new(vec![Step::Map(record), Step::Filter(old), Step::Map(name)]);
     let run = |line| {
-        let mut out = Vec::new();
-        program.run(line, &mut out)?;
-        Ok(out.into_iter().map(|cell| cell.keep().unwrap()).collect::<Vec<_>>())
+        let mut run = program.start();
+        run.line(line)?;
+        Ok(run.cells().iter().map(|cell| cell.clone().keep().unwrap()).collect::<Vec<_>>())
     };
     assert_eq!(run(r#"{"age": 31, "name": "Ann"}"#), Ok(vec![Scalar::Str("Ann".into())]));
     assert_eq!(run(r#"{"age": 30.0, "name": "Ann"}"#), Ok(vec![]));

@@ -18,33 +18,6 @@ pub(super) fn slice<'a>(text: &Cow<'a, str>, start: usize, end: usize) -> Cow<'a
     }
 }
 
-/// `text.split()`: the words.
-pub(super) fn each_word<'a>(text: &Cow<'a, str>, mut see: impl FnMut(Cow<'a, str>)) {
-    // Most texts are ASCII, where a byte tells.
-    if text.is_ascii() {
-        let is_space = |byte: u8| matches!(byte, b'\t'..=b'\r' | 0x1c..=0x1f | b' ');
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            if is_space(bytes[at]) {
-                at += 1;
-                continue;
-            }
-            let start = at;
-            while at < bytes.len() && !is_space(bytes[at]) {
-                at += 1;
-            }
-            see(slice(text, start, at));
-        }
-        return;
-    }
-    let base = text.as_ptr() as usize;
-    for word in text.split(is_space).filter(|word| !word.is_empty()) {
-        let start = word.as_ptr() as usize - base;
-        see(slice(text, start, start + word.len()));
-    }
-}
-
 /// `text.split(separator, limit)` with a separator.
 pub(super) fn split_at<'a>(text: &Cow<'a, str>, separator: &str, limit: Option<i64>) -> Result<Vec<Cell<'a>>, Beyond> {
     if separator.is_empty() {
