@@ -122,6 +122,10 @@ def _step(function: Any, args: tuple[Any, ...], base: Any) -> tuple[Any, ...]:
         return ("take-of", args[0])
     if function is _steps.on_elements and args[0] is _steps.count and args[2] is base:
         return ("count",)
+    if function is _oxidask.bag_scatter and args[2] is base:
+        return ("scatter", term_of(args[0]), args[1])
+    if function is _oxidask.bag_group and args[2] is base:
+        return ("group", term_of(args[0]))
     if function is _oxidask.bag_fold_by and args[3] is base:
         key, binop, start, _ = args
         return ("fold", term_of(key), term_of(binop, 2), _start(start))

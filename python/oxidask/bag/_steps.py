@@ -21,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from oxidask._oxidask import bag_distinct, bag_merge_counts, bag_write_file
+from oxidask._oxidask import bag_accumulate, bag_distinct, bag_fold, bag_merge_counts, bag_write_file
 
 
 class Nothing:
@@ -132,12 +132,12 @@ def on_results(function: Callable[[Any], Any], is_root: bool, results: list[Any]
 
 def fold(binop: Callable[..., Any], initial: tuple[Any, ...], partition: Any) -> Any:
     """Reduces from a fresh copy of the initial value, which ``binop`` may change."""
-    return functools.reduce(binop, partition, *copy.deepcopy(initial))
+    return bag_fold(binop, copy.deepcopy(initial), partition)
 
 
 def fold_results(combine: Callable[..., Any], initial: tuple[Any, ...], results: list[Any]) -> Any:
     """Reduces results; the initial value is the answer only if there is none."""
-    return functools.reduce(combine, results) if results or not initial else copy.deepcopy(initial[0])
+    return bag_fold(combine, (), results) if results or not initial else copy.deepcopy(initial[0])
 
 
 def count(partition: Any) -> int:
@@ -279,14 +279,9 @@ def scan(binop: Callable[..., Any], partition: Any, state: tuple[Any, ...]) -> l
     ``state`` is empty before the first element; ``(value, True)`` if the value
     itself is to be among the results, else ``(value, False)``.
     """
-    if state:
-        running = itertools.accumulate(partition, binop, initial=state[0])
-        if not state[1]:
-            next(running)
-    else:
-        running = itertools.accumulate(partition, binop)
-    results = list(running)
-    return [results, (results[-1], False) if results else state]
+    results = bag_accumulate(binop, state[:1], partition)
+    last = (results[-1], False) if results else state
+    return [results[1:] if state and not state[1] else results, last]
 
 
 def sample(prob: float, partition: Any, seed: tuple[Any, ...]) -> Any:

@@ -117,6 +117,12 @@ pub fn build<B: Build>(text: &str, build: &mut B) -> Result<B::Value, B::Error> 
 }
 
 impl<'a> Raw<'a> {
+    /// The value of a text that [`parse`] answered before. A wrong one would make
+    /// errors where it is looked into, or other values, but nothing worse.
+    pub(crate) fn checked(text: &'a str) -> Self {
+        Raw(text)
+    }
+
     /// The text.
     #[must_use]
     pub fn text(self) -> &'a str {

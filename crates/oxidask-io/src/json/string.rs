@@ -88,7 +88,6 @@ pub(super) fn check_escapes(raw: &str) -> Result<(), Beyond> {
     Ok(())
 }
 
-
 /// How many bytes there are before the next quote, backslash or control
 /// character.
 #[inline]

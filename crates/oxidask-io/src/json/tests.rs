@@ -100,7 +100,9 @@ fn records_are_read_alike_whatever_the_shape_of_the_one_before() {
             assert_eq!(value, Records::new(&keys[..]).read(second, &mut fresh), "{first} {second}");
             assert_eq!(found, fresh, "{first} {second}");
             assert_eq!(value.is_ok(), parse(second).is_ok());
-            if let Ok(raw) = value && raw.is_object() {
+            if let Ok(raw) = value
+                && raw.is_object()
+            {
                 let want = [None, raw.get("b").unwrap(), raw.get("a").unwrap()];
                 assert_eq!(found, want, "{first} {second}");
             }

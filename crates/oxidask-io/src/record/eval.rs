@@ -71,7 +71,10 @@ fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], known: Known<'
         // A dict of JSON has no other keys than text.
         (Cell::Json(raw, _), _) if raw.is_object() => None,
         _ if *function == Function::Get => return Err(Beyond),
-        (Cell::Json(..) | Cell::List(_) | Cell::Tuple(_), Scalar::Int(place)) => {
+        (Cell::List(cells) | Cell::Tuple(cells), Scalar::Int(place)) => {
+            place_of(*place, cells.len()).map(|place| cells[place].clone())
+        }
+        (Cell::Json(..), Scalar::Int(place)) => {
             let mut cells = container.clone().elements()?;
             place_of(*place, cells.len()).map(|place| cells.swap_remove(place))
         }

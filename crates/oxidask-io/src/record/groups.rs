@@ -102,9 +102,9 @@ impl Groups {
         Ok(())
     }
 
-    /// The place of a text, whose count begins at 0 if it is new.
-    pub(super) fn place_for_count(&mut self, text: &str) -> Result<u32, Beyond> {
-        let place = self.place(&Cell::Str(text.into()))?;
+    /// The place of a key, whose count begins at 0 if it is new.
+    pub(super) fn place_for_count(&mut self, key: &Cell<'_>) -> Result<u32, Beyond> {
+        let place = self.place(key)?;
         if place == self.values.len() {
             self.values.push(Scalar::Int(0));
         }
@@ -285,6 +285,11 @@ impl<'a> Key<'a> {
 
     fn check(self) -> Option<()> {
         super::rows::check(self.0)
+    }
+
+    /// The key as it is encoded in rows too.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.0
     }
 }
 

@@ -13,6 +13,7 @@
 mod cell;
 mod dump;
 mod eval;
+mod exchange;
 mod groups;
 mod program;
 mod rows;
@@ -23,6 +24,7 @@ mod words;
 
 pub use crate::json::Beyond;
 pub use cell::{Cell, Scalar};
+pub use exchange::{Pieces, group, hash_all, hash_number, hash_text, piece_of};
 pub use groups::{Groups, Key};
 pub use program::{Case, Program, Run, Step};
 pub use rows::Rows;

@@ -133,9 +133,21 @@ impl<'a> Run<'a> {
     /// [`Beyond`] if Python has to be asked for this line; there are no cells,
     /// then.
     pub fn line(&mut self, line: &'a str) -> Result<(), Beyond> {
+        self.element(Cell::Str(line.into()))
+    }
+
+    /// Takes the next element, as [`Run::line`] takes a line.
+    ///
+    /// # Errors
+    /// As for [`Run::line`].
+    pub fn element(&mut self, cell: Cell<'a>) -> Result<(), Beyond> {
         self.cells.clear();
         self.found.clear();
-        let done = self.push(&self.program.steps, Cell::Str(line.into()));
+        let cell = match cell {
+            Cell::Json(raw, _) if raw.is_object() && !self.program.keys.is_empty() => self.record(raw.text())?,
+            other => other,
+        };
+        let done = self.push(&self.program.steps, cell);
         if done.is_err() {
             self.cells.clear();
         }

@@ -5,7 +5,8 @@
 //! memory of its text. Records of JSON stay text until somebody looks into them.
 
 use super::cell::Cell;
-use crate::json::{Beyond, parse};
+use super::groups::Key;
+use crate::json::{Beyond, Raw, parse};
 use serde::{Deserialize, Serialize};
 
 /// Elements, encoded.
@@ -51,13 +52,28 @@ impl Rows {
         Ok(())
     }
 
+    /// Adds a tuple of a key and the list of these encoded elements.
+    pub(super) fn push_group(&mut self, key: Key<'_>, elements: &[&[u8]]) -> Result<(), Beyond> {
+        put_sized(b'(', 2, &mut self.bytes)?;
+        self.bytes.extend_from_slice(key.bytes());
+        put_sized(b'[', elements.len(), &mut self.bytes)?;
+        elements.iter().for_each(|element| self.bytes.extend_from_slice(element));
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
     /// All elements, in order.
     pub fn iter(&self) -> impl Iterator<Item = Cell<'_>> {
+        self.encoded().map(|mut bytes| decode(&mut bytes).unwrap_or(Cell::None))
+    }
+
+    /// All elements, encoded, in order.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |end| {
-            let mut bytes = &self.bytes[start..*end];
+            let bytes = &self.bytes[start..*end];
             start = *end;
-            decode(&mut bytes).unwrap_or(Cell::None)
+            bytes
         })
     }
 
@@ -66,28 +82,31 @@ impl Rows {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let rising = self.ends.is_sorted() && self.ends.last().copied().unwrap_or(0) == self.bytes.len();
-        let mut start = 0;
-        rising
-            && self.ends.iter().all(|end| {
-                let is_valid = check(&self.bytes[start..*end]).is_some();
-                start = *end;
-                is_valid
-            })
+        rising && self.encoded().all(|element| check(element).is_some())
     }
 }
 
 /// Whether these are the bytes of one value.
 pub(super) fn check(mut bytes: &[u8]) -> Option<()> {
-    decode(&mut bytes)?;
-    bytes.is_empty().then_some(())
+    let cell = decode(&mut bytes)?;
+    (bytes.is_empty() && has_json_only(&cell)).then_some(())
+}
+
+fn has_json_only(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Json(raw, _) => parse(raw.text()).is_ok_and(|whole| whole == *raw),
+        Cell::List(cells) | Cell::Tuple(cells) => cells.iter().all(has_json_only),
+        _ => true,
+    }
+}
+
+fn put_sized(tag: u8, n: usize, out: &mut Vec<u8>) -> Result<(), Beyond> {
+    out.push(tag);
+    out.extend_from_slice(&u32::try_from(n).map_err(|_| Beyond)?.to_le_bytes());
+    Ok(())
 }
 
 pub(super) fn encode(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<(), Beyond> {
-    let mut sized = |tag: u8, n: usize| {
-        out.push(tag);
-        out.extend_from_slice(&u32::try_from(n).map_err(|_| Beyond)?.to_le_bytes());
-        Ok::<(), Beyond>(())
-    };
     match cell {
         Cell::None => out.push(b'n'),
         Cell::Bool(value) => out.push(if *value { b't' } else { b'f' }),
@@ -100,25 +119,27 @@ pub(super) fn encode(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<(), Beyond> {
             out.extend_from_slice(&value.to_le_bytes());
         }
         Cell::Str(text) => {
-            sized(b's', text.len())?;
+            put_sized(b's', text.len(), out)?;
             out.extend_from_slice(text.as_bytes());
         }
         Cell::Json(raw, _) => {
-            sized(b'j', raw.text().len())?;
+            put_sized(b'j', raw.text().len(), out)?;
             out.extend_from_slice(raw.text().as_bytes());
         }
         Cell::Tuple(cells) => {
-            sized(b'(', cells.len())?;
+            put_sized(b'(', cells.len(), out)?;
             cells.iter().try_for_each(|cell| encode(cell, out))?;
         }
         Cell::List(cells) => {
-            sized(b'[', cells.len())?;
+            put_sized(b'[', cells.len(), out)?;
             cells.iter().try_for_each(|cell| encode(cell, out))?;
         }
     }
     Ok(())
 }
 
+/// The value that begins here; JSON is as it was when it was encoded, which was
+/// checked where it came in.
 pub(super) fn decode<'a>(bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
     Some(match take(bytes, 1)?[0] {
         b'n' => Cell::None,
@@ -127,7 +148,7 @@ pub(super) fn decode<'a>(bytes: &mut &'a [u8]) -> Option<Cell<'a>> {
         b'i' => Cell::Int(i64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
         b'd' => Cell::Float(f64::from_le_bytes(take(bytes, 8)?.try_into().ok()?)),
         b's' => Cell::Str(text(bytes)?.into()),
-        b'j' => Cell::Json(parse(text(bytes)?).ok()?, None),
+        b'j' => Cell::Json(Raw::checked(text(bytes)?), None),
         b'(' => Cell::Tuple(cells(bytes)?),
         b'[' => Cell::List(cells(bytes)?),
         _ => return None,

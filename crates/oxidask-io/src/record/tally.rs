@@ -117,7 +117,7 @@ impl Tally {
         if 2 * self.used >= SLOTS_MAX {
             return self.groups.count(&Cell::Str(text.into()));
         }
-        let place = self.groups.place_for_count(text)?;
+        let place = self.groups.place_for_count(&Cell::Str(text.into()))?;
         self.slots[at] = Slot { key, count: 1, place };
         self.used += 1;
         if 2 * self.used >= self.slots.len() && self.slots.len() < SLOTS_MAX {
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_tally_counts_as_groups_do() {
-        let mut texts: Vec<String> = (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) % 39_000).to_string()).collect();
+        let mut texts: Vec<String> =
+            (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) % 39_000).to_string()).collect();
         texts.extend((0..40).map(|n| "x".repeat(n % 20)));
         texts.extend(["é\0", "é", "\0", "\0\0", "", "a\0"].map(str::to_owned));
         let (mut tally, mut groups) = (Tally::default(), Groups::new());

@@ -101,7 +101,10 @@ mod tests {
                     let text = " ".repeat(before) + &"x".repeat(len) + &"\n".repeat(after);
                     assert_eq!(words(&text), ["x".repeat(len)]);
                     let twice = format!("{text} é{text}");
-                    assert_eq!(words(&twice), twice.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>());
+                    assert_eq!(
+                        words(&twice),
+                        twice.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>()
+                    );
                 }
             }
         }

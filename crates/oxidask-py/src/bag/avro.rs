@@ -1,6 +1,6 @@
 //! Avro records as Python objects, and Python objects as Avro records.
 
-use super::{BlockForm, block_of};
+use super::files::{BlockForm, block_of};
 use crate::error::OrRaise;
 use oxidask_io::avro::{Field, Header, Input, Logical, Schema, Sync, Type, put_long, put_sized};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};

@@ -1,17 +1,18 @@
 //! Native cells as Python objects, and back.
 
 use hashbrown::HashMap;
-use oxidask_io::json::{Beyond, Json, Raw};
+use oxidask_io::json::{self, Beyond, Build, Json};
 use oxidask_io::record::{Cell, Scalar, Term};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 /// Why a cell did not become an object.
-enum Failed {
+pub enum Failed {
+    /// Python has to read the text.
     Beyond,
+    /// Python raised an error.
     Python(PyErr),
 }
 
@@ -27,115 +28,139 @@ impl From<PyErr> for Failed {
     }
 }
 
-impl From<Failed> for PyErr {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Beyond => PyValueError::new_err("a value has no equal in Rust"),
-            Failed::Python(error) => error,
-        }
-    }
+/// Makes Python objects of cells and of JSON, many after another.
+pub struct Objects<'py> {
+    py: Python<'py>,
+    keys: Keys,
 }
 
-/// The objects of some cells.
-///
-/// # Errors
-/// If JSON holds what has no equal in Rust: Python has to read the line.
-pub fn to_objects<'py>(py: Python<'py>, cells: &[Cell<'_>]) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    cells.iter().map(|cell| to_object(py, cell)).collect()
-}
-
-/// The object of a cell.
-///
-/// # Errors
-/// As for [`to_objects`].
-pub fn to_object<'py>(py: Python<'py>, cell: &Cell<'_>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(object(py, cell)?)
-}
-
-fn object<'py>(py: Python<'py>, cell: &Cell<'_>) -> Result<Bound<'py, PyAny>, Failed> {
-    Ok(match cell {
-        Cell::None => py.None().into_bound(py),
-        Cell::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
-        Cell::Int(value) => value.into_pyobject(py).map_err(PyErr::from)?.into_any(),
-        Cell::Float(value) => PyFloat::new(py, *value).into_any(),
-        Cell::Str(text) => PyString::new(py, text).into_any(),
-        Cell::Json(raw, _) => match of_raw(py, *raw) {
-            // The text of what is beyond Rust is here, and Python reads it.
-            Err(Failed::Beyond) => py.import("json")?.call_method1("loads", (raw.text(),))?,
-            other => other?,
-        },
-        Cell::List(cells) => {
-            let list = PyList::empty(py);
-            for cell in cells {
-                list.append(object(py, cell)?)?;
-            }
-            list.into_any()
-        }
-        Cell::Tuple(cells) => {
-            let objects = cells.iter().map(|cell| object(py, cell)).collect::<Result<Vec<_>, _>>()?;
-            PyTuple::new(py, objects)?.into_any()
-        }
-    })
-}
-
-fn of_raw<'py>(py: Python<'py>, raw: Raw<'_>) -> Result<Bound<'py, PyAny>, Failed> {
-    // Rust's errors go out through the scanner, Python's beside it.
-    let mut failed: Option<Failed> = None;
-    let mut keep = |result: Result<(), Failed>| {
-        result.map_err(|error| {
-            failed = Some(error);
-            Beyond
-        })
-    };
-    let made = match raw.decode()? {
-        Json::Object(raw) => {
-            let dict = PyDict::new(py);
-            let done = raw.each_member(|key, value| {
-                keep((|| {
-                    let value = of_raw(py, value)?;
-                    Ok(key_object(py, &key, |key| dict.set_item(key, value))?)
-                })())
-            });
-            done.map(|()| dict.into_any())
-        }
-        Json::Array(raw) => {
-            let list = PyList::empty(py);
-            let done = raw.each_element(|value| keep((|| Ok(list.append(of_raw(py, value)?)?))()));
-            done.map(|()| list.into_any())
-        }
-        Json::Null => Ok(py.None().into_bound(py)),
-        Json::Bool(value) => Ok(PyBool::new(py, value).to_owned().into_any()),
-        Json::Int(value) => Ok(value.into_pyobject(py).map_err(PyErr::from)?.into_any()),
-        Json::Float(value) => Ok(PyFloat::new(py, value).into_any()),
-        Json::Str(text) => Ok(PyString::new(py, &text).into_any()),
-    };
-    made.map_err(|beyond| failed.unwrap_or(Failed::from(beyond)))
-}
-
-thread_local! {
-    /// Keys that were seen lately: they repeat from record to record, and an
-    /// object that is there already need not be made nor hashed.
-    static KEYS: RefCell<HashMap<Box<str>, Py<PyString>>> = RefCell::default();
+/// Keys that were seen lately: they repeat from record to record, mostly in the
+/// same order, and an object that is there already need not be made nor hashed.
+#[derive(Default)]
+struct Keys {
+    known: Vec<(Box<str>, Py<PyString>)>,
+    places: HashMap<Box<str>, usize>,
+    /// The place behind the key that was asked for last.
+    next: usize,
 }
 
 /// How many keys are remembered.
 const KEYS_MAX: usize = 1024;
 
-/// Calls `use_key` with the object of a key.
-fn key_object<T>(py: Python<'_>, key: &str, use_key: impl FnOnce(&Bound<'_, PyString>) -> T) -> T {
-    let known = KEYS.with_borrow(|keys| keys.get(key).map(|key| key.clone_ref(py)));
-    let object = known.unwrap_or_else(|| {
-        let object = PyString::new(py, key).unbind();
-        let full = KEYS.with_borrow_mut(|keys| {
-            let full = if keys.len() >= KEYS_MAX { std::mem::take(keys) } else { HashMap::default() };
-            keys.insert(key.into(), object.clone_ref(py));
-            full
-        });
-        // Dropped out here, because dropping objects may run other code.
-        drop(full);
-        object
-    });
-    use_key(object.bind(py))
+thread_local! {
+    /// The keys of the last use, for the next one.
+    static KEYS: std::cell::Cell<Keys> = std::cell::Cell::default();
+}
+
+impl<'py> Objects<'py> {
+    /// A maker of objects.
+    pub fn new(py: Python<'py>) -> Self {
+        Objects { py, keys: KEYS.take() }
+    }
+
+    /// What `json.loads` makes of a text.
+    ///
+    /// # Errors
+    /// [`Failed::Beyond`] if Python has to read it.
+    pub fn loads(&mut self, text: &str) -> Result<Bound<'py, PyAny>, Failed> {
+        json::build(text, self)
+    }
+
+    /// The object of a cell.
+    ///
+    /// # Errors
+    /// Those of Python.
+    pub fn cell(&mut self, cell: &Cell<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        Ok(match cell {
+            Cell::None => py.None().into_bound(py),
+            Cell::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
+            Cell::Int(value) => value.into_pyobject(py)?.into_any(),
+            Cell::Float(value) => PyFloat::new(py, *value).into_any(),
+            Cell::Str(text) => PyString::new(py, text).into_any(),
+            Cell::Json(raw, _) => match self.loads(raw.text()) {
+                Ok(object) => object,
+                // The text of what is beyond Rust is here, and Python reads it.
+                Err(Failed::Beyond) => py.import("json")?.call_method1("loads", (raw.text(),))?,
+                Err(Failed::Python(error)) => return Err(error),
+            },
+            Cell::List(cells) => {
+                let list = PyList::empty(py);
+                cells.iter().try_for_each(|cell| list.append(self.cell(cell)?))?;
+                list.into_any()
+            }
+            Cell::Tuple(cells) => {
+                let objects = cells.iter().map(|cell| self.cell(cell)).collect::<PyResult<Vec<_>>>()?;
+                PyTuple::new(py, objects)?.into_any()
+            }
+        })
+    }
+}
+
+impl Drop for Objects<'_> {
+    fn drop(&mut self) {
+        KEYS.set(std::mem::take(&mut self.keys));
+    }
+}
+
+impl<'py> Build for Objects<'py> {
+    type Value = Bound<'py, PyAny>;
+    type Error = Failed;
+
+    fn scalar(&mut self, value: Json<'_>) -> Result<Self::Value, Failed> {
+        let py = self.py;
+        Ok(match value {
+            Json::Null => py.None().into_bound(py),
+            Json::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
+            Json::Int(value) => value.into_pyobject(py).map_err(PyErr::from)?.into_any(),
+            Json::Float(value) => PyFloat::new(py, value).into_any(),
+            Json::Str(_) | Json::Array(_) | Json::Object(_) => return Err(Failed::Beyond),
+        })
+    }
+
+    fn text(&mut self, text: &str) -> Result<Self::Value, Failed> {
+        Ok(PyString::new(self.py, text).into_any())
+    }
+
+    fn array(&mut self) -> Result<Self::Value, Failed> {
+        Ok(PyList::empty(self.py).into_any())
+    }
+
+    fn push(&mut self, array: &mut Self::Value, element: Self::Value) -> Result<(), Failed> {
+        Ok(array.cast::<PyList>().map_err(PyErr::from)?.append(element)?)
+    }
+
+    fn object(&mut self) -> Result<Self::Value, Failed> {
+        Ok(PyDict::new(self.py).into_any())
+    }
+
+    fn insert(&mut self, object: &mut Self::Value, key: &str, value: Self::Value) -> Result<(), Failed> {
+        let key = self.keys.object(self.py, key);
+        Ok(object.cast::<PyDict>().map_err(PyErr::from)?.set_item(key, value)?)
+    }
+}
+
+impl Keys {
+    fn object(&mut self, py: Python<'_>, key: &str) -> &Py<PyString> {
+        let next = if self.next < self.known.len() { self.next } else { 0 };
+        let is_next = self.known.get(next).is_some_and(|(known, _)| **known == *key);
+        let place = if is_next { next } else { self.place(py, key) };
+        self.next = place + 1;
+        &self.known[place].1
+    }
+
+    fn place(&mut self, py: Python<'_>, key: &str) -> usize {
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        if self.known.len() >= KEYS_MAX {
+            self.known.clear();
+            self.places.clear();
+        }
+        self.known.push((key.into(), PyString::new(py, key).unbind()));
+        self.places.insert(key.into(), self.known.len() - 1);
+        self.known.len() - 1
+    }
 }
 
 /// The cell of an object of exactly one of the plain types; none if there is no

@@ -1,11 +1,10 @@
-//! The lazy nodes of bags: what is in each partition, before it is tasks.
+//! The lazy nodes of bags beside pipes: partitions selected, cut and gone through.
 
-use super::native::op_of;
 use super::pipe::{Head, PipeOp, Step};
-use super::text::TextSource;
+use super::plan::Pipe;
 use crate::template::index_of;
-use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, KeyHasher, Result, Stage};
-use oxidask_core::{Op, Uses, Value};
+use oxidask::bag::Given;
+use oxidask_core::{Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, KeyHasher, Result, Uses};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::borrow::Cow;
@@ -22,235 +21,14 @@ pub fn partitions_of(expr: &ExprRef) -> Option<usize> {
     expr.meta().downcast_ref::<BagMeta>().map(|meta| meta.n)
 }
 
-fn uneven(label: &str, want: usize, got: usize) -> Error {
-    Error::value(format!("'{label}' reads bags of {want} and {got} partitions together"))
-        .with_hint("give both the same number of partitions: bag.repartition(npartitions=…)")
-}
-
 /// The key of a node over rewritten inputs. It differs, because a plan takes two
 /// nodes with the same key for the same node.
-fn rewritten(key: Key, inputs: &[ExprRef]) -> Key {
+pub(super) fn rewritten(key: Key, inputs: &[ExprRef]) -> Key {
     KeyHasher::new("bag.rewritten").key(key).keys(inputs.iter().map(|input| input.key())).finish()
 }
 
-/// The block of each input that partition `number` of `n` reads: its own, or
-/// the only one.
-fn aligned(label: &str, blocks: &Blocks, n: usize, number: usize) -> Result<Input> {
-    match blocks[..] {
-        [only] => Ok(only),
-        _ if blocks.len() == n => Ok(blocks[number]),
-        _ => Err(uneven(label, n, blocks.len())),
-    }
-}
-
-/// Partitions that are here already.
-pub struct SourceExpr {
-    key: Key,
-    label: Arc<str>,
-    values: Vec<Value>,
-    meta: BagMeta,
-}
-
-impl SourceExpr {
-    /// The partitions `values`; `key` names their content.
-    pub fn new(key: Key, label: Arc<str>, values: Vec<Value>) -> Self {
-        let meta = BagMeta { n: values.len() };
-        SourceExpr { key, label, values, meta }
-    }
-}
-
-impl Expr for SourceExpr {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn label(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.label)
-    }
-
-    fn inputs(&self) -> &[ExprRef] {
-        &[]
-    }
-
-    fn with_inputs(&self, _inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Err(Error::value("partitions that are here already have no inputs to replace"))
-    }
-
-    fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let values = self.values.iter().enumerate();
-        Ok(values.map(|(block, value)| Input::whole(graph.data(self.key.block(block as u64), value.clone()))).collect())
-    }
-
-    fn meta(&self) -> &(dyn Any + Send + Sync) {
-        &self.meta
-    }
-}
-
-/// Which inputs the tasks of a pipe read first.
-#[derive(Clone)]
-pub enum Origin {
-    /// The partition of the first input with the same number.
-    Partition,
-    /// These ranges of partitions of the first input.
-    Groups(Vec<(u32, u32)>),
-    /// Files.
-    Text(Arc<TextSource>),
-}
-
-/// Calls on each partition, or each group of partitions.
-#[derive(Clone)]
-pub struct PipeExpr {
-    /// The name of the value.
-    pub key: Key,
-    /// What users read.
-    pub label: Arc<str>,
-    /// Where elements come from.
-    pub from: Origin,
-    /// The calls; their extras are numbers of the inputs after the first.
-    pub steps: Vec<Step>,
-    /// The bag, unless text is read, and what else the calls read.
-    pub inputs: Inputs,
-    /// How many partitions; none for a single value, which is no bag.
-    pub n: Option<usize>,
-    /// The user's wishes about where and how it runs.
-    pub annotations: Option<Arc<Annotations>>,
-}
-
 /// What single values answer for their meta.
-static SINGLE: () = ();
-
-/// The metas of pipes, which differ in nothing but the number.
-pub struct Pipe {
-    pipe: PipeExpr,
-    meta: BagMeta,
-}
-
-impl Pipe {
-    /// A node for a pipe.
-    pub fn expr(pipe: PipeExpr) -> ExprRef {
-        let meta = BagMeta { n: pipe.n.unwrap_or(1) };
-        Arc::new(Pipe { pipe, meta })
-    }
-
-    fn n_tasks(&self) -> usize {
-        self.meta.n
-    }
-
-    fn n_first(&self) -> usize {
-        usize::from(!matches!(self.pipe.from, Origin::Text(_)))
-    }
-
-    fn op(&self) -> Arc<dyn Op> {
-        let head = match &self.pipe.from {
-            Origin::Partition => Head::Partition,
-            Origin::Groups(_) => Head::Group,
-            Origin::Text(source) => Head::Text(source.clone()),
-        };
-        let n_extras = index_of(self.pipe.inputs.len() - self.n_first());
-        let (label, steps) = (self.pipe.label.clone(), self.pipe.steps.clone());
-        op_of(PipeOp { label, head, steps, n_extras, n_parts: None })
-    }
-
-    /// This pipe with the calls of the one below it before its own.
-    fn after(&self, below: &PipeExpr) -> ExprRef {
-        let below_first = usize::from(!matches!(below.from, Origin::Text(_)));
-        let n_below = index_of(below.inputs.len() - below_first);
-        let mut steps = below.steps.clone();
-        for step in &self.pipe.steps {
-            let extras = step.extras.iter().map(|extra| extra + n_below).collect();
-            steps.push(Step { extras, ..step.clone() });
-        }
-        let inputs: Vec<ExprRef> = below.inputs.iter().chain(&self.pipe.inputs[1..]).cloned().collect();
-        let label = Arc::from(format!("{}-{}", below.label, self.pipe.label));
-        let key = KeyHasher::new("bag.fused").key(self.pipe.key).key(below.key).finish();
-        Pipe::expr(PipeExpr { key, from: below.from.clone(), steps, inputs: inputs.into(), label, ..self.pipe.clone() })
-    }
-
-    /// This pipe for some of its partitions only.
-    fn only(&self, picks: &[u32]) -> ExprRef {
-        let few = |input: &ExprRef| match partitions_of(input) {
-            Some(n) if n > 1 => SelectExpr::expr(vec![input.clone()], picks.iter().map(|pick| (0, *pick)).collect()),
-            _ => input.clone(),
-        };
-        let mut inputs: Vec<ExprRef> = self.pipe.inputs.to_vec();
-        let first = self.n_first();
-        inputs[first..].iter_mut().for_each(|input| *input = few(input));
-        let from = match &self.pipe.from {
-            Origin::Partition => {
-                inputs[0] = few(&inputs[0]);
-                Origin::Partition
-            }
-            Origin::Groups(groups) => Origin::Groups(picks.iter().map(|pick| groups[*pick as usize]).collect()),
-            Origin::Text(source) => {
-                let partitions = picks.iter().map(|pick| source.partitions[*pick as usize].clone()).collect();
-                Origin::Text(Arc::new(TextSource { partitions, ..(**source).clone() }))
-            }
-        };
-        let key = KeyHasher::new("bag.only").key(self.pipe.key).params(&picks).finish();
-        let pipe = PipeExpr { key, from, inputs: inputs.into(), n: Some(picks.len()), ..self.pipe.clone() };
-        Pipe::expr(pipe)
-    }
-}
-
-impl Expr for Pipe {
-    fn key(&self) -> Key {
-        self.pipe.key
-    }
-
-    fn label(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.pipe.label)
-    }
-
-    fn inputs(&self) -> &[ExprRef] {
-        &self.pipe.inputs
-    }
-
-    fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        let key = rewritten(self.pipe.key, &inputs);
-        Ok(Pipe::expr(PipeExpr { key, inputs: inputs.into(), ..self.pipe.clone() }))
-    }
-
-    fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
-        if !matches!(self.pipe.from, Origin::Partition) {
-            return Ok(None);
-        }
-        let Some(input) = self.pipe.inputs.first() else { return Ok(None) };
-        let Some(below) = input.get::<Pipe>() else { return Ok(None) };
-        // A further input that is the same node would have to be made apart.
-        let alone = uses.is_single(input) && !self.pipe.inputs[1..].iter().any(|other| other.key() == input.key());
-        let alike = below.n_tasks() == self.n_tasks() && below.pipe.annotations == self.pipe.annotations;
-        Ok((alone && alike).then(|| self.after(&below.pipe)))
-    }
-
-    fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let (label, annotations) = (self.pipe.label.clone(), self.pipe.annotations.clone());
-        let n = self.n_tasks();
-        let stage = graph.stage_with(Stage { op: self.op(), label, annotations });
-        let mut blocks = Vec::with_capacity(n);
-        let mut read: SmallVec<[Input; 8]> = SmallVec::new();
-        for number in 0..n {
-            read.clear();
-            match &self.pipe.from {
-                Origin::Partition => read.push(aligned(&self.pipe.label, &inputs[0], n, number)?),
-                Origin::Groups(groups) => {
-                    let (start, end) = groups[number];
-                    read.extend_from_slice(&inputs[0][start as usize..end as usize]);
-                }
-                Origin::Text(_) => {}
-            }
-            for extra in &inputs[self.n_first()..] {
-                read.push(aligned(&self.pipe.label, extra, n, number)?);
-            }
-            let key = self.pipe.key.block(number as u64);
-            blocks.push(Input::whole(graph.task(key, stage, index_of(number), &read)));
-        }
-        Ok(blocks)
-    }
-
-    fn meta(&self) -> &(dyn Any + Send + Sync) {
-        if self.pipe.n.is_some() { &self.meta } else { &SINGLE }
-    }
-}
+pub(super) static SINGLE: () = ();
 
 /// Some partitions of some bags, in any order.
 pub struct SelectExpr {
@@ -305,11 +83,12 @@ impl Expr for SelectExpr {
             return Ok(None);
         }
         if let Some(pipe) = input.get::<Pipe>() {
-            return Ok(Some(pipe.only(&picks)));
+            return Ok(pipe.only(&picks));
         }
-        if let Some(source) = input.get::<SourceExpr>() {
-            let values = picks.iter().map(|pick| source.values[*pick as usize].clone()).collect();
-            return Ok(Some(Arc::new(SourceExpr::new(self.key, source.label.clone(), values))));
+        if let Some(given) = input.get::<Given<BagMeta>>() {
+            let values = picks.iter().map(|pick| given.values()[*pick as usize].clone()).collect();
+            let meta = BagMeta { n: picks.len() };
+            return Ok(Some(Arc::new(Given::new(self.key, &*given.label(), values, meta))));
         }
         if let Some(below) = input.get::<SelectExpr>() {
             let picks = picks.iter().map(|pick| below.picks[*pick as usize]).collect();
@@ -384,64 +163,6 @@ impl Expr for SplitExpr {
             pieces.extend((0..*n).map(|part| Input::part(task, part)));
         }
         Ok(pieces)
-    }
-
-    fn meta(&self) -> &(dyn Any + Send + Sync) {
-        &self.meta
-    }
-}
-
-/// Elements moved to the partition that a function of them says.
-pub struct ShuffleExpr {
-    key: Key,
-    inputs: Inputs,
-    /// Answers a list of pieces of a partition, one for each new partition.
-    scatter: Step,
-    /// Makes a new partition of the list of its pieces.
-    gather: Step,
-    meta: BagMeta,
-}
-
-impl ShuffleExpr {
-    /// A shuffle to `n` partitions; `token` names the calls.
-    pub fn expr(input: ExprRef, token: Key, scatter: Step, gather: Step, n: usize) -> ExprRef {
-        let key = KeyHasher::new("bag.shuffle").key(input.key()).key(token).finish();
-        Arc::new(ShuffleExpr { key, inputs: vec![input].into(), scatter, gather, meta: BagMeta { n } })
-    }
-}
-
-impl Expr for ShuffleExpr {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn label(&self) -> Cow<'_, str> {
-        Cow::Borrowed("groupby")
-    }
-
-    fn inputs(&self) -> &[ExprRef] {
-        &self.inputs
-    }
-
-    fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        let (scatter, gather) = (self.scatter.clone(), self.gather.clone());
-        let meta = BagMeta { n: self.meta.n };
-        let key = rewritten(self.key, &inputs);
-        Ok(Arc::new(ShuffleExpr { key, inputs: inputs.into(), scatter, gather, meta }))
-    }
-
-    fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let n = self.meta.n;
-        let op = |label: &str, head: Head, step: &Step, n_parts: Option<u32>| {
-            Arc::new(PipeOp { label: Arc::from(label), head, steps: vec![step.clone()], n_extras: 0, n_parts })
-        };
-        let scatter = op("groupby-scatter", Head::Partition, &self.scatter, Some(index_of(n)));
-        let key = KeyHasher::new("bag.scatter").key(self.key).finish();
-        let scattered = graph.blocks(key, scatter, inputs[0].len(), |number, read| read.push(inputs[0][number]));
-        let gather = op("groupby", Head::Group, &self.gather, None);
-        Ok(graph.blocks(self.key, gather, n, |number, read| {
-            read.extend(scattered.iter().map(|input| Input::part(input.task, index_of(number))));
-        }))
     }
 
     fn meta(&self) -> &(dyn Any + Send + Sync) {

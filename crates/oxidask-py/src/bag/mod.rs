@@ -5,43 +5,42 @@
 
 mod avro;
 mod cells;
+mod collection;
 mod expr;
+mod files;
 mod native;
 mod pipe;
+mod plan;
 mod steps;
 mod text;
 
-use crate::base::{Collection, Lazy, PyExpr, lazy_of};
+use crate::base::{self, Lazy, PyExpr, lazy_of};
 use crate::call::{Function, PyCall};
 use crate::delayed::{Delayed, current_annotations, random_key};
 use crate::error::OrRaise;
 use crate::template::{Arg, Builder, Template};
-use crate::value::{from_value, to_value};
-use crate::{base, travel};
-use expr::{BagMeta, Origin, Pipe, PipeExpr, ScanExpr, SelectExpr, ShuffleExpr, SourceExpr, SplitExpr, partitions_of};
-
+use crate::travel;
+use crate::value::to_value;
+use collection::{bag_of, item_of, made};
+use expr::{BagMeta, ScanExpr, SelectExpr, SplitExpr, partitions_of};
 use native::{Native, native_of};
-use oxidask_core::{Error, ExprRef, Key, KeyHasher, Result, Value};
-use oxidask_io::{Block, BlockOptions, Compression, Location, StorageOptions};
+use oxidask::bag::Given;
+use oxidask_core::{ExprRef, Key, KeyHasher};
 use pipe::Step;
+use plan::{Origin, Pipe, PipeExpr};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    collection::register(module)?;
+    files::register(module)?;
     steps::register(module)?;
     avro::register(module)?;
     module.add_function(wrap_pyfunction!(bag_source, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_text, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_file_blocks, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_read_block, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_write_file, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_files_token, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_expand, module)?)?;
     module.add_function(wrap_pyfunction!(bag_pipe, module)?)?;
     module.add_function(wrap_pyfunction!(bag_reduce, module)?)?;
     module.add_function(wrap_pyfunction!(bag_concat, module)?)?;
@@ -53,110 +52,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_npartitions, module)?)?;
     module.add_function(wrap_pyfunction!(bag_delayed, module)?)?;
     module.add_function(wrap_pyfunction!(bag_dumps, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_gather, module)?)?;
     module.add_function(wrap_pyfunction!(bag_loads, module)?)
-}
-
-/// Bags: the result is the list of all elements.
-struct BagCollection;
-
-impl Collection for BagCollection {
-    fn finish(&self, py: Python<'_>, _expr: &ExprRef, blocks: Vec<Value>) -> PyResult<Py<PyAny>> {
-        let parts: Vec<Bound<'_, PyAny>> =
-            blocks.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect::<PyResult<_>>()?;
-        Ok(gathered(py, parts)?.unbind())
-    }
-
-    fn whole(&self, expr: &ExprRef) -> Result<ExprRef> {
-        let n = partitions_of(expr).unwrap_or(1);
-        Python::attach(|py| {
-            let step = own_step(py, "bag_gather")?;
-            let key = KeyHasher::new("bag.whole").key(expr.key()).finish();
-            Ok(Pipe::expr(PipeExpr {
-                key,
-                label: Arc::from("gather"),
-                from: Origin::Groups(vec![(0, crate::template::index_of(n))]),
-                steps: vec![step],
-                inputs: vec![expr.clone()].into(),
-                n: None,
-                annotations: None,
-            }))
-        })
-        .map_err(|error: PyErr| Error::value(error.to_string()))
-    }
-
-    fn wrap(&self, py: Python<'_>, expr: ExprRef) -> PyResult<Py<PyAny>> {
-        static BAG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let bag = BAG.import(py, "oxidask.bag.core", "Bag")?.call_method1(intern!(py, "_over"), (bag_of(expr),))?;
-        Ok(bag.unbind())
-    }
-
-    fn scheduler(&self) -> &'static str {
-        PROCESSES
-    }
-}
-
-/// Functions of bags are their user's and hold Python's lock.
-const PROCESSES: &str = "processes";
-
-/// Single values of bags: the result is the value.
-struct ItemCollection;
-
-impl Collection for ItemCollection {
-    fn finish(&self, py: Python<'_>, _expr: &ExprRef, blocks: Vec<Value>) -> PyResult<Py<PyAny>> {
-        match &blocks[..] {
-            [value] => from_value(py, value),
-            _ => Err(PyValueError::new_err("a single value was computed in several blocks")),
-        }
-    }
-
-    fn whole(&self, expr: &ExprRef) -> Result<ExprRef> {
-        Ok(expr.clone())
-    }
-
-    fn wrap(&self, py: Python<'_>, expr: ExprRef) -> PyResult<Py<PyAny>> {
-        static ITEM: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let item = ITEM.import(py, "oxidask.bag.core", "Item")?.call_method1(intern!(py, "_over"), (item_of(expr),))?;
-        Ok(item.unbind())
-    }
-
-    fn scheduler(&self) -> &'static str {
-        PROCESSES
-    }
-}
-
-fn bag_of(expr: ExprRef) -> PyExpr {
-    PyExpr::new(expr, Arc::new(BagCollection))
-}
-
-fn item_of(expr: ExprRef) -> PyExpr {
-    PyExpr::new(expr, Arc::new(ItemCollection))
-}
-
-fn made(expr: ExprRef, item: bool) -> PyExpr {
-    if item { item_of(expr) } else { bag_of(expr) }
-}
-
-/// All elements of all parts as one list; parts that hold no elements, such as
-/// numbers that `map_partitions` made, are elements themselves.
-fn gathered<'py>(py: Python<'py>, parts: Vec<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-    let holds_elements =
-        |part: &Bound<'py, PyAny>| !part.is_instance_of::<PyString>() && PyIterator::from_object(part).is_ok();
-    if !parts.first().is_some_and(holds_elements) {
-        return Ok(PyList::new(py, parts)?.into_any());
-    }
-    let all = PyList::empty(py);
-    let extend = all.getattr(intern!(py, "extend"))?;
-    for part in parts {
-        extend.call1((part,))?;
-    }
-    Ok(all.into_any())
-}
-
-/// The elements of a list of parts; see [`gathered`].
-#[pyfunction]
-fn bag_gather<'py>(parts: Vec<Bound<'py, PyAny>>, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-    gathered(py, parts)
 }
 
 /// A step that calls a function of the compiled module with the elements.
@@ -203,150 +99,7 @@ fn bag_source(partitions: &Bound<'_, PyList>, label: &str) -> PyExpr {
         }
     }
     let values = partitions.iter().map(to_value).collect();
-    bag_of(Arc::new(SourceExpr::new(hasher.finish(), Arc::from(label), values)))
-}
-
-/// The files of paths and globs.
-#[pyfunction]
-fn bag_expand(py: Python<'_>, paths: Vec<String>, storage: Vec<(String, String)>) -> PyResult<Vec<String>> {
-    let storage: StorageOptions = storage.into_iter().collect();
-    py.detach(|| oxidask_io::expand(&paths, &storage)).or_raise()
-}
-
-/// How text is read: what does not depend on the files.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct TextWish {
-    blocksize: Option<u64>,
-    compression: Option<String>,
-    delimiter: Option<String>,
-    delimiter_bytes: Vec<u8>,
-    encoding: (String, String, u8, bool),
-    include_path: bool,
-    files_per_partition: Option<usize>,
-    storage: Vec<(String, String)>,
-}
-
-/// The compression that a user named; none infers it from each file's name.
-fn compression_of(name: Option<&str>) -> PyResult<Option<Compression>> {
-    match name {
-        Some("infer") => Ok(None),
-        named => Compression::named(named).or_raise().map(Some),
-    }
-}
-
-/// Adds what tells versions of files apart, so that a file that changed is
-/// another source.
-fn identified(mut hasher: KeyHasher, files: &[String], storage: &StorageOptions) -> KeyHasher {
-    for file in files {
-        let identity = Location::parse(file, storage).and_then(|location| location.identity(storage)).ok();
-        hasher = hasher.params(&identity);
-    }
-    hasher
-}
-
-/// Lines of files; answers the bag and how many partitions each file has.
-#[pyfunction]
-fn bag_text(py: Python<'_>, files: Vec<String>, wish: TextWish) -> PyResult<(PyExpr, Vec<usize>)> {
-    let storage: StorageOptions = wish.storage.into_iter().collect();
-    let (name, errors, unit, is_stateless) = wish.encoding;
-    let options = BlockOptions {
-        block_bytes: wish.blocksize,
-        compression: compression_of(wish.compression.as_deref())?,
-        delimiter: wish.delimiter_bytes.clone(),
-        unit,
-    };
-    let blocks = py.detach(|| oxidask_io::plan(&files, &options, &storage)).or_raise()?;
-    let counts = blocks.iter().map(Vec::len).collect();
-    let partitions: Vec<Vec<Block>> = match wish.files_per_partition {
-        Some(0) => return Err(PyValueError::new_err("files_per_partition must be at least 1")),
-        Some(n) => blocks.chunks(n).map(<[Vec<Block>]>::concat).collect(),
-        None => blocks.into_iter().flatten().map(|block| vec![block]).collect(),
-    };
-    let source = text::TextSource {
-        partitions,
-        delimiter_bytes: wish.delimiter_bytes,
-        delimiter: wish.delimiter,
-        encoding: text::Encoding { name, errors, unit, is_stateless },
-        include_path: wish.include_path,
-    };
-    let hasher = KeyHasher::new("bag.text").params(&source);
-    let hasher = py.detach(|| identified(hasher, &files, &storage));
-    let pipe = PipeExpr {
-        key: hasher.finish(),
-        label: Arc::from("read_text"),
-        n: Some(source.partitions.len()),
-        from: Origin::Text(Arc::new(source)),
-        steps: Vec::new(),
-        inputs: Vec::new().into(),
-        annotations: current_annotations(py)?,
-    };
-    Ok((bag_of(Pipe::expr(pipe)), counts))
-}
-
-/// A block of a file, as Python passes it around.
-type BlockForm = (String, Vec<(String, String)>, u64, Option<u64>, Option<String>);
-
-fn block_of(form: BlockForm) -> PyResult<Block> {
-    let (path, storage, start, end, compression) = form;
-    let options = Arc::new(storage.into_iter().collect());
-    let compression = match compression_of(compression.as_deref())? {
-        Some(compression) => compression,
-        None => Compression::inferred(&path).or_raise()?,
-    };
-    Ok(Block { path: path.into(), options, start, end, compression })
-}
-
-/// Where the blocks of a file begin and end.
-#[pyfunction]
-fn bag_file_blocks(
-    py: Python<'_>,
-    file: BlockForm,
-    block_bytes: Option<u64>,
-    delimiter: Vec<u8>,
-) -> PyResult<Vec<(u64, Option<u64>)>> {
-    let block = block_of(file)?;
-    let options = BlockOptions { block_bytes, compression: Some(block.compression), delimiter, unit: 1 };
-    let blocks = py.detach(|| oxidask_io::file_blocks(&block.path, &options, &block.options)).or_raise()?;
-    Ok(blocks.into_iter().map(|block| (block.start, block.end)).collect())
-}
-
-/// The bytes of a block, decompressed, cut at delimiters.
-#[pyfunction]
-fn bag_read_block<'py>(py: Python<'py>, block: BlockForm, delimiter: Vec<u8>) -> PyResult<Bound<'py, PyBytes>> {
-    let block = block_of(block)?;
-    let chunk = py.detach(|| block.read(&delimiter, 1)).or_raise()?;
-    Ok(PyBytes::new(py, &chunk.bytes))
-}
-
-/// Writes a whole file.
-#[pyfunction]
-fn bag_write_file(
-    py: Python<'_>,
-    path: &str,
-    storage: Vec<(String, String)>,
-    compression: Option<&str>,
-    content: &[u8],
-) -> PyResult<()> {
-    let storage: StorageOptions = storage.into_iter().collect();
-    let compression = match compression_of(compression)? {
-        Some(compression) => compression,
-        None => Compression::inferred(path).or_raise()?,
-    };
-    let location = Location::parse(path, &storage).or_raise()?;
-    py.detach(|| {
-        let bytes =
-            compression.compress(content).map_err(|cause| Error::io(format!("compressing '{path}'"), &cause))?;
-        location.write(bytes)
-    })
-    .or_raise()
-}
-
-/// A name for the content of files, which changes when they do.
-#[pyfunction]
-fn bag_files_token(py: Python<'_>, files: Vec<String>, storage: Vec<(String, String)>) -> String {
-    let storage: StorageOptions = storage.into_iter().collect();
-    py.detach(|| identified(KeyHasher::new("files"), &files, &storage).finish().to_string())
+    bag_of(Arc::new(Given::new(hasher.finish(), label, values, BagMeta { n: partitions.len() })))
 }
 
 /// What is well known of a call; see `oxidask.bag._native`.
@@ -484,6 +237,7 @@ fn bag_pipe(
         steps: vec![call.step],
         inputs: inputs.into(),
         n: (!item).then_some(n_out),
+        n_parts: None,
         annotations: current_annotations(py)?,
     };
     Ok(made(Pipe::expr(pipe), item))
@@ -529,6 +283,7 @@ fn bag_reduce(
             steps: vec![if is_root { aggregate.clone() } else { combine.clone() }],
             inputs: vec![expr].into(),
             n: (!(is_root && item)).then_some(n_groups),
+            n_parts: None,
             annotations: annotations.clone(),
         });
         if is_root {
@@ -609,22 +364,48 @@ fn call_step(function: &Bound<'_, PyAny>, args: &[Option<&Bound<'_, PyAny>>], n_
 /// Moves elements to `n` partitions: `scatter(key, n, partition)` answers a list
 /// of pieces, `gather(key, pieces)` makes a partition of them.
 #[pyfunction]
+#[pyo3(signature = (base, key, scatter, gather, n, label = "groupby"))]
 fn bag_shuffle(
     base: &Bound<'_, PyAny>,
     key: &Bound<'_, PyAny>,
     scatter: &Bound<'_, PyAny>,
     gather: &Bound<'_, PyAny>,
     n: u32,
+    label: &str,
 ) -> PyResult<PyExpr> {
     let py = base.py();
     if n == 0 {
         return Err(PyValueError::new_err("a bag has at least one partition"));
     }
+    let expr = expr_of(base)?;
     let count = n.into_pyobject(py)?.into_any();
-    let token = key_of("bag.shuffle", (key, scatter, gather, n).into_pyobject(py)?.as_any())?;
-    let scatter = call_step(scatter, &[Some(key), Some(&count), None], 0);
-    let gather = call_step(gather, &[Some(key), None], 0);
-    Ok(bag_of(ShuffleExpr::expr(expr_of(base)?, token, scatter, gather, n as usize)))
+    let token = key_of("bag.shuffle", (base, key, scatter, gather, n).into_pyobject(py)?.as_any())?;
+    let annotations = current_annotations(py)?;
+    let described =
+        |function: &Bound<'_, PyAny>| native_call(function, &(key, &count, base).into_pyobject(py).ok()?, None, base);
+    let scatter = Step { native: described(scatter), ..call_step(scatter, &[Some(key), Some(&count), None], 0) };
+    let gather = Step { native: described(gather), ..call_step(gather, &[Some(key), None], 0) };
+    let n_tasks = partitions_of(&expr).unwrap_or(1);
+    let scattered = Pipe::expr(PipeExpr {
+        key: KeyHasher::new("bag.scatter").key(token).finish(),
+        label: Arc::from(format!("{label}-scatter")),
+        from: Origin::Partition,
+        steps: vec![scatter],
+        inputs: vec![expr].into(),
+        n: Some(n_tasks),
+        n_parts: Some(n),
+        annotations: annotations.clone(),
+    });
+    Ok(bag_of(Pipe::expr(PipeExpr {
+        key: KeyHasher::new("bag.gather").key(token).finish(),
+        label: Arc::from(label),
+        from: Origin::Pieces,
+        steps: vec![gather],
+        inputs: vec![scattered].into(),
+        n: Some(n as usize),
+        n_parts: None,
+        annotations,
+    })))
 }
 
 /// Goes through partitions in order: `scan(binop, partition, state)` answers the

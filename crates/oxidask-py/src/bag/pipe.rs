@@ -4,7 +4,7 @@
 //! partition streams through all of them at C speed and only the end makes a
 //! list.
 
-use super::native::{Native, Sink, groups_of, native_head};
+use super::native::{self, Native, Sink, Tree, groups_of, native_head};
 use super::text::{self, Chunks, TextSource};
 use crate::call::{PyCall, gil_lane};
 use crate::error::OrError;
@@ -81,6 +81,12 @@ impl PipeOp {
             (Head::Partition, [partition]) => Ok((from_value(py, partition)?.into_bound(py), 0)),
             (Head::Partition, _) => Err(PyValueError::new_err("a task of a bag reads exactly one partition")),
             (Head::Group, values) => {
+                if let Some(Step { native: Some(Native::Tree(Tree::Group(key))), .. }) = self.steps.first()
+                    && let Some(groups) = native::grouped(values, key)
+                {
+                    let groups = Value::new(native::Rows(groups));
+                    return Ok((from_value(py, &groups)?.into_bound(py), 1));
+                }
                 let objects: Vec<_> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
                 Ok((PyList::new(py, objects)?.into_any(), 0))
             }

@@ -3,16 +3,19 @@
 //! Each function answers exactly what the plain Python loop would.
 
 use oxidask_core::KeyHasher;
+use oxidask_io::record;
 use pyo3::exceptions::{PyIndexError, PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyString, PyTuple};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_cut, module)?)?;
     module.add_function(wrap_pyfunction!(bag_flatten, module)?)?;
     module.add_function(wrap_pyfunction!(bag_pluck, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_fold, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_accumulate, module)?)?;
     module.add_function(wrap_pyfunction!(bag_fold_by, module)?)?;
     module.add_function(wrap_pyfunction!(bag_merge_by, module)?)?;
     module.add_function(wrap_pyfunction!(bag_merge_counts, module)?)?;
@@ -111,6 +114,63 @@ fn is_absent(py: Python<'_>, error: &PyErr) -> bool {
         || error.is_instance_of::<PyTypeError>(py)
 }
 
+/// What `binop` makes of two values. If it raises, the error says of which.
+fn combined<'py>(
+    binop: &Bound<'py, PyAny>,
+    left: &Bound<'py, PyAny>,
+    right: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    binop.call1((left, right)).map_err(|error| {
+        let note = format!("while combining {} with {}", short(left), short(right));
+        // Exceptions that take no notes are raised as they are.
+        let _ = error.value(binop.py()).call_method1(intern!(binop.py(), "add_note"), (note,));
+        error
+    })
+}
+
+/// Reduces elements with a function of two values, from the only one in `start`,
+/// or the first element if that is empty.
+#[pyfunction]
+fn bag_fold<'py>(
+    binop: &Bound<'py, PyAny>,
+    start: &Bound<'py, PyTuple>,
+    elements: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut total = start.iter().next();
+    for element in elements.try_iter()? {
+        let element = element?;
+        total = Some(match total {
+            Some(total) => combined(binop, &total, &element)?,
+            None => element,
+        });
+    }
+    total.ok_or_else(|| {
+        PyTypeError::new_err("fold: there are neither elements nor an initial value\nhint: pass initial=")
+    })
+}
+
+/// All results of reducing elements one after another, that of `start` among
+/// them if it has one.
+#[pyfunction]
+fn bag_accumulate<'py>(
+    binop: &Bound<'py, PyAny>,
+    start: &Bound<'py, PyTuple>,
+    elements: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
+    let results = PyList::new(binop.py(), start)?;
+    let mut total = start.iter().next();
+    for element in elements.try_iter()? {
+        let element = element?;
+        let next = match total {
+            Some(total) => combined(binop, &total, &element)?,
+            None => element,
+        };
+        results.append(&next)?;
+        total = Some(next);
+    }
+    Ok(results)
+}
+
 /// Folds the elements of each key: `binop(so far, element)`, from `initial` if
 /// that is a tuple of one value, from the first element if it is none.
 #[pyfunction]
@@ -125,8 +185,8 @@ fn bag_fold_by<'py>(
         let element = element?;
         let group = key.call1((&element,))?;
         let total = match (folded.get_item(&group)?, &initial) {
-            (Some(total), _) => binop.call1((total, element))?,
-            (None, Some((initial,))) => binop.call1((initial, element))?,
+            (Some(total), _) => combined(binop, &total, &element)?,
+            (None, Some((initial,))) => combined(binop, initial, &element)?,
             (None, None) => element,
         };
         folded.set_item(group, total)?;
@@ -146,8 +206,8 @@ fn bag_merge_by<'py>(
     for part in parts {
         for (group, value) in part.iter() {
             let total = match (merged.get_item(&group)?, &initial) {
-                (Some(total), _) => combine.call1((total, value))?,
-                (None, Some((initial,))) => combine.call1((initial, value))?,
+                (Some(total), _) => combined(combine, &total, &value)?,
+                (None, Some((initial,))) => combined(combine, initial, &value)?,
                 (None, None) => value,
             };
             merged.set_item(group, total)?;
@@ -199,28 +259,19 @@ fn bag_distinct<'py>(key: Option<Bound<'py, PyAny>>, partition: &Bound<'py, PyAn
 
 /// Puts each element into the piece, of `n`, that the hash of its key says.
 #[pyfunction]
-fn bag_scatter<'py>(key: &Bound<'py, PyAny>, n: u64, partition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+fn bag_scatter<'py>(key: &Bound<'py, PyAny>, n: usize, partition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     let py = partition.py();
     let pieces: Vec<Bound<'py, PyList>> = (0..n).map(|_| PyList::empty(py)).collect();
-    // Equal keys are hashed once; the dict also says whether they can be hashed.
-    let known = PyDict::new(py);
     for element in partition.try_iter()? {
         let element = element?;
-        let group = key.call1((&element,))?;
-        let piece = match known.get_item(&group)? {
-            Some(piece) => piece.extract::<u64>()?,
-            None => {
-                let piece = hash_of(&group)? % n;
-                known.set_item(group, piece)?;
-                piece
-            }
-        };
-        pieces[usize::try_from(piece)?].append(element)?;
+        let hash = hash_of(&key.call1((&element,))?)?;
+        pieces[record::piece_of(hash, n)].append(element)?;
     }
     PyList::new(py, pieces)
 }
 
-/// A hash that is the same in all processes, and for equal objects.
+/// A hash that is the same in all processes, for equal objects, and for native
+/// elements.
 ///
 /// Python's own is drawn anew by each process for text and what is made of it.
 fn hash_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
@@ -229,28 +280,27 @@ fn hash_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     let py = object.py();
     let digest = |kind: &str, bytes: &[u8]| KeyHasher::new(kind).bytes(bytes).finish().0 as u64;
     if let Ok(text) = object.cast::<PyString>() {
-        return Ok(digest("str", text.to_string_lossy().as_bytes()));
+        return Ok(record::hash_text(&text.to_string_lossy()));
+    }
+    if object.is_none() {
+        return Ok(0);
+    }
+    // Raises for what cannot be hashed, and is that of the value for numbers.
+    let own = object.hash()?;
+    let is_number = object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_instance(NUMBER.import(py, "numbers", "Number")?)?;
+    if is_number {
+        return Ok(record::hash_number(own as i64));
     }
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(digest("bytes", bytes.as_bytes()));
     }
     if let Ok(tuple) = object.cast::<PyTuple>() {
-        let hashes = tuple.iter().map(|element| hash_of(&element)).collect::<PyResult<Vec<u64>>>()?;
-        return Ok(hashes.into_iter().fold(KeyHasher::new("tuple"), KeyHasher::u64).finish().0 as u64);
+        return record::hash_all(tuple.iter().map(|element| hash_of(&element)));
     }
     if let Ok(set) = object.cast::<PyFrozenSet>() {
         return set.iter().try_fold(0, |hash: u64, element| Ok(hash.wrapping_add(hash_of(&element)?)));
-    }
-    if object.is_none() {
-        return Ok(0);
-    }
-    let is_number = object.is_instance_of::<PyInt>()
-        || object.is_instance_of::<PyFloat>()
-        || object.is_instance_of::<PyBool>()
-        || object.is_instance(NUMBER.import(py, "numbers", "Number")?)?;
-    if is_number {
-        // Numbers hash by value, whatever their type.
-        return Ok(digest("number", &object.hash()?.to_le_bytes()));
     }
     let stream = PICKLE.import(py, "pickle", "dumps")?.call1((object, 5))?;
     Ok(digest("object", stream.cast::<PyBytes>()?.as_bytes()))

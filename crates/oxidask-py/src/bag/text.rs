@@ -4,7 +4,7 @@
 //! lists of lines, so that a pipe of Python functions streams through a file of
 //! any size in little memory and stops reading when nobody asks for more.
 
-use super::cells;
+use super::cells::{Failed, Objects};
 use super::pipe::{Step, listed, run_calls};
 use crate::error::OrRaise;
 use oxidask_io::record::Program;
@@ -183,14 +183,29 @@ impl TextSource {
     }
 }
 
-/// Lists of the elements of a partition of text, chunk by chunk.
+/// Lists of the elements of a partition of text, a few lines at a time: few
+/// enough for objects that nobody keeps to be gone before Python's collector of
+/// garbage looks at them.
 #[pyclass(frozen, module = "oxidask._oxidask")]
 pub struct Chunks {
-    reader: Mutex<PartitionReader>,
+    /// None while a list is being made.
+    state: Mutex<Option<State>>,
     partition: u64,
     /// Steps that are done on each line before Python sees it.
     native: Option<Native>,
 }
+
+/// How far reading came.
+struct State {
+    reader: PartitionReader,
+    /// Lines of block `block`, of which those before `at` were handed out.
+    text: String,
+    at: usize,
+    block: usize,
+}
+
+/// How many lines are handed out at once.
+const LINES: usize = 64;
 
 /// Steps that run natively, and in Python on lines that are beyond Rust.
 pub struct Native {
@@ -204,40 +219,91 @@ impl Native {
     fn ask<'py>(&self, lines: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         run_calls(lines, &self.python, &[]).and_then(listed)
     }
+
+    /// Adds what becomes of some lines to `list`.
+    fn add<'a>(&self, some: impl Iterator<Item = &'a str>, list: &Bound<'_, PyList>) -> PyResult<()> {
+        let py = list.py();
+        let (mut run, mut objects) = (self.program.start(), Objects::new(py));
+        let only_loads = self.program.only_loads();
+        for line in some {
+            let is_done = if only_loads {
+                match objects.loads(line) {
+                    Ok(object) => list.append(object).map(|()| true)?,
+                    Err(Failed::Beyond) => false,
+                    Err(Failed::Python(error)) => return Err(error),
+                }
+            } else {
+                let is_done = run.line(line).is_ok();
+                run.cells().iter().try_for_each(|cell| list.append(objects.cell(cell)?))?;
+                is_done
+            };
+            if !is_done {
+                let one = PyList::new(py, [line])?.into_any();
+                self.ask(one)?.try_iter()?.try_for_each(|object| list.append(object?))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Chunks {
     /// The elements of partition `partition`.
     pub fn new(source: Arc<TextSource>, partition: u64, native: Option<Native>) -> PyResult<Self> {
-        Ok(Chunks { reader: Mutex::new(PartitionReader::new(source, partition)?), partition, native })
+        let reader = PartitionReader::new(source, partition)?;
+        let state = State { reader, text: String::new(), at: 0, block: 0 };
+        Ok(Chunks { state: Mutex::new(Some(state)), partition, native })
     }
 
-    fn list<'py>(&self, py: Python<'py>, source: &TextSource, text: &str, path: &str) -> PyResult<Bound<'py, PyList>> {
+    fn next<'py>(&self, py: Python<'py>, state: &mut State) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if state.at == state.text.len() {
+            let Some((chunk, block)) = py.detach(|| state.reader.next_chunk()).or_raise()? else { return Ok(None) };
+            match chunk {
+                Decoded::Text(text) => (state.text, state.at, state.block) = (text, 0, block),
+                Decoded::Bytes(chunk) => return self.decoded(py, &state.reader.source, &chunk, block).map(Some),
+            }
+        }
+        let source = &state.reader.source;
+        let rest = &state.text[state.at..];
+        let mut n_bytes = 0;
+        let some = lines(rest, source.line_end()).take(LINES).inspect(|line| n_bytes += line.len());
         let list = PyList::empty(py);
         match &self.native {
-            Some(native) => {
-                let mut cells = Vec::new();
-                for line in lines(text, source.line_end()) {
-                    cells.clear();
-                    if native.program.run(line, &mut cells).is_ok()
-                        && let Ok(objects) = cells::to_objects(py, &cells)
-                    {
-                        objects.into_iter().try_for_each(|object| list.append(object))?;
-                    } else {
-                        let one = PyList::new(py, [line])?.into_any();
-                        for object in native.ask(one)?.try_iter()? {
-                            list.append(object?)?;
-                        }
-                    }
+            Some(native) => native.add(some, &list)?,
+            None if source.include_path => {
+                let path = PyString::new(py, source.path(self.partition, state.block));
+                for line in some {
+                    list.append((PyString::new(py, line), &path))?;
                 }
             }
+            None => {
+                for line in some {
+                    list.append(PyString::new(py, line))?;
+                }
+            }
+        }
+        state.at += n_bytes;
+        Ok(Some(list.into_any()))
+    }
+
+    /// The elements of a chunk that Python decodes.
+    fn decoded<'py>(
+        &self,
+        py: Python<'py>,
+        source: &TextSource,
+        chunk: &Chunk,
+        block: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let path = source.path(self.partition, block);
+        let decoded = source.decode(py, chunk, path)?.into_any();
+        match &self.native {
+            Some(native) => native.ask(decoded),
             None if source.include_path => {
                 let path = PyString::new(py, path);
-                lines(text, source.line_end()).try_for_each(|line| list.append((PyString::new(py, line), &path)))?;
+                let pairs = decoded.try_iter()?.map(|line| Ok((line?, path.clone())));
+                Ok(PyList::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?.into_any())
             }
-            None => lines(text, source.line_end()).try_for_each(|line| list.append(PyString::new(py, line)))?,
+            None => Ok(decoded),
         }
-        Ok(list)
     }
 }
 
@@ -248,26 +314,12 @@ impl Chunks {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let next = py.detach(|| {
-            let mut reader = self.reader.lock();
-            reader.next_chunk().map(|next| next.map(|(chunk, block)| (chunk, block, reader.source.clone())))
-        });
-        let Some((chunk, block, source)) = next.or_raise()? else { return Ok(None) };
-        let path = source.path(self.partition, block);
-        match chunk {
-            Decoded::Text(text) => Ok(Some(self.list(py, &source, &text, path)?.into_any())),
-            Decoded::Bytes(chunk) => {
-                let decoded = source.decode(py, &chunk, path)?.into_any();
-                match &self.native {
-                    Some(native) => native.ask(decoded).map(Some),
-                    None if source.include_path => {
-                        let path = PyString::new(py, path);
-                        let pairs = decoded.try_iter()?.map(|line| Ok((line?, path.clone())));
-                        Ok(Some(PyList::new(py, pairs.collect::<PyResult<Vec<_>>>()?)?.into_any()))
-                    }
-                    None => Ok(Some(decoded)),
-                }
-            }
-        }
+        let state = self.state.lock().take();
+        let Some(mut state) = state else {
+            return Err(PyValueError::new_err("the lines of a partition are being read already"));
+        };
+        let next = self.next(py, &mut state);
+        *self.state.lock() = Some(state);
+        next
     }
 }

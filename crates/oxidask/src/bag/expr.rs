@@ -1,4 +1,4 @@
-//! The plan nodes of bags: given partitions, one task a partition, trees.
+//! The plan nodes of bags: one task a partition, and trees.
 
 use crate::delayed::{Typed, unique};
 use oxidask_core::{Blocks, Expr, ExprRef, FnOp, Graph, Input, Inputs, Key, KeyHasher, Op, Result, Value};
@@ -11,46 +11,6 @@ use std::sync::Arc;
 
 /// How many values one task of a tree combines.
 const FAN_IN: usize = 8;
-
-/// Partitions that are there already.
-pub(super) struct Given {
-    key: Key,
-    partitions: Vec<Value>,
-}
-
-impl Given {
-    pub fn new(partitions: Vec<Value>) -> Self {
-        Given { key: unique(), partitions }
-    }
-}
-
-impl Expr for Given {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn label(&self) -> Cow<'_, str> {
-        "from_vec".into()
-    }
-
-    fn inputs(&self) -> &[ExprRef] {
-        &[]
-    }
-
-    fn with_inputs(&self, _inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Ok(Arc::new(Given { key: self.key, partitions: self.partitions.clone() }))
-    }
-
-    fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let put =
-            |(number, value): (usize, &Value)| Input::whole(graph.data(self.key.block(number as u64), value.clone()));
-        Ok(self.partitions.iter().enumerate().map(put).collect())
-    }
-
-    fn meta(&self) -> &(dyn Any + Send + Sync) {
-        &()
-    }
-}
 
 /// One task a partition: reads the partition of its input, if it has one.
 pub(super) struct PerPartition {

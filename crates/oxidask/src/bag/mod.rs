@@ -15,12 +15,13 @@
 //! ```
 
 mod expr;
+mod given;
 #[cfg(test)]
 mod tests;
 
-use crate::delayed::TaskFn;
+use crate::delayed::{TaskFn, unique};
 use crate::executor;
-use expr::{Given, PerPartition, Reduce};
+use expr::{PerPartition, Reduce};
 use oxidask_core::{Data, DataKind, Error, Executor, ExprRef, Frames, Result, Value, lower, optimize};
 use oxidask_io::{Block, BlockOptions, StorageOptions, expand, plan};
 use serde::de::DeserializeOwned;
@@ -29,6 +30,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 pub use crate::delayed::{TaskValue, Typed};
+pub use given::Given;
 
 /// Turns a partition's value into its items.
 type Items<T> = Arc<dyn Fn(Value) -> Result<Vec<T>> + Send + Sync>;
@@ -101,7 +103,7 @@ impl<T: TaskValue + Clone> Bag<T> {
             partitions.push(Value::new(Typed::new(Vec::<T>::new())));
         }
         let n_partitions = partitions.len();
-        Ok(Bag::from_source(Arc::new(Given::new(partitions)), n_partitions, "from_vec"))
+        Ok(Bag::from_source(Arc::new(Given::new(unique(), "from_vec", partitions, ())), n_partitions, "from_vec"))
     }
 }
 
