@@ -224,8 +224,9 @@ pub fn row_moments(row: &[f64]) -> Moments {
     let count = row.len() as f64;
     let mean = fold_row(Fold::Add, row) / count;
     let (squares, rest) = squares_around(mean, row);
-    // What the rounded mean missed.
-    Moments { count, mean: mean + rest / count, squares: (squares - rest * rest / count).max(0.0_f64.min(squares)) }
+    // What the rounded mean missed; rounding may leave less than nothing.
+    let squares = squares - rest * rest / count;
+    Moments { count, mean: mean + rest / count, squares: if squares < 0.0 { 0.0 } else { squares } }
 }
 
 multiversion! {
@@ -289,6 +290,13 @@ mod tests {
         assert!(fold_row(Fold::Fmin, &[f64::NAN]).is_nan());
         assert_eq!(arg_extreme(true, &row), Some(1));
         assert_eq!(arg_extreme(false, &[3, 1, 1]), Some(1));
+    }
+
+    #[test]
+    fn moments_of_nan_are_nan() {
+        assert!(row_moments(&[f64::NAN]).squares.is_nan());
+        assert!(row_moments(&[f64::INFINITY, 1.0]).squares.is_nan());
+        assert_eq!(row_moments(&[3.0; 40]).squares, 0.0);
     }
 
     #[test]
