@@ -7,7 +7,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Blocks from this size on are put on large pages and kept for others.
 const LARGE_BYTES: usize = 1 << 20;
@@ -15,8 +15,9 @@ const LARGE_BYTES: usize = 1 << 20;
 const LARGE_PAGE: usize = 2 << 20;
 /// What suits every element type and every vector instruction.
 const SMALL_ALIGNMENT: usize = 64;
-/// Bytes that are kept for others at most.
+/// Bytes that are kept for others at most, and which share of the memory limit if that is less.
 const KEPT_BYTES: usize = 192 << 20;
+const KEPT_SHARE: u64 = 16;
 
 /// Memory of a fixed size that is not initialised.
 pub struct Memory {
@@ -66,6 +67,13 @@ impl Memory {
         kept.remove(found)
     }
 
+    /// Bytes to keep: what is kept is beyond what the executor counts, and so
+    /// must stay small beside its limit.
+    fn kept_bytes() -> usize {
+        let limit = oxidask_core::config::get_bytes("memory-limit").ok().flatten().unwrap_or(u64::MAX);
+        usize::try_from(limit / KEPT_SHARE).map_or(KEPT_BYTES, |share| share.min(KEPT_BYTES))
+    }
+
     /// The first byte; valid for as many as were asked for.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
@@ -83,7 +91,11 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         let memory = Memory { start: self.start, layout: self.layout };
-        if memory.layout.size() < LARGE_BYTES || memory.layout.size() > KEPT_BYTES / 4 {
+        if memory.layout.size() < LARGE_BYTES {
+            return memory.free();
+        }
+        let bound = Memory::kept_bytes();
+        if memory.layout.size() > bound / 4 {
             return memory.free();
         }
         let mut gone = Vec::new();
@@ -91,7 +103,7 @@ impl Drop for Memory {
             let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
             kept.push_back(memory);
             let mut n_bytes: usize = kept.iter().map(|memory| memory.layout.size()).sum();
-            while n_bytes > KEPT_BYTES {
+            while n_bytes > bound {
                 let Some(oldest) = kept.pop_front() else { break };
                 n_bytes -= oldest.layout.size();
                 gone.push(oldest);
@@ -103,7 +115,7 @@ impl Drop for Memory {
 
 /// Initialised bytes of a block as the owner of a buffer.
 pub struct Filled {
-    memory: Arc<Memory>,
+    memory: Memory,
     len: usize,
 }
 
@@ -113,7 +125,7 @@ impl Filled {
     /// # Safety
     /// So many were asked for, and all of them have been written.
     #[must_use]
-    pub unsafe fn new(memory: Arc<Memory>, len: usize) -> Self {
+    pub unsafe fn new(memory: Memory, len: usize) -> Self {
         Filled { memory, len }
     }
 }

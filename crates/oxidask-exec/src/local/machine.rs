@@ -7,7 +7,7 @@ pub(super) fn default_memory_limit() -> u64 {
 }
 
 /// Bytes of memory of the machine or of the control group.
-fn memory_bytes() -> Option<u64> {
+pub(super) fn memory_bytes() -> Option<u64> {
     let machine = machine_bytes(&std::fs::read_to_string("/proc/meminfo").ok()?);
     machine.into_iter().chain(group_bytes()).min()
 }

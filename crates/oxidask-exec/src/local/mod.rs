@@ -10,6 +10,7 @@
 //! others could wait for ever. A task that waits for a future lends its place to
 //! a spare thread instead.
 
+mod fits;
 mod future;
 mod link;
 mod machine;
@@ -94,6 +95,8 @@ struct Shared {
     kind: LocalKind,
     n_slots: usize,
     memory_limit: u64,
+    /// What no task may need alone: the limit if somebody set it, else all memory.
+    capacity: u64,
     pool: Pool<Link>,
     observers: Arc<Observers>,
     next_client: AtomicU32,
@@ -117,10 +120,12 @@ impl Local {
             return Err(Error::value("the executor 'processes' was not told how to start a child process")
                 .with_hint("call oxidask::init() first in main, or use the executor 'threads'"));
         }
-        let memory_limit = match memory_limit {
-            Some(bytes) => bytes,
-            None => config::get_bytes("memory-limit")?.unwrap_or_else(machine::default_memory_limit),
+        let wanted = match memory_limit {
+            Some(bytes) => Some(bytes),
+            None => config::get_bytes("memory-limit")?,
         };
+        let memory_limit = wanted.unwrap_or_else(machine::default_memory_limit);
+        let capacity = wanted.or_else(machine::memory_bytes).unwrap_or(u64::MAX);
         let spill_dir = match spill_dir {
             Some(folder) => Some(folder),
             None => config::get("temporary-directory")?.map(PathBuf::from),
@@ -147,7 +152,7 @@ impl Local {
             None,
         )?;
         let (next_client, turn) = (AtomicU32::new(0), Mutex::new(()));
-        let shared = Shared { kind, n_slots, memory_limit, pool, observers, next_client, turn };
+        let shared = Shared { kind, n_slots, memory_limit, capacity, pool, observers, next_client, turn };
         Ok(Local { shared: Arc::new(shared) })
     }
 
@@ -189,7 +194,7 @@ impl Local {
         let client = shared.new_client();
         let parts: Vec<Option<u32>> = graph.outputs.iter().map(|output| output.part_idx()).collect();
         let mut cells = hashbrown::HashMap::new();
-        let tasks = shared.submit(client, graph, |submission, tasks| {
+        let tasks = shared.submit(client, graph, false, |submission, tasks| {
             for (&row, &task) in submission.outputs.iter().zip(tasks) {
                 let key = submission.tasks[row as usize].key;
                 cells.entry(task).or_insert_with(|| Arc::new(Cell::new(shared, client, task, key)));
@@ -216,11 +221,13 @@ impl Shared {
         ClientId(self.next_client.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Submits a graph; `claim` makes the claim on its distinct outputs.
+    /// Submits a graph; `claim` makes the claim on its distinct outputs, which
+    /// are all `gathered` in memory, or may spill.
     fn submit(
         &self,
         client: ClientId,
         graph: Graph,
+        gathered: bool,
         claim: impl FnOnce(&Submission<Arc<Work>>, &[TaskId]) -> Claim,
     ) -> Result<Vec<TaskId>> {
         let is_sent = |work: &Work| self.kind == LocalKind::Processes && work.runs_user_code();
@@ -233,6 +240,7 @@ impl Shared {
             }
             Ok(Arc::new(work))
         })?;
+        fits::check(&submission, self.capacity, gathered)?;
         let mut values: Vec<Option<Value>> = graph.data_values().iter().cloned().map(Some).collect();
         drop(graph);
         let accepted =
@@ -310,7 +318,7 @@ impl Executor for Local {
         let client = shared.new_client();
         let parts: Vec<Option<u32>> = graph.outputs.iter().map(|output| output.part_idx()).collect();
         let bulk = Arc::new(Bulk::default());
-        let tasks = shared.submit(client, graph, |_, tasks| {
+        let tasks = shared.submit(client, graph, true, |_, tasks| {
             bulk.expect(tasks);
             Claim::Bulk(bulk.clone())
         })?;
