@@ -22,6 +22,7 @@ from typing import Any
 
 from oxidask import _oxidask
 from oxidask._annotations import annotate, get_annotations
+from oxidask._blas import one_thread
 from oxidask._collection import DaskMethodsMixin, LazyCollection
 from oxidask._oxidask import Delayed, Executor
 from oxidask._schedulers import (
@@ -128,11 +129,13 @@ def compute(
         if not bars_active() and not callbacks_active():
             # Which executor it is depends on what is found in the arguments.
             default = functools.partial(local_executor, num_workers=num_workers)
-            return _oxidask.compute(args, default, traverse, optimize_graph)
+            with one_thread():
+                return _oxidask.compute(args, default, traverse, optimize_graph)
         target = local_executor(_oxidask.default_scheduler(args, traverse), num_workers)
     if isinstance(target, Executor):
         if not bars_active() and not callbacks_active():
-            return _oxidask.compute(args, target, traverse, optimize_graph)
+            with one_thread():
+                return _oxidask.compute(args, target, traverse, optimize_graph)
         if not callbacks_active():
             run = functools.partial(_oxidask.compute, args, target, traverse, optimize_graph)
             return with_bars(target, run)
