@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import dask
@@ -13,6 +14,7 @@ import pytest
 from oxidask import compute, config, delayed, persist
 from oxidask.base import get_scheduler
 from oxidask.delayed import Delayed
+from oxidask.diagnostics import ProgressBar
 
 
 def process_id(_: object) -> int:
@@ -82,3 +84,12 @@ def test_dask_runs_our_bags():
     assert held.name == bag.name
     (there,) = dask.persist(bag, scheduler="sync")
     assert there.compute(scheduler="sync") == [2, 4, 6]
+
+
+def test_dask_runs_our_collections_by_their_own_default():
+    x = da.ones((4, 4), chunks=2)
+    total, twice = dask.compute(x.sum(), [x * 2])
+    assert total == 16
+    np.testing.assert_array_equal(twice[0], np.full((4, 4), 2.0))
+    with ProgressBar(out=io.StringIO()):
+        assert dask.compute(x.sum()) == (16,)

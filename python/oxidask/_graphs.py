@@ -64,12 +64,18 @@ def run_expr(expr: Any) -> Any:
     return compute((expr,), sync_executor(), False, True)[0]
 
 
+def mapping_of(dsk: Any) -> Mapping[Any, Any]:
+    """A graph as a mapping: Dask hands its own expressions to the schedulers of collections."""
+    return dsk if isinstance(dsk, Mapping) else dsk.__dask_graph__()
+
+
 def nodes_of_graph(dsk: Mapping[Any, Any], wanted: Iterable[Any]) -> dict[Any, Any]:
     """Delayed values (or plain ones) for the wanted keys and all they need.
 
     Raises ``KeyError`` for a key that is not in the graph and ``RuntimeError``
     for keys that need each other.
     """
+    dsk = mapping_of(dsk)
     done: dict[Any, Any] = {}
     entered: set[Any] = set()
     stack = list(wanted)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from oxidask._graphs import Literal
+from oxidask._graphs import Literal, mapping_of
 from oxidask.core import dependencies_of, flatten, is_node, ishashable, istask
 
 
@@ -194,7 +194,7 @@ def get(
     from oxidask.diagnostics import progress
 
     # Some callers hand over Dask's own layered graphs, which are mappings.
-    dsk = dict(dsk)
+    dsk = dict(mapping_of(dsk))
     wanted = list(flatten([keys]))
     with local_callbacks(callbacks) as active:
         active |= {bar._callback for bar in progress.active_bars()}
