@@ -81,6 +81,9 @@ from oxidask.array.stacking import *
 from oxidask.array.ufunc import *
 from oxidask.array import _methods
 from oxidask.array._extra import *
+from oxidask.array import _standard
+from oxidask.array._info import __array_namespace_info__
+from oxidask.array._standard import *
 from oxidask.array import _extra
 from oxidask.base import compute, optimize, persist, visualize
 
@@ -91,6 +94,7 @@ astype = shaping.astype
 bool = bool_
 
 __all__ = [
+    "__array_namespace_info__",
     "array",
     "astype",
     "compute",
@@ -121,4 +125,8 @@ __all__ = [
     *stacking.__all__,
     *ufunc.__all__,
     *_extra.__all__,
+    *_standard.__all__,
 ]
+
+#: The version of the array API standard that the functions follow.
+__array_api_version__ = "2024.12"

@@ -12,6 +12,7 @@ import numpy as np
 
 from oxidask._oxidask import ArrayCore
 from oxidask.array._generic import empty_block, is_native, position_of, table
+from oxidask.array._info import check_device
 from oxidask.array.core import Array, _is_array_like, _wrap
 
 __all__ = ["asanyarray", "asarray", "from_array", "normalize_chunks"]
@@ -366,6 +367,8 @@ def asarray(
     order: Any = None,
     *,
     like: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
     **kwargs: Any,
 ) -> Array:
     """The argument as a lazy array; itself if it is one.
@@ -380,10 +383,18 @@ def asarray(
         Whether arrays in a list may have unknown chunks.
     order, like
         Accepted for compatibility: blocks are NumPy arrays in C order.
+    device : ``"cpu"``, optional
+    copy : bool, optional
+        Whether memory that the user holds is copied; it is shared by default.
 
     Returns
     -------
     Array
+
+    Raises
+    ------
+    ValueError
+        If ``copy`` is False and the argument is no array.
 
     Examples
     --------
@@ -391,6 +402,11 @@ def asarray(
     np.int64(6)
     """
     del order
+    check_device(device)
+    if copy is False and not _is_array_like(a):
+        raise ValueError(f"an array of a {type(a).__name__} is always a copy\nhint: leave copy=False out")
+    if copy and isinstance(a, np.ndarray):
+        a = a.copy()
     if not isinstance(a, Array):
         if hasattr(a, "to_dask_array"):
             a = a.to_dask_array()

@@ -25,29 +25,6 @@ __all__ = ["Array"]
 #: The names of the engine's elementwise functions, without those that NumPy refuses for some dtypes.
 NATIVE = frozenset(name for name, _ in _oxidask.array_functions()) - {"isnat", "conj", "conjugate"}
 
-#: Of these, those that NumPy refuses for a kind of dtype, or where it has an answer of its own for what is
-#: infinite, not a number, or divided by zero.
-_LEFT_TO_NUMPY = {
-    "c": frozenset(
-        [
-            "sign",
-            "sqrt",
-            "tanh",
-            "arcsin",
-            "arccos",
-            "arctan",
-            "arcsinh",
-            "arccosh",
-            "arctanh",
-            "deg2rad",
-            "rad2deg",
-            "radians",
-            "degrees",
-        ]
-    ),
-    "m": frozenset(["floor_divide", "fmod", "sign"]),
-}
-
 #: Functions of NumPy that reduce, by the ufunc whose ``reduce`` they are.
 _REDUCTIONS = {
     "add": "sum",
@@ -121,11 +98,6 @@ def native(*arrays: Any) -> bool:
     return all(isinstance(x._core, ArrayCore) for x in arrays)
 
 
-def ordered(*arrays: Any) -> bool:
-    """Whether all arrays belong to the engine, and it can put their elements in order."""
-    return native(*arrays) and all(x.dtype.kind != "c" for x in arrays)
-
-
 def _core_of(x: Any) -> ArrayCore:
     core = _operand(x)
     return core if isinstance(core, ArrayCore) else asarray(x)._core
@@ -161,8 +133,7 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
     func = getattr(np, name)
     # NumPy has second names for some: acos, pow.
     name = func.__name__ if func.__name__ in NATIVE else name
-    refused = any(name in _LEFT_TO_NUMPY.get(x.dtype.kind, ()) for x in args if hasattr(x, "dtype"))
-    if where is True and not kwargs and name in NATIVE and not refused and all(map(_is_native_operand, args)):
+    if where is True and not kwargs and name in NATIVE and all(_is_native_operand(x) for x in args):
         try:
             operands = [_operand(x) for x in args]
             if dtype is not None:
@@ -499,8 +470,17 @@ class Array(LazyCollection):
 
         return namespace(api_version)
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        return np.asarray(self.compute()).__dlpack__(**kwargs)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """The computed array for another library, which owns the memory from then on."""
+        options: dict[str, Any] = {"max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return np.asarray(self.compute()).__dlpack__(stream=stream, **options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -685,8 +665,6 @@ def computed_chunks(x: Array) -> tuple[tuple[int, ...], ...]:
 
 def _with_chunks(x: Array, chunks: Any) -> Array:
     """The same blocks, said to be of other sizes."""
-    if native(x) and not has_unknown(chunks):
-        return _wrap(_oxidask.array_with_chunks(x._core, [list(sizes) for sizes in chunks]))
     numbers = block_numbers(x.numblocks).ravel()
     reads = np.stack([np.zeros_like(numbers), numbers], axis=-1)[:, None, :]
     return table(None, x._core.label, "chunks", [x], reads, tuple(map(tuple, chunks)), x._meta)  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ import numpy as np
 
 from oxidask._oxidask import ArrayCore
 from oxidask.array._generic import has_unknown, is_native, is_unknown
+from oxidask.array._info import check_device
 from oxidask.array._meta import meta_from_array
 from oxidask.array.blocks import map_blocks
 from oxidask.array.blockwise import blockwise
@@ -52,7 +53,9 @@ def _shape(shape: Any) -> list[int]:
     return shape
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", **kwargs: Any) -> Array:
+def full(
+    shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", *, device: Any = None, **kwargs: Any
+) -> Array:
     """An array of one value.
 
     Parameters
@@ -63,6 +66,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", *
         That of the value by default.
     chunks : int, tuple, dict or str
         See :func:`oxidask.array.normalize_chunks`.
+    device : ``"cpu"``, optional
 
     Examples
     --------
@@ -71,6 +75,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, chunks: Any = "auto", *
            [7, 7]])
     """
     name = kwargs.get("name")
+    check_device(device)
     _no_more(kwargs, "full")
     if np.ndim(fill_value) != 0:
         raise ValueError(f"fill_value is one value, not a {type(fill_value).__name__} of shape {np.shape(fill_value)}")
@@ -131,31 +136,31 @@ def _no_more(kwargs: dict[str, Any], name: str) -> None:
         raise TypeError(f"{name} takes no argument {next(iter(kwargs))!r}")
 
 
-def ones(shape: Any, dtype: Any = float, chunks: Any = "auto", **kwargs: Any) -> Array:
+def ones(shape: Any, dtype: Any = float, chunks: Any = "auto", *, device: Any = None, **kwargs: Any) -> Array:
     """An array of ones; see :func:`full`.
 
     >>> ones(3, dtype="i1", chunks=2).compute()
     array([1, 1, 1], dtype=int8)
     """
-    return full(shape, 1, dtype or float, chunks, **kwargs)
+    return full(shape, 1, dtype or float, chunks, device=device, **kwargs)
 
 
-def zeros(shape: Any, dtype: Any = float, chunks: Any = "auto", **kwargs: Any) -> Array:
+def zeros(shape: Any, dtype: Any = float, chunks: Any = "auto", *, device: Any = None, **kwargs: Any) -> Array:
     """An array of zeros; see :func:`full`.
 
     >>> zeros((1, 2), chunks=2).compute()
     array([[0., 0.]])
     """
-    return full(shape, 0, dtype or float, chunks, **kwargs)
+    return full(shape, 0, dtype or float, chunks, device=device, **kwargs)
 
 
-def empty(shape: Any, dtype: Any = float, chunks: Any = "auto", **kwargs: Any) -> Array:
+def empty(shape: Any, dtype: Any = float, chunks: Any = "auto", *, device: Any = None, **kwargs: Any) -> Array:
     """An array whose content does not matter: zeros; see :func:`full`.
 
     >>> empty((2, 3), chunks=2).shape
     (2, 3)
     """
-    return full(shape, 0, dtype or float, chunks, **kwargs)
+    return full(shape, 0, dtype or float, chunks, device=device, **kwargs)
 
 
 def _like(a: Any, value: Any, dtype: Any, chunks: Any, shape: Any, kwargs: dict[str, Any]) -> Array:
@@ -183,46 +188,70 @@ class FullLike:
         return np.full_like(block, self.value, dtype=self.dtype)
 
 
-def ones_like(a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, **kwargs: Any) -> Array:
+def ones_like(
+    a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, *, device: Any = None, **kwargs: Any
+) -> Array:
     """Ones in the shape, chunks and dtype of another array, where not said otherwise.
 
     >>> ones_like(zeros((2, 2), chunks=1)).chunks
     ((1, 1), (1, 1))
     """
+    check_device(device)
     return _like(a, 1, dtype, chunks, shape, kwargs)
 
 
-def zeros_like(a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, **kwargs: Any) -> Array:
+def zeros_like(
+    a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, *, device: Any = None, **kwargs: Any
+) -> Array:
     """Zeros in the shape, chunks and dtype of another array, where not said otherwise.
 
     >>> zeros_like(ones(3, chunks=2)).compute()
     array([0., 0., 0.])
     """
+    check_device(device)
     return _like(a, 0, dtype, chunks, shape, kwargs)
 
 
-def empty_like(a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, **kwargs: Any) -> Array:
+def empty_like(
+    a: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, *, device: Any = None, **kwargs: Any
+) -> Array:
     """An array like another whose content does not matter.
 
     >>> empty_like(ones(3, chunks=2)).shape
     (3,)
     """
+    check_device(device)
     return _like(a, 0, dtype, chunks, shape, kwargs)
 
 
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, chunks: Any = None, shape: Any = None, **kwargs: Any
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    chunks: Any = None,
+    shape: Any = None,
+    *,
+    device: Any = None,
+    **kwargs: Any,
 ) -> Array:
     """One value in the shape, chunks and dtype of another array, where not said otherwise.
 
     >>> full_like(ones(2, chunks=2), 5).compute()
     array([5., 5.])
     """
+    check_device(device)
     return _like(a, fill_value, dtype, chunks, shape, kwargs)
 
 
 def arange(
-    start: Any = 0, stop: Any = None, step: Any = 1, *, chunks: Any = "auto", dtype: Any = None, **kwargs: Any
+    start: Any = 0,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    chunks: Any = "auto",
+    dtype: Any = None,
+    device: Any = None,
+    **kwargs: Any,
 ) -> Array:
     """Numbers ``start, start + step, …`` up to but not including ``stop``.
 
@@ -239,6 +268,7 @@ def arange(
     array([1, 5, 9])
     """
     name = kwargs.get("name")
+    check_device(device)
     _no_more(kwargs, "arange")
     if stop is None:
         start, stop = 0, start
@@ -264,6 +294,8 @@ def linspace(
     retstep: bool = False,
     chunks: Any = "auto",
     dtype: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     """Evenly spaced numbers of an interval.
 
@@ -284,6 +316,7 @@ def linspace(
     >>> linspace(0, 1, 5, chunks=2).compute()
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
+    check_device(device)
     num = int(num)
     if isinstance(start, complex) or isinstance(stop, complex):
         whole, distance = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, dtype=dtype)
@@ -299,13 +332,16 @@ def linspace(
     return result, (stop - start) / steps if steps > 0 else float("nan")
 
 
-def eye(N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: Any = float) -> Array:
+def eye(
+    N: int, chunks: Any = "auto", M: int | None = None, k: int = 0, dtype: Any = float, *, device: Any = None
+) -> Array:
     """A matrix with ones on diagonal ``k`` and zeros elsewhere.
 
     >>> eye(2, chunks=1).compute()
     array([[1., 0.],
            [0., 1.]])
     """
+    check_device(device)
     kind = np.dtype(dtype or float)
     M = N if M is None else M
     if not isinstance(chunks, int | str):

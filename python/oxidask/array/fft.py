@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from oxidask import _oxidask
+from oxidask.array._info import check_device
 from oxidask.array._meta import quiet
 from oxidask.array.blockwise import blockwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array, _wrap, native
+from oxidask.array.core import Array
 from oxidask.array.shaping import axis_of, roll
 
 #: The transforms, and how long the last axis of a result is.
@@ -103,16 +103,6 @@ def fft_wrap(
         rule = _LENGTHS[kind]
         if lengths is None or not kind.startswith(("irfft", "hfft")):
             sizes[last] = rule(sizes[last])
-        if native(a) and dtype is None and fft_func is getattr(np.fft, kind, None):
-            try:
-                # Whole numbers are transformed in double precision, however short they are.
-                core = a._core.astype("float64") if a.dtype.kind in "biu" else a._core
-                made = _oxidask.array_fourier(
-                    core, kind.rstrip("2n"), None if lengths is None else list(lengths), list(axes), extra.get("norm")
-                )
-                return _wrap(made)
-            except TypeError:
-                pass
         kwargs: dict[str, Any] = (
             {"s": lengths, "axes": axes} if several else {"n": None if lengths is None else lengths[0], "axis": axes[0]}
         )
@@ -168,7 +158,7 @@ for _name in _LENGTHS:
     globals()[_name] = fft_wrap(getattr(np.fft, _name), kind=_name)
 
 
-def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Array:
+def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto", *, dtype: Any = None, device: Any = None) -> Array:
     """The frequencies of a transform of ``n`` points.
 
     >>> fftfreq(4).compute()
@@ -179,10 +169,10 @@ def fftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Array:
 
     at = arange(int(n), dtype=float, chunks=chunks)
     half = (int(n) + 1) // 2
-    return where(at < half, at, at - int(n)) / (n * d)  # type: ignore[no-any-return]
+    return _frequencies(where(at < half, at, at - int(n)) / (n * d), dtype, device)
 
 
-def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Array:
+def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto", *, dtype: Any = None, device: Any = None) -> Array:
     """The frequencies of a transform of ``n`` real points.
 
     >>> rfftfreq(4).compute()
@@ -190,7 +180,12 @@ def rfftfreq(n: int, d: float = 1.0, chunks: Any = "auto") -> Array:
     """
     from oxidask.array.creation import arange
 
-    return arange(int(n) // 2 + 1, dtype=float, chunks=chunks) / (n * d)
+    return _frequencies(arange(int(n) // 2 + 1, dtype=float, chunks=chunks) / (n * d), dtype, device)
+
+
+def _frequencies(made: Array, dtype: Any, device: Any) -> Array:
+    check_device(device)
+    return made if dtype is None else made.astype(dtype)
 
 
 def _shifted(x: Any, axes: Any, *, inverse: bool) -> Array:

@@ -12,18 +12,33 @@ from typing import Any
 
 import numpy as np
 
-from oxidask import _oxidask
-from oxidask.array._generic import block_numbers, has_unknown, table
+from oxidask.array._generic import block_numbers, table
 from oxidask.array._meta import quiet
+from oxidask.array._norms import matrix_norm, norm, vector_norm
+from oxidask.array._stacks import (
+    cond,
+    cross,
+    det,
+    diagonal,
+    eigh,
+    eigvalsh,
+    matrix_power,
+    matrix_rank,
+    on_stacks,
+    pinv,
+    slogdet,
+    svdvals,
+    trace,
+)
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array, _wrap, native
-from oxidask.array.gufunc import apply_gufunc
+from oxidask.array.core import Array
 from oxidask.array.products import matmul, outer, tensordot, vecdot
-from oxidask.array.shaping import axis_of
+from oxidask.array.shaping import matrix_transpose
 
 __all__ = [
     "cholesky",
     "cond",
+    "cross",
     "det",
     "diagonal",
     "eigh",
@@ -32,8 +47,10 @@ __all__ = [
     "lstsq",
     "lu",
     "matmul",
+    "matrix_norm",
     "matrix_power",
     "matrix_rank",
+    "matrix_transpose",
     "norm",
     "outer",
     "pinv",
@@ -45,10 +62,12 @@ __all__ = [
     "svd",
     "svd_compressed",
     "svd_flip",
+    "svdvals",
     "tensordot",
     "trace",
     "tsqr",
     "vecdot",
+    "vector_norm",
 ]
 
 
@@ -157,13 +176,6 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
     dtype = np.linalg.qr(np.ones((1, 1), data.dtype))[0].dtype
     n = data.shape[1]
     rows = data.chunks[0]
-    if native(data) and dtype.kind == "f" and not has_unknown(data.chunks) and min(data.shape) > 0:
-        q, r = map(_wrap, _oxidask.array_qr(data._core))
-        q = q if q.chunks[0] == rows else q.rechunk({0: rows})
-        if not compute_svd:
-            return q, r
-        u, s, vh = _svd_block(r, r.shape[0], n, dtype)
-        return q.dot(u), s, vh
     first = _factor_rows(data)
     heights = [min(m, n) if m == m else n for m in rows]
     unknown = any(m != m for m in rows) or n != n
@@ -328,7 +340,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     Parameters
     ----------
     a : array_like, shape (m, n)
-    mode : {"reduced"}
+    mode : {"reduced", "complete"}
+        Matrices become one chunk each for the complete one, and in stacks of them.
 
     Raises
     ------
@@ -342,9 +355,13 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     >>> q.shape
     (4, 4)
     """
+    a = asanyarray(a)
+    if a.ndim > 2 or mode == "complete":
+        parts = {"reduced": "(p,q)->(p,k),(k,q)", "complete": "(p,q)->(p,p),(p,q)"}
+        return on_stacks("qr", parts.get(mode, ""), [a], mode=mode)
     a = _two_axes(a, "qr")
     if mode != "reduced":
-        raise NotImplementedError("mode is 'reduced'")
+        raise NotImplementedError("mode is 'reduced' or 'complete'")
     if a.numblocks[1] == 1:
         return tsqr(a)
     if a.numblocks[0] == 1:
@@ -364,7 +381,7 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
     coerce_signs : bool
         Whether signs are chosen so that results do not depend on chunks.
     full_matrices : bool
-        Only False is offered.
+        Whether to complete the bases: matrices become one chunk each, as in stacks of them.
 
     Examples
     --------
@@ -373,9 +390,11 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
     >>> s.compute()
     array([1., 1., 1.])
     """
+    a = asanyarray(a)
+    if a.ndim > 2 or full_matrices:
+        parts = "(p,q)->(p,p),(k),(q,q)" if full_matrices else "(p,q)->(p,k),(k),(k,q)"
+        return on_stacks("svd", parts, [a], full_matrices=full_matrices)  # type: ignore[no-any-return]
     a = _two_axes(a, "svd")
-    if full_matrices:
-        raise NotImplementedError("full matrices are not offered\nhint: use full_matrices=False")
     nb = a.numblocks
     if nb[0] > 1 and nb[1] > 1:
         raise NotImplementedError(
@@ -622,15 +641,22 @@ def lu(a: Any) -> tuple[Array, Array, Array]:
     )
 
 
-def cholesky(a: Any, lower: bool = False) -> Array:
+def cholesky(a: Any, lower: bool = False, *, upper: bool | None = None) -> Array:
     """The triangle whose product with itself is a positive definite matrix of square chunks.
+
+    It is the upper one by default, as in Dask; ``upper`` says the same as ``not lower``.
 
     >>> import oxidask.array as da
     >>> cholesky(da.eye(2, chunks=1) * 4).compute()
     array([[2., 0.],
            [0., 2.]])
     """
-    a = _square_blocks(asanyarray(a), "cholesky")
+    if upper is not None:
+        lower = not upper
+    a = asanyarray(a)
+    if a.ndim > 2:
+        return on_stacks("cholesky", "(p,p)->(p,p)", [a], upper=not lower)  # type: ignore[no-any-return]
+    a = _square_blocks(a, "cholesky")
     n = a.numblocks[0]
     dtype = np.linalg.cholesky(np.eye(1, dtype=a.dtype)).dtype
     blocks = _grid(a)
@@ -712,6 +738,10 @@ def solve(a: Any, b: Any, sym_pos: bool | None = None, assume_a: str = "gen") ->
             stacklevel=2,
         )
         assume_a = "pos" if sym_pos else "gen"
+    if a.ndim > 2 or b.ndim > 2:
+        right = b[..., None] if b.ndim == 1 else b
+        made = on_stacks("solve", "(p,p),(p,r)->(p,r)", [a, right])
+        return made[..., 0] if b.ndim == 1 else made  # type: ignore[no-any-return]
     if assume_a == "pos":
         lower = cholesky(a, lower=True)
         upper = lower.T.conj() if lower.dtype.kind == "c" else lower.T
@@ -734,6 +764,8 @@ def inv(a: Any) -> Array:
     from oxidask.array.creation import eye
 
     a = asanyarray(a)
+    if a.ndim > 2:
+        return on_stacks("inv", "(p,p)->(p,p)", [a])  # type: ignore[no-any-return]
     return solve(a, eye(a.shape[0], chunks=a.chunks[0][0]).rechunk((a.chunks[0], a.chunks[0])))
 
 
@@ -785,134 +817,3 @@ class Spectrum:
 
     def __call__(self, block: Any) -> Any:
         return np.maximum(np.linalg.eigvalsh(block)[::-1], 0)
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
-    """Norms of vectors and matrices, as :func:`numpy.linalg.norm`.
-
-    >>> norm([3.0, 4.0]).compute()
-    np.float64(5.0)
-    """
-    x = asanyarray(x)
-    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
-    axes = tuple(axis_of(a, x.ndim) for a in given)
-    if ((len(axes) > 2 and ord is not None) or len(axes) > 2) and (axis is not None or ord is not None):
-        raise ValueError("norm takes one axis or two")
-    if ord == "fro":
-        ord = None
-        if len(axes) == 1:
-            raise ValueError(f"vectors have no norm of order {ord!r}")
-    size = abs(x.astype(float) if x.dtype.kind in "iub" else x)
-    if ord is None:
-        return (size**2).sum(axis=axes, keepdims=keepdims) ** 0.5
-    if ord == "nuc":
-        if len(axes) == 1:
-            raise ValueError(f"vectors have no norm of order {ord!r}")
-        if x.ndim > 2:
-            raise NotImplementedError(f"norms of order {ord!r} are not offered for arrays of more than two axes")
-        return svd(x)[1][None].sum(keepdims=keepdims) if keepdims is False else svd(x)[1].sum()[None, None]
-    if ord == np.inf:
-        size = (
-            size.max(axis=axes, keepdims=keepdims)
-            if len(axes) == 1
-            else size.sum(axis=axes[1], keepdims=True).max(axis=axes[0], keepdims=True)
-        )
-    elif ord == -np.inf:
-        size = (
-            size.min(axis=axes, keepdims=keepdims)
-            if len(axes) == 1
-            else size.sum(axis=axes[1], keepdims=True).min(axis=axes[0], keepdims=True)
-        )
-    elif ord == 0:
-        if len(axes) == 2:
-            raise ValueError(f"matrices have no norm of order {ord!r}")
-        return (size != 0).astype(size.dtype).sum(axis=axes, keepdims=keepdims)
-    elif ord == 1 and len(axes) == 2:
-        size = size.sum(axis=axes[0], keepdims=True).max(axis=axes[1], keepdims=True)
-    elif ord == -1 and len(axes) == 2:
-        size = size.sum(axis=axes[0], keepdims=True).min(axis=axes[1], keepdims=True)
-    elif ord in (2, -2) and len(axes) == 2:
-        if x.ndim > 2:
-            raise NotImplementedError(f"norms of order {ord!r} are not offered for arrays of more than two axes")
-        s = svd(x)[1][None, :]
-        made = s.max(axis=1, keepdims=True) if ord == 2 else s.min(axis=1, keepdims=True)
-        return made if keepdims else made[0, 0]
-    elif len(axes) == 2:
-        raise ValueError(f"matrices have no norm of order {ord!r}")
-    else:
-        return (size**ord).sum(axis=axes, keepdims=keepdims) ** (1.0 / ord)
-    if len(axes) == 2 and not keepdims:
-        size = size[tuple(0 if a in axes else slice(None) for a in range(size.ndim))]
-    return size
-
-
-def _stacked(name: str, signature: str, nout: int = 1, doc: str = "") -> Any:
-    def function(a: Any, *args: Any, **kwargs: Any) -> Any:
-        a = asanyarray(a)
-        if a.ndim < 2:
-            raise ValueError(f"{name} needs matrices, not an array of shape {a.shape}")
-        a = a.rechunk({a.ndim - 2: -1, a.ndim - 1: -1})
-        n, m = a.shape[-2:]
-        with quiet():
-            sample = getattr(np.linalg, name)(np.eye(2, dtype=a.dtype), *args, **kwargs)
-        kinds = [np.asarray(s).dtype for s in (sample if nout > 1 else (sample,))]
-        return apply_gufunc(
-            Linear(name, args, kwargs),
-            signature,
-            a,
-            output_dtypes=kinds if nout > 1 else kinds[0],
-            output_sizes={"p": n, "q": m},
-        )
-
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = __name__
-    function.__doc__ = f"""{doc} of matrices that become one chunk each; as :func:`numpy.linalg.{name}`.
-
-    >>> import numpy as np
-    >>> x = np.array([[2.0, 1.0], [1.0, 3.0]])
-    >>> ours, numpys = {name}(x{", 2" if name == "matrix_power" else ""}), np.linalg.{name}(x{", 2" if name == "matrix_power" else ""})
-    >>> bool(np.allclose({"ours[0]" if nout > 1 else "ours"}, {"numpys[0]" if nout > 1 else "numpys"}))
-    True
-    """
-    return function
-
-
-class Linear:
-    """A function of NumPy's linear algebra on the last two axes of a block."""
-
-    def __init__(self, name: str, args: Any, kwargs: Any) -> None:
-        self.__name__, self.args, self.kwargs = name, args, kwargs
-
-    def __call__(self, block: Any) -> Any:
-        made = getattr(np.linalg, self.__name__)(block, *self.args, **self.kwargs)
-        return tuple(made) if isinstance(made, tuple) else made
-
-
-eigh = _stacked("eigh", "(p,p)->(p),(p,p)", 2, "Eigenvalues and eigenvectors of symmetric")
-eigvalsh = _stacked("eigvalsh", "(p,p)->(p)", 1, "Eigenvalues of symmetric")
-det = _stacked("det", "(p,p)->()", 1, "Determinants")
-slogdet = _stacked("slogdet", "(p,p)->(),()", 2, "Signs and logarithms of determinants")
-pinv = _stacked("pinv", "(p,q)->(q,p)", 1, "Pseudo-inverses")
-cond = _stacked("cond", "(p,q)->()", 1, "Condition numbers")
-matrix_rank = _stacked("matrix_rank", "(p,q)->()", 1, "Ranks")
-matrix_power = _stacked("matrix_power", "(p,p)->(p,p)", 1, "Powers")
-
-
-def diagonal(x: Any, /, *, offset: int = 0) -> Array:
-    """The diagonals of stacks of matrices.
-
-    >>> diagonal([[1, 2], [3, 4]]).compute()
-    array([1, 4])
-    """
-    from oxidask.array.creation import diagonal as plain
-
-    return plain(x, offset=offset, axis1=-2, axis2=-1)
-
-
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
-    """The sums of diagonals of stacks of matrices.
-
-    >>> trace([[1, 2], [3, 4]]).compute()
-    np.int64(5)
-    """
-    return diagonal(x, offset=offset).sum(axis=-1, dtype=dtype)

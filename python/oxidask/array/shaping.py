@@ -11,6 +11,7 @@ import numpy as np
 
 from oxidask import config
 from oxidask.array._generic import has_unknown, is_native, is_unknown
+from oxidask.array._info import check_device
 from oxidask.array._meta import meta_from_array
 from oxidask.array._select import outer, rechunked, split_positions
 from oxidask.array.blockwise import blockwise, elemwise
@@ -68,7 +69,7 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return made
 
 
-def astype(x: Array, dtype: Any, **kwargs: Any) -> Array:
+def astype(x: Array, dtype: Any, *, copy: bool = True, device: Any = None, **kwargs: Any) -> Array:
     """The elements converted to another dtype.
 
     Floats beyond the range of an integer dtype become its nearest bound and
@@ -78,7 +79,10 @@ def astype(x: Array, dtype: Any, **kwargs: Any) -> Array:
     >>> da.arange(3, chunks=2).astype("f4").dtype
     dtype('float32')
     """
-    extra = set(kwargs) - {"casting", "copy", "order"}
+    # Nobody can write into the blocks of an array, so that a copy makes no difference.
+    del copy
+    check_device(device)
+    extra = set(kwargs) - {"casting", "order"}
     if extra:
         raise TypeError(f"astype has no arguments named {sorted(extra)}")
     casting = kwargs.get("casting", "unsafe")
@@ -438,7 +442,15 @@ class Fold:
         return block.reshape(shape)
 
 
-def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *more: int, order: str = "C") -> Array:
+def reshape(
+    x: Any,
+    shape: Any,
+    merge_chunks: bool = True,
+    limit: Any = None,
+    *more: int,
+    order: str = "C",
+    copy: bool | None = None,
+) -> Array:
     """The same elements in C order in another shape; one length may be -1.
 
     Parameters
@@ -458,7 +470,7 @@ def reshape(x: Any, shape: Any, merge_chunks: bool = True, limit: Any = None, *m
     >>> reshape([1, 2, 3, 4], (2, -1)).compute().tolist()
     [[1, 2], [3, 4]]
     """
-    del merge_chunks, limit
+    del merge_chunks, limit, copy
     x = asanyarray(x)
     if order != "C":
         raise NotImplementedError("elements are in C order only")
@@ -650,33 +662,45 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Array, ...]:
     return tuple(broadcast_to(x, shape, chunks=wanted) for x in unified)
 
 
-def repeat(a: Any, repeats: int, axis: int | None = None) -> Array:
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Array:
     """Every element several times.
 
+    Parameters
+    ----------
+    repeats : int or sequence of int
+        How often, for all elements or for each along the axis. A lazy array
+        says the length of the result, and so is computed at once.
+    axis : int, optional
+        The array is flattened without one.
+
+    Examples
+    --------
     >>> repeat([1, 2], 2).compute()
     array([1, 1, 2, 2])
+    >>> repeat([1, 2], [3, 1]).compute()
+    array([1, 1, 1, 2])
     """
     a = asanyarray(a)
     if axis is None:
-        if a.ndim > 1:
-            raise NotImplementedError("repeat of an array with several axes needs an axis")
-        axis = 0
-    if not isinstance(repeats, int | np.integer):
-        raise NotImplementedError("repeats must be one integer")
+        a, axis = ravel(a), 0
     axis = axis_of(axis, a.ndim)
-    if repeats < 0:
+    counts = np.asarray(repeats)
+    if counts.dtype.kind not in "iu":
+        raise TypeError(f"repeats are integers, not {counts.dtype}")
+    if np.any(counts < 0):
         raise ValueError("repeats may not contain negative values")
-    if repeats == 1:
+    if counts.ndim == 0 and counts == 1:
         return a
-    if repeats == 0:
+    if counts.ndim > 1 or (counts.ndim == 1 and len(counts) not in (1, a.shape[axis])):
+        raise ValueError(f"{a.shape[axis]} elements along axis {axis} need as many repeats, not {counts.shape}")
+    positions = np.repeat(np.arange(a.shape[axis]), counts)
+    if not len(positions):
         return a[(slice(None),) * axis + (slice(0),)]
-    largest = max(a.chunks[axis], default=1) or 1
-    sizes: list[int] = []
-    for size in a.chunks[axis]:
-        whole = size * repeats
-        sizes += [largest] * (whole // largest) + ([whole % largest] if whole % largest else [])
-    positions = np.repeat(np.arange(a.shape[axis]), repeats)
-    plan = split_positions(positions, sizes or [0])
+    largest = max(a.chunks[axis])
+    # With one count for all, blocks of the result come from one block each.
+    wholes = [len(positions)] if counts.ndim else [size * int(counts) for size in a.chunks[axis]]
+    sizes = [n for whole in wholes for n in [largest] * (whole // largest) + [whole % largest] * (whole % largest > 0)]
+    plan = split_positions(positions, sizes)
     return outer(a, [plan if i == axis else None for i in range(a.ndim)], "repeat")  # type: ignore[no-any-return]
 
 

@@ -356,7 +356,7 @@ def _two(name: str) -> Callable[..., tuple[Array, Array]]:
 modf, frexp, divmod = _two("modf"), _two("frexp"), _two("divmod")
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Array:
+def clip(a: Any, min: Any = None, max: Any = None, out: Any = None, *, a_min: Any = None, a_max: Any = None) -> Array:
     """Elements beyond a bound replaced by it.
 
     >>> clip([1, 5, 9], 2, 8).compute()
@@ -366,6 +366,8 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
 
     a = asanyarray(a)
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    if low is None and high is None:
+        return _into(out, a)  # type: ignore[no-any-return]
     if native(a) and all(b is None or _is_native_operand(b) for b in (low, high)):
         try:
             bounds = [None if b is None else _operand(b) for b in (low, high)]
