@@ -31,7 +31,7 @@ NAMES = {
     "dask.distributed": "distributed",
 }
 
-_executors: dict[tuple[str, int | None, Any], Executor] = {}
+_executors: dict[tuple[Any, ...], Executor] = {}
 _executors_lock = threading.Lock()
 _abandoned: list[Any] = []
 
@@ -49,15 +49,18 @@ if hasattr(os, "register_at_fork"):
 
 def local_executor(kind: str, num_workers: int | None = None) -> Executor:
     """The executor of a kind, started when first asked for and then kept."""
-    if num_workers is None:
-        from oxidask import config
+    from oxidask import config
 
+    if num_workers is None:
         num_workers = config.get("num-workers", None) or config.get("num_workers", None)
     if num_workers is not None:
         num_workers = int(num_workers)
         if num_workers < 1:
             raise ValueError(f"num_workers must be at least 1, got {num_workers}")
-    key = (kind, None if kind == "sync" else num_workers, _start_of_children() if kind == "processes" else None)
+    # An executor keeps the limit that it was started with.
+    limit = config.get("memory-limit", None)
+    start = _start_of_children() if kind == "processes" else None
+    key = (kind, None if kind == "sync" else num_workers, start, limit)
     with _executors_lock:
         executor = _executors.get(key)
         if executor is None:
