@@ -1,18 +1,22 @@
-"""Bags of text beside Dask on processes, ``multiprocessing.Pool`` and a plain loop, on the same files.
+"""Bags of text beside Dask (on processes and on its distributed scheduler), ``multiprocessing.Pool`` and a plain loop.
 
-``python benches/bag_text.py 300`` takes files of 300 MB; 24 MB by default.
+All read the same files. ``python benches/bag_text.py 300`` takes files of 300 MB; 24 MB by default. ``--memory`` measures
+peak memory instead: each contender runs in a process of its own, and the memory of that process and all its children is
+looked at while it runs.
 """
 
+import contextlib
 import json
 import multiprocessing
 import operator
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 
 import bag_first
+import psutil
 from harness import compare
 
 BLOCK = 16_000_000
@@ -47,6 +51,12 @@ def totals(db, path):
     return dict(records.foldby("name", lambda total, record: total + record["x"], 0.0, operator.add, 0.0).compute())
 
 
+def groups(db, path):
+    """How many records each zone has, by moving all of them."""
+    records = db.read_text(path, blocksize=BLOCK).map(json.loads)
+    return dict(records.groupby("tz").map(lambda group: (group[0], len(group[1]))).compute())
+
+
 def first(db, path):
     """The first line."""
     return db.read_text(path).take(1)
@@ -70,6 +80,13 @@ def _count_zones(lines):
 
 def _count_even(lines):
     return Counter(record["tz"] for record in map(json.loads, lines) if record["id"] % 2 == 0)
+
+
+def _group(lines):
+    found = defaultdict(list)
+    for record in map(json.loads, lines):
+        found[record["tz"]].append(record)
+    return {zone: len(records) for zone, records in found.items()}
 
 
 def _totals(lines):
@@ -111,28 +128,92 @@ CASES = [
     ("JSON, a lambda", "records", zones_lambda, _count_even),
     ("JSON, a lambda for Python only", "records", zones_opaque, _count_even),
     ("foldby, a key for each record", "records", totals, _totals),
+    ("groupby", "records", groups, _group),
     ("take(1)", "words", first, None),
 ]
 
 
-def main() -> None:
-    """Checks that the results are equal, and measures."""
+def on_cluster(client, lazy, path):
+    """Dask on its distributed scheduler."""
+    import dask
+
+    with dask.config.set(scheduler=client):
+        return lazy(dask.bag, str(path))
+
+
+def contenders(case, path, client):
+    """The functions that do the same, by name; ours first."""
     import dask.bag
     import oxidask.bag
 
-    bag_first.MEGABYTES = int(sys.argv[1]) if len(sys.argv) > 1 else 24
+    _, _, lazy, plain = case
+    peers = {"oxidask": partial(lazy, oxidask.bag, path), "dask": partial(lazy, dask.bag, str(path))}
+    if client is not None:
+        peers["distributed"] = partial(on_cluster, client, lazy, path)
+    if plain is not None:
+        peers |= {"pool": partial(pool, plain, path), "loop": partial(loop, plain, path)}
+    return peers
+
+
+def compare_times(files) -> None:
+    """Checks that the results are equal, and measures time."""
+    from distributed import Client
+
+    with Client(n_workers=multiprocessing.cpu_count(), threads_per_worker=1, dashboard_address=None) as client:
+        for case in CASES:
+            peers = contenders(case, files[case[1]], client)
+            results = [peer() for peer in peers.values()]
+            assert all(result == results[0] for result in results), case[0]
+            compare(f"{case[0]}, {bag_first.MEGABYTES} MB", peers, rounds=3)
+
+
+def _peak(case, name, path, sender) -> None:
+    peer = contenders(case, path, None)[name]
+    sender.send(None)
+    peer()
+    sender.send(None)
+
+
+def _held(process) -> int:
+    """Bytes that a process and its children hold, pages that they share counted once."""
+    total = 0
+    for each in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += each.memory_full_info().pss
+    return total
+
+
+def compare_memory(files) -> None:
+    """Measures by how much memory grows while each contender runs."""
+    spawning = multiprocessing.get_context("spawn")
+    for case in CASES:
+        grown = {}
+        for name in ("oxidask", "dask"):
+            receiver, sender = spawning.Pipe()
+            process = spawning.Process(target=_peak, args=(case, name, files[case[1]], sender))
+            process.start()
+            receiver.recv()
+            seen = [_held(psutil.Process(process.pid))]
+            while not receiver.poll(0.02):
+                seen.append(_held(psutil.Process(process.pid)))
+            process.join()
+            grown[name] = max(seen) - seen[0]
+        ours, theirs = grown["oxidask"] / 1e6, grown["dask"] / 1e6
+        print(
+            f"{case[0]}: oxidask grows by {ours:.0f} MB, dask by {theirs:.0f} MB, {theirs / ours:.1f} times ours",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Makes the files, and compares."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--memory"]
+    bag_first.MEGABYTES = int(arguments[0]) if arguments else 24
     with tempfile.TemporaryDirectory() as folder:
         files = {"words": Path(folder) / "words", "records": Path(folder) / "records.jsonl"}
         bag_first.write_words(files["words"])
         bag_first.write_records(files["records"])
-        for title, file, lazy, plain in CASES:
-            path = files[file]
-            peers = {"oxidask": partial(lazy, oxidask.bag, path), "dask": partial(lazy, dask.bag, str(path))}
-            if plain is not None:
-                peers |= {"pool": partial(pool, plain, path), "loop": partial(loop, plain, path)}
-            results = [peer() for peer in peers.values()]
-            assert all(result == results[0] for result in results), title
-            compare(f"{title}, {bag_first.MEGABYTES} MB", peers, rounds=3)
+        (compare_memory if "--memory" in sys.argv else compare_times)(files)
 
 
 if __name__ == "__main__":

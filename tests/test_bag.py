@@ -383,11 +383,43 @@ def test_names_say_what_and_how(numbers):
 # errors
 
 
+def add_strictly(total, element):
+    """Adds numbers, and raises for all else."""
+    if not isinstance(element, int):
+        raise ValueError("no number")
+    return total + element
+
+
+@pytest.mark.parametrize("fold", ["fold", "foldby", "combine", "accumulate"])
+def test_a_binop_that_raises_names_its_two_values(fold):
+    bag = db.from_sequence([1, 2, 4, "five"], npartitions=1)
+    folded = {
+        "fold": lambda: bag.fold(add_strictly, initial=0),
+        "foldby": lambda: bag.foldby(lambda element: 0, add_strictly, 0),
+        "combine": lambda: bag.map(str).foldby(lambda element: 0, max, combine=add_strictly, combine_initial=7),
+        "accumulate": lambda: bag.accumulate(add_strictly),
+    }[fold]()
+    with pytest.raises(ValueError, match="no number") as caught:
+        folded.compute()
+    notes = "\n".join(caught.value.__notes__)
+    assert "while combining 7 with 'five'" in notes, notes
+
+
 def test_an_error_of_a_function_is_raised_as_itself(numbers):
     with pytest.raises(ZeroDivisionError):
         numbers.map(lambda x: 1 / x).compute()
     with pytest.raises(TypeError, match="unsupported operand"):
         numbers.fold(lambda x, y: x + "text").compute()
+
+
+def local_function(lock):
+    """A function that holds what cannot be pickled."""
+    return lambda element: (element, lock)
+
+
+def make_lock(element):
+    """Something that cannot be pickled."""
+    return threading.Lock()
 
 
 def test_what_cannot_be_pickled_is_named(chosen):
@@ -396,6 +428,11 @@ def test_what_cannot_be_pickled_is_named(chosen):
     if chosen == "processes":
         with pytest.raises(TypeError, match=r"cannot pickle.*lock"):
             bag.compute()
+        with pytest.raises(TypeError, match=r"(?s)'map' cannot be sent.*local_function.*cannot pickle.*lock"):
+            db.from_sequence([1, 2]).map(local_function(lock)).compute()
+        for bag in (db.from_sequence([1, lock, 3]).map(str), db.from_sequence([1, 2]).map(make_lock)):
+            with pytest.raises(TypeError, match=r"<unlocked _thread.lock.*cannot be pickled"):
+                bag.compute()
 
 
 # text

@@ -217,6 +217,8 @@ def test_urls_that_fail(web):
         db.read_text("http://127.0.0.1:1/x").compute()
     with pytest.raises(OSError, match=f"{web}/none"):
         db.from_url(f"{web}/none").compute()
+    with pytest.raises(OSError, match="ftp://127.0.0.1:1/x cannot be read"):
+        db.from_url("ftp://127.0.0.1:1/x").compute()
 
 
 @pytest.fixture(scope="module")

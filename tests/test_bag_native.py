@@ -224,8 +224,39 @@ CHAINS = {
     "map": lambda b: b.map(lambda r: (r["name"], len(r["tags"]))),
     "unknown function": lambda b: b.filter(lambda r: hash(r["n"]) > 3).pluck("name").frequencies(),
     "distinct": lambda b: b.pluck("n").distinct(),
+    "distinct names": lambda b: b.pluck("name").distinct(),
+    "distinct mixed": lambda b: b.pluck("tags").flatten().distinct(),
     "topk": lambda b: b.pluck("name").filter(None).frequencies().topk(3, key=1),
+    "groups": lambda b: b.groupby("n"),
+    "groups of text": lambda b: b.groupby("name", npartitions=3).map(lambda group: (group[0], len(group[1]))),
+    "groups of pairs": lambda b: b.pluck(["name", "n"]).groupby(lambda pair: pair).pluck(0),
+    "groups by fractions": lambda b: b.groupby("x", npartitions=2).map(len),
+    "groups, then Python": lambda b: b.groupby("n").map(lambda group: sum(map(hash, [r["x"] for r in group[1]]))),
+    "groups by Python": lambda b: b.groupby(lambda r: hash(r["n"]) % 5).pluck(1).map(len),
+    "groups of groups": lambda b: b.groupby("n").groupby(lambda group: len(group[1])),
 }
+
+
+WORDS = {
+    "words": lambda b: b.map(str.split).flatten(),
+    "lower first": lambda b: b.map(str.lower).map(str.split).flatten(),
+    "upper last": lambda b: b.map(str.split).flatten().map(str.upper),
+    "stripped": lambda b: b.map(str.split).flatten().map(lambda word: word.strip(".,!")),
+    "long": lambda b: b.map(str.split).flatten().filter(lambda word: len(word) > 15),
+    "letters": lambda b: b.flatten(),
+}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.sampled_from("aB. \t\x1c\xa0éß\u2003"), max_size=60), max_size=30))
+def test_words_of_any_text(tmp_path, lines):
+    path = tmp_path / "words.txt"
+    path.write_text("".join(line + "\n" for line in lines), newline="")
+    for name, steps in WORDS.items():
+        words = steps(db.read_text(path))
+        want = steps(db.from_sequence([line + "\n" for line in lines] or [""], npartitions=1))
+        assert words.frequencies().compute() == want.frequencies().compute(), name
+        assert words.count().compute() == want.count().compute(), name
 
 
 @pytest.mark.parametrize("name", CHAINS)

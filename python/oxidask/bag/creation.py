@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -108,6 +109,11 @@ def from_url(urls: Any) -> Bag:
     urls : str or list of str
         Each is a partition.
 
+    Raises
+    ------
+    OSError
+        When computed, if a file cannot be read; it is ``FileNotFoundError`` if there is none. The address is named.
+
     Examples
     --------
     >>> from_url(["http://127.0.0.1/a", "http://127.0.0.1/b"]).npartitions
@@ -119,16 +125,24 @@ def from_url(urls: Any) -> Bag:
 
 
 def _lines_at(urls: Sequence[str]) -> list[bytes]:
-    from urllib.request import urlopen
-
     lines: list[bytes] = []
     for url in urls:
-        try:
-            with urlopen(url) as response:
-                lines.extend(response)
-        except OSError as error:
-            raise OSError(f"{url} cannot be read: {error}") from error
+        lines += io.BytesIO(_content_at(url))
     return lines
+
+
+def _content_at(url: str) -> bytes:
+    try:
+        return _oxidask.bag_read_block((url, [], 0, None, None), b"")
+    except NotImplementedError:
+        # The engine knows no such protocol; Python may.
+        from urllib.request import urlopen
+
+    try:
+        with urlopen(url) as response:
+            return response.read()  # type: ignore[no-any-return]
+    except OSError as error:
+        raise OSError(f"{url} cannot be read: {error}") from error
 
 
 def concat(bags: Iterable[Any]) -> Bag:

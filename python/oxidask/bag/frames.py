@@ -14,11 +14,8 @@ def to_dataframe(bag: Bag, meta: Any, columns: Any, optimize_graph: bool) -> Any
     """A dataframe whose rows are the elements; see :meth:`Bag.to_dataframe`."""
     import pandas
 
-    import oxidask.dataframe as dd
+    from oxidask.dataframe import from_delayed
 
-    from_delayed = getattr(dd, "from_delayed", None)
-    if from_delayed is None:
-        raise NotImplementedError("to_dataframe: oxidask.dataframe cannot be made of delayed values yet")
     if meta is None:
         first = bag.take(1, warn=False)
         if not first:
