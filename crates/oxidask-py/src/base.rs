@@ -11,7 +11,7 @@ use crate::error::OrRaise;
 use crate::executor::Executor;
 use crate::foreign;
 use crate::kind::{Kind, kind_of};
-use crate::persist::{PersistedExpr, ValuesExpr, blocks_collection, lowering_for, submit};
+use crate::persist::{PersistedExpr, blocks_collection, lowering_for, submit};
 use crate::template::{Arg, Builder, Filling, Template};
 use crate::value::{from_value, to_value};
 use oxidask_core::{Blocks, ExprRef, Graph, Result, Value};
@@ -160,7 +160,7 @@ impl PyExpr {
             return Err(pyo3::exceptions::PyTypeError::new_err("a delayed value has no blocks"));
         };
         let values = values.into_iter().map(|value| collection.block(&lazy.expr, value)).collect::<PyResult<_>>()?;
-        collection.wrap(py, Arc::new(ValuesExpr::new(lazy.expr.clone(), values)))
+        collection.wrap(py, Arc::new(PersistedExpr::here(lazy.expr.clone(), values)))
     }
 
     /// The result, from the values of the keys of `layers`.
@@ -186,7 +186,7 @@ impl PyExpr {
 
 /// The name of a collection in graphs.
 fn name_of(expr: &ExprRef) -> String {
-    let original = PersistedExpr::original_of(expr).or_else(|| ValuesExpr::original_of(expr)).unwrap_or(expr);
+    let original = PersistedExpr::original_of(expr).unwrap_or(expr);
     format!("{}-{}", original.label(), original.key())
 }
 
@@ -382,7 +382,7 @@ fn persist<'py>(
         .zip(blocks)
         .map(|(lazy, blocks)| {
             let futures = futures.by_ref().take(blocks.len()).collect();
-            let expr: ExprRef = Arc::new(PersistedExpr::new(lazy.expr.clone(), futures, executor.clone()));
+            let expr: ExprRef = Arc::new(PersistedExpr::by(lazy.expr.clone(), futures, executor.clone()));
             match &lazy.collection {
                 Some(collection) => Ok(collection.wrap(py, expr)?.into_bound(py)),
                 None => Ok(Delayed::held(py, &lazy.expr, expr)?.into_any()),
@@ -431,13 +431,13 @@ fn persist_with<'py>(
         .zip(results)
         .map(|(lazy, result)| {
             let Some(collection) = &lazy.collection else {
-                let expr: ExprRef = Arc::new(ValuesExpr::new(lazy.expr.clone(), vec![to_value(result)]));
+                let expr: ExprRef = Arc::new(PersistedExpr::here(lazy.expr.clone(), vec![to_value(result)]));
                 return Ok(Delayed::held(py, &lazy.expr, expr)?.into_any());
             };
             let blocks: Vec<Bound<'py, PyAny>> = result.extract()?;
             let values =
                 blocks.into_iter().map(|block| collection.block(&lazy.expr, block)).collect::<PyResult<_>>()?;
-            let expr: ExprRef = Arc::new(ValuesExpr::new(lazy.expr.clone(), values));
+            let expr: ExprRef = Arc::new(PersistedExpr::here(lazy.expr.clone(), values));
             Ok(collection.wrap(py, expr)?.into_bound(py))
         })
         .collect::<PyResult<_>>()?;

@@ -33,23 +33,34 @@ pub fn is_lowering_for(executor: &Arc<dyn oxidask_core::Executor>) -> bool {
     TARGET.get() == address(executor)
 }
 
-/// An expression whose blocks an executor computes or holds.
+/// An expression whose blocks are there, or will be without its doing.
 pub struct PersistedExpr {
     original: ExprRef,
     key: Key,
-    futures: Vec<Future>,
-    executor: Arc<dyn oxidask_core::Executor>,
+    blocks: Held,
+}
+
+/// Where the blocks are.
+enum Held {
+    /// This executor computes or holds them.
+    By(Arc<dyn oxidask_core::Executor>, Vec<Future>),
+    /// They are here: somebody else computed them.
+    Here(Vec<Value>),
 }
 
 impl PersistedExpr {
     /// The blocks of `original`, held by `executor` as `futures`.
-    pub fn new(original: ExprRef, futures: Vec<Future>, executor: Arc<dyn oxidask_core::Executor>) -> Self {
+    pub fn by(original: ExprRef, futures: Vec<Future>, executor: Arc<dyn oxidask_core::Executor>) -> Self {
         let key = KeyHasher::new("persisted").key(original.key()).finish();
-        PersistedExpr { original, key, futures, executor }
+        PersistedExpr { original, key, blocks: Held::By(executor, futures) }
     }
-}
 
-impl PersistedExpr {
+    /// The blocks of `original`, which are these values.
+    pub fn here(original: ExprRef, values: Vec<Value>) -> Self {
+        let key = KeyHasher::new("values").key(original.key()).finish();
+        PersistedExpr { original, key, blocks: Held::Here(values) }
+    }
+
     /// What was persisted, if `expr` is such.
     pub fn original_of(expr: &ExprRef) -> Option<&ExprRef> {
         expr.get::<PersistedExpr>().map(|held| &held.original)
@@ -60,8 +71,11 @@ impl PersistedExpr {
     /// # Errors
     /// The error of its task, or `KeyboardInterrupt`.
     pub fn value(&self, block: usize) -> Result<Value> {
-        let future = self.futures.get(block).ok_or_else(|| oxidask_core::Error::index("there is no such block"))?;
-        future.wait_interruptibly(&check_signals)
+        let value = match &self.blocks {
+            Held::By(_, futures) => futures.get(block).map(|future| future.wait_interruptibly(&check_signals)),
+            Held::Here(values) => values.get(block).cloned().map(Ok),
+        };
+        value.unwrap_or_else(|| Err(oxidask_core::Error::index("there is no such block")))
     }
 }
 
@@ -83,18 +97,26 @@ impl Expr for PersistedExpr {
     }
 
     fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let is_here = is_lowering_for(&self.executor);
-        self.futures
-            .iter()
-            .map(|future| {
-                let task = if is_here {
-                    graph.held(future.key())
-                } else {
-                    graph.data(future.key(), future.wait_interruptibly(&check_signals)?)
+        match &self.blocks {
+            Held::By(executor, futures) => {
+                let is_here = is_lowering_for(executor);
+                let task = |future: &Future| {
+                    Ok(Input::whole(if is_here {
+                        graph.held(future.key())
+                    } else {
+                        graph.data(future.key(), future.wait_interruptibly(&check_signals)?)
+                    }))
                 };
-                Ok(Input::whole(task))
-            })
-            .collect()
+                futures.iter().map(task).collect()
+            }
+            Held::Here(values) => {
+                let blocks = values.iter().enumerate();
+                let task = |(block, value): (usize, &Value)| {
+                    Input::whole(graph.data(self.key.block(block as u64), value.clone()))
+                };
+                Ok(blocks.map(task).collect())
+            }
+        }
     }
 
     fn meta(&self) -> &(dyn Any + Send + Sync) {
@@ -112,57 +134,6 @@ impl Expr for PersistedExpr {
 /// If the graph cannot be accepted.
 pub fn submit(py: Python<'_>, executor: &Arc<dyn oxidask_core::Executor>, graph: Graph) -> PyResult<Vec<Future>> {
     py.detach(|| executor.submit(graph)).or_raise()
-}
-
-/// An expression whose blocks are here already.
-pub struct ValuesExpr {
-    original: ExprRef,
-    key: Key,
-    values: Vec<Value>,
-}
-
-impl ValuesExpr {
-    /// The blocks of `original`.
-    pub fn new(original: ExprRef, values: Vec<Value>) -> Self {
-        let key = KeyHasher::new("values").key(original.key()).finish();
-        ValuesExpr { original, key, values }
-    }
-
-    /// What was computed, if `expr` is such.
-    pub fn original_of(expr: &ExprRef) -> Option<&ExprRef> {
-        expr.get::<ValuesExpr>().map(|here| &here.original)
-    }
-}
-
-impl Expr for ValuesExpr {
-    fn key(&self) -> Key {
-        self.key
-    }
-
-    fn label(&self) -> Cow<'_, str> {
-        self.original.label()
-    }
-
-    fn inputs(&self) -> &[ExprRef] {
-        &[]
-    }
-
-    fn with_inputs(&self, _inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        Err(oxidask_core::Error::value("a computed collection has no inputs to replace"))
-    }
-
-    fn lower(&self, _inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
-        let blocks = self.values.iter().enumerate();
-        Ok(blocks.map(|(block, value)| Input::whole(graph.data(self.key.block(block as u64), value.clone()))).collect())
-    }
-
-    fn meta(&self) -> &(dyn Any + Send + Sync) {
-        self.original.meta()
-    }
-
-    fn describe(&self) -> String {
-        format!("{} (computed)", self.original.label())
-    }
 }
 
 /// Appears as a list of its blocks, each as it travels between tasks.

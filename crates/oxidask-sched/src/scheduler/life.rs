@@ -31,16 +31,22 @@ impl Scheduler {
                 }
                 n_missing += u32::from(input.state != TaskState::Done);
             }
-            let record = &mut self.tasks[task];
-            record.state = TaskState::Waiting;
-            record.n_missing = n_missing;
-            if let Some(input) = bad {
-                self.fail(task, self.bad_of(input));
-            } else if n_missing == 0 {
-                self.make_ready(task);
-            }
+            self.wait_or_go(task, n_missing, bad);
         }
         self.stack = stack;
+    }
+
+    /// A task whose inputs were looked at waits for those that are missing, fails
+    /// with one that went bad, or is ready.
+    fn wait_or_go(&mut self, task: TaskId, n_missing: u32, bad: Option<TaskId>) {
+        let record = &mut self.tasks[task];
+        record.state = TaskState::Waiting;
+        record.n_missing = n_missing;
+        if let Some(input) = bad {
+            self.fail(task, self.bad_of(input));
+        } else if n_missing == 0 {
+            self.make_ready(task);
+        }
     }
 
     /// A client's value is needed: it may still come, or is gone.
@@ -83,14 +89,7 @@ impl Scheduler {
                 bad = Some(input);
             }
         }
-        let record = &mut self.tasks[task];
-        record.state = TaskState::Waiting;
-        record.n_missing = n_missing;
-        if let Some(input) = bad {
-            self.fail(task, self.bad_of(input));
-        } else if n_missing == 0 {
-            self.make_ready(task);
-        }
+        self.wait_or_go(task, n_missing, bad);
     }
 
     /// The current attempt of a task is done.
