@@ -309,3 +309,14 @@ def test_mistakes_are_named():
         da.from_array(np.array(["a"], dtype=object), chunks=1).sum(axis=0, dtype="M8[ns]").compute()
     with pytest.raises(ValueError, match="expected"):
         x.map_blocks(lambda b: b[:1], dtype=float).compute()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f8", "c16", "M8[D]", "m8[s]", "?"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("name", ["min", "max", "argmin", "argmax", "nanmin", "nanargmax", "median"])
+def test_chunks_without_elements_do_not_count(name, axis, dtype):
+    data = np.random.default_rng(1).integers(0, 50, (7, 9)).astype(dtype)
+    x = da.from_array(data, chunks=((1, 5, 0, 1), (2, 0, 7)))
+    if name == "median" and dtype == "M8[D]":
+        pytest.skip("NumPy has no median of days")
+    np.testing.assert_array_equal(getattr(da, name)(x, axis=axis).compute(), getattr(np, name)(data, axis=axis))

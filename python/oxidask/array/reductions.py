@@ -155,6 +155,7 @@ def reduction(
 
     x = asanyarray(x)
     axes = axes_of(axis, x.ndim)
+    x = _without_empty_chunks(x, axes)
     extra: dict[str, Any] = {}
     if dtype is not None and _takes(chunk, "dtype"):
         extra["dtype"] = dtype
@@ -194,6 +195,14 @@ def reduction(
     meta = meta_from_array(meta, len(chunks), dtype)
     made = _round(current, last, final_groups, concatenate, label, token, tuple(chunks), meta)
     return _into(out, made)  # type: ignore[no-any-return]
+
+
+def _without_empty_chunks(x: Array, axes: tuple[int, ...]) -> Array:
+    """The array without chunks of length zero along these axes, of which extremes have no value."""
+    chunks = tuple(
+        (tuple(n for n in sizes if n != 0) or sizes[:1]) if a in axes else sizes for a, sizes in enumerate(x.chunks)
+    )
+    return x if [*map(len, chunks)] == [*map(len, x.chunks)] else x.rechunk(chunks)
 
 
 def _has_nan(x: Array) -> bool:
@@ -305,7 +314,8 @@ class Named:
         if isinstance(block, np.ma.MaskedArray) and block.size == 0 and self.__name__ in ("min", "max"):
             return block.sum(axis=axis, keepdims=keepdims)
         if getattr(block, "size", 1) == 0 and self.__name__ in ("min", "max", "nanmin", "nanmax"):
-            return _nothing(block, axis)
+            made = _nothing(block, axis)
+            return made if keepdims else made.squeeze(axis=axis)
         with quiet():
             return func(block, axis=axis, keepdims=keepdims, **self.kwargs)
 
@@ -553,6 +563,7 @@ def arg_reduction(
             f"positions cannot be told in an array with chunks of unknown lengths, shape {x.shape}"
             "\nhint: call compute_chunk_sizes() first"
         )
+    x = _without_empty_chunks(x, axes)
     arg = Arg(name, None if axis is None else axes[0], x.shape, x.chunks)
     numbers = block_numbers(x.numblocks).ravel()
     reads = np.stack([np.zeros_like(numbers), numbers], axis=-1)[:, None, :]
@@ -853,7 +864,7 @@ class Along:
 def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwargs: Any) -> Array:
     """A function that needs whole axes: they become one chunk each."""
     a = asanyarray(a)
-    if axis is None:
+    if axis is None and a.dtype.kind not in "bc":
         return _quantile(name.replace("median", "quantile"), a, 0.5, None, out, "linear", keepdims, None)
     axes = axes_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})
