@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, ProcessCommand};
-use oxidask_core::{Data, Decode, Error, Executor, Frames, Graph, Input, Key, KeyHasher, Op, Result, Value};
+use oxidask_core::{Data, Decode, Error, Executor, Frames, Future, Graph, Input, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::{data, op};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -62,14 +62,22 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn rate(client: &Client, n_tasks: usize, round: usize) -> Result<f64> {
+/// Tasks a second, as many futures of a client or as the inputs of one last task.
+fn rate(client: &Client, n_tasks: usize, round: usize, are_joined: bool) -> Result<f64> {
     let mut graph = Graph::new();
-    let inputs = graph.blocks(key("many", round), Arc::new(Fill { n_bytes: 8 }), n_tasks, |_, _| {});
-    let stage = graph.stage(Arc::new(Fill { n_bytes: 8 }));
-    let total = graph.task(key("total", round), stage, 0, &inputs);
-    graph.outputs = vec![Input::whole(total)];
+    let kind = if are_joined { "joined" } else { "many" };
+    let tasks = graph.blocks(key(kind, round), Arc::new(Fill { n_bytes: 8 }), n_tasks, |_, _| {});
+    if are_joined {
+        let stage = graph.stage(Arc::new(Fill { n_bytes: 8 }));
+        let total = graph.task(key("total", round), stage, 0, &tasks);
+        graph.outputs = vec![Input::whole(total)];
+    } else {
+        graph.outputs = tasks;
+    }
     let begin = Instant::now();
-    client.compute(graph, &|| Ok(()))?;
+    let futures = client.submit(graph)?;
+    let keys: Vec<Key> = futures.iter().map(Future::key).collect();
+    client.wait(&keys, false, None, &|| Ok(()))?;
     Ok(n_tasks as f64 / begin.elapsed().as_secs_f64())
 }
 
@@ -84,8 +92,10 @@ fn main() -> Result<()> {
     println!("first result after {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
 
     for n_tasks in [10_000, 100_000, 1_000_000] {
-        let rates = (0..3).map(|round| rate(&client, n_tasks, n_tasks + round)).collect::<Result<_>>()?;
-        println!("{n_tasks} native no-op tasks: {:.0} a second", median(rates));
+        let rates =
+            |are_joined| (0..3).map(|round| rate(&client, n_tasks, n_tasks + round, are_joined)).collect::<Result<_>>();
+        let (apart, joined) = (median(rates(false)?), median(rates(true)?));
+        println!("{n_tasks} native no-op tasks: {apart:.0} a second, as inputs of one task {joined:.0}");
     }
 
     let mut times = Vec::new();

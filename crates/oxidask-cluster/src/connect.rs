@@ -491,8 +491,8 @@ async fn knock_now(
 
 /// Writes a small packet on a stream that has no outlet yet.
 async fn write_packet(stream: &Stream, packet: &Packet) -> std::io::Result<()> {
-    for chunk in wire::chunks_of(packet.clone()) {
-        stream.write_all(&chunk).await?;
+    for chunk in wire::chunks_of(packet.clone(), false).0 {
+        stream.write_all(&chunk.bytes).await?;
     }
     Ok(())
 }

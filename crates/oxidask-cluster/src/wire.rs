@@ -2,7 +2,7 @@
 //! they mean.
 //!
 //! ```text
-//! u32 head length │ u32 number of buffers │ u64 length of each buffer │ head │ buffers
+//! u32 head length │ u32 number of buffers │ u64 length of each buffer │ places │ head │ buffers
 //! ```
 //!
 //! All numbers are little-endian. The head is a batch of messages; large memory
@@ -10,22 +10,30 @@
 //! memory of its own, so that neither end copies it. Every length is checked
 //! against a limit before anything is allocated for it.
 //!
+//! Between processes of one machine, over a unix socket, large buffers do not go
+//! through the socket at all: they lie in shared memory whose descriptors are
+//! passed along ([`oxidask_exec::segment`]). The length of such a buffer has its
+//! highest bit set, and its place is the number of the descriptor (`u32`) and where
+//! it begins (`u64`). What came in shared memory is passed on as it is, through any
+//! number of processes.
+//!
 //! A head length of 2³² − 1 marks an acknowledgement: a `u64` follows, the number
 //! of packets that were taken. It is sent on connections that can be resumed
 //! ([`Outlet::make_resumable`]): either end keeps what the other has not
 //! acknowledged and sends it again over the next connection, so that a dropped
 //! connection loses and repeats nothing.
 
+mod chunk;
 mod inlet;
 mod outlet;
 mod stream;
 
+pub(crate) use chunk::chunks_of;
 pub use inlet::Inlet;
-pub use outlet::Outlet;
-pub(crate) use outlet::chunks_of;
+pub use outlet::{Outlet, WrittenSession};
 pub use stream::{Stream, TlsEnd};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use oxidask_core::{Error, ErrorKind, Result};
 
 /// What one packet may hold at most.
@@ -48,6 +56,8 @@ impl Limits {
 
 /// The head length of an acknowledgement.
 const ACKNOWLEDGEMENT: u32 = u32::MAX;
+/// Marks the length of a buffer that lies in shared memory.
+const SHARED: u64 = 1 << 63;
 /// How much is read from the socket at once; larger heads are not copied into one
 /// piece with their lengths.
 const READ_CHUNK: usize = 64 << 10;
@@ -92,22 +102,6 @@ impl Packet {
     #[must_use]
     pub fn nbytes(&self) -> usize {
         self.head.len() + self.buffers.iter().map(Bytes::len).sum::<usize>()
-    }
-
-    /// The lengths, and the head with them unless it is large.
-    fn prefix(&self) -> (Bytes, bool) {
-        let with_head = self.head.len() <= READ_CHUNK;
-        let room = 8 + 8 * self.buffers.len() + if with_head { self.head.len() } else { 0 };
-        let mut prefix = BytesMut::with_capacity(room);
-        prefix.extend_from_slice(&u32::try_from(self.head.len()).unwrap_or(u32::MAX).to_le_bytes());
-        prefix.extend_from_slice(&u32::try_from(self.buffers.len()).unwrap_or(u32::MAX).to_le_bytes());
-        for buffer in &self.buffers {
-            prefix.extend_from_slice(&(buffer.len() as u64).to_le_bytes());
-        }
-        if with_head {
-            prefix.extend_from_slice(&self.head);
-        }
-        (prefix.freeze(), with_head)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod local;
 pub mod node;
 pub mod observe;
 pub mod pool;
+pub mod segment;
 mod slots;
 mod store;
 pub mod work;

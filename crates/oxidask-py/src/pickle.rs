@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 use oxidask_core::Frames;
+use oxidask_exec::segment::PrivateCopy;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
@@ -110,7 +111,8 @@ fn shorten(text: &str) -> String {
 }
 
 /// The inverse of [`dumps`]. Buffers that could be written to are copied, so
-/// that the new object is its holder's own; the others are shared.
+/// that the new object is its holder's own (large ones in shared memory page by
+/// page, once they are written to); the others are shared.
 ///
 /// # Errors
 /// Whatever unpickling raises.
@@ -122,6 +124,9 @@ pub fn loads<'py>(py: Python<'py>, frames: &Frames) -> PyResult<Bound<'py, PyAny
     for (index, buffer) in large.iter().enumerate() {
         if frames.header.get(index) == Some(&0) {
             buffers.append(view_of(py, buffer.clone())?)?;
+        } else if let Some(copy) = PrivateCopy::of(buffer) {
+            let memory = Bound::new(py, PrivateBytes { copy })?;
+            buffers.append(PyMemoryView::from(memory.as_any())?)?;
         } else {
             buffers.append(PyByteArray::new(py, buffer))?;
         }
@@ -134,6 +139,33 @@ pub fn loads<'py>(py: Python<'py>, frames: &Frames) -> PyResult<Bound<'py, PyAny
 /// A read-only memoryview over shared bytes.
 fn view_of(py: Python<'_>, bytes: Bytes) -> PyResult<Bound<'_, PyMemoryView>> {
     PyMemoryView::from(Bound::new(py, SharedBytes { bytes })?.as_any())
+}
+
+/// Memory of one Python object, exported to it without copying.
+#[pyclass(frozen, module = "oxidask._oxidask")]
+pub struct PrivateBytes {
+    copy: PrivateCopy,
+}
+
+#[pymethods]
+impl PrivateBytes {
+    /// Exports the memory, for writing too.
+    ///
+    /// # Safety
+    /// Called by Python's buffer protocol with a view to fill.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut pyo3::ffi::Py_buffer,
+        flags: std::ffi::c_int,
+    ) -> PyResult<()> {
+        let copy = &slf.get().copy;
+        let len = isize::try_from(copy.len()).map_err(|_| PyTypeError::new_err("too large for a buffer"))?;
+        // SAFETY: `view` is the caller's; the memory is nobody else's, may be written
+        // to, and lives as long as `slf`, to which PyBuffer_FillInfo takes a reference.
+        let status =
+            unsafe { pyo3::ffi::PyBuffer_FillInfo(view, slf.as_ptr(), copy.as_mut_ptr().cast(), len, 0, flags) };
+        if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
 }
 
 /// Bytes of the engine, exported to Python without copying.

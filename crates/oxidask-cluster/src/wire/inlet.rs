@@ -1,7 +1,9 @@
 //! The reading half of a connection.
 
-use super::{ACKNOWLEDGEMENT, Limits, Outlet, Packet, READ_CHUNK, Stream};
+use super::stream::PassedFiles;
+use super::{ACKNOWLEDGEMENT, Limits, Outlet, Packet, READ_CHUNK, SHARED, Stream};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use oxidask_exec::segment::{self, FILES_MAX, Received};
 use std::io;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ const SMALL_BUFFER: u64 = 4 << 10;
 pub struct Inlet {
     stream: Arc<Stream>,
     pending: BytesMut,
+    /// Descriptors that came along, if the stream passes them.
+    files: Option<PassedFiles>,
     limits: Limits,
     /// On a connection that can be resumed: its other half, and which of its
     /// connections this is.
@@ -23,7 +27,8 @@ impl Inlet {
     /// Reads from `stream` within `limits`.
     #[must_use]
     pub fn new(stream: Arc<Stream>, limits: Limits) -> Self {
-        Inlet { stream, pending: BytesMut::with_capacity(READ_CHUNK), limits, session: None }
+        let files = stream.passes_files().then(|| PassedFiles::new(READ_CHUNK));
+        Inlet { stream, pending: BytesMut::with_capacity(READ_CHUNK), files, limits, session: None }
     }
 
     /// Changes what further packets may hold.
@@ -87,19 +92,51 @@ impl Inlet {
         let mut total = 0_u64;
         for _ in 0..n_buffers {
             let length = self.pending.get_u64_le();
-            total = total.saturating_add(length);
+            total = total.saturating_add(length & !SHARED);
             lengths.push(length);
         }
         if total > self.limits.bytes {
             return Err(too_large());
         }
+        let mut shared = self.shared(&lengths).await?.into_iter();
         self.fill(head_length).await?;
         let head = self.pending.split_to(head_length).freeze();
         let mut buffers = Vec::with_capacity(n_buffers);
         for length in lengths {
-            buffers.push(self.buffer(length).await?);
+            buffers.push(match length & SHARED {
+                0 => self.buffer(length).await?,
+                _ => shared.next().ok_or_else(without_memory)?,
+            });
         }
         Ok(Packet { head, buffers })
+    }
+
+    /// The buffers that lie in shared memory, whose places come next.
+    async fn shared(&mut self, lengths: &[u64]) -> io::Result<Vec<Bytes>> {
+        let shared = lengths.iter().filter(|&length| length & SHARED != 0).map(|length| length & !SHARED);
+        let n_shared = shared.clone().count();
+        if n_shared == 0 {
+            return Ok(Vec::new());
+        }
+        self.fill(12 * n_shared).await?;
+        let places: Vec<(u32, u64, u64)> =
+            shared.map(|length| (self.pending.get_u32_le(), self.pending.get_u64_le(), length)).collect();
+        let n_files = 1 + places.iter().map(|&(file, ..)| file as usize).max().unwrap_or(0);
+        let passed = self.files.as_mut().map(|files| &mut files.queue).ok_or_else(without_memory)?;
+        if n_files > passed.len() {
+            return Err(without_memory());
+        }
+        let mapped: Vec<Received> = passed
+            .drain(..n_files)
+            .map(|file| segment::receive(file).map_err(io::Error::other))
+            .collect::<io::Result<_>>()?;
+        places
+            .into_iter()
+            .map(|(file, start, length)| {
+                let end = start.checked_add(length).ok_or_else(without_memory)?;
+                mapped[file as usize].slice(start..end).map_err(io::Error::other)
+            })
+            .collect()
     }
 
     /// Waits until `wanted` bytes are pending.
@@ -107,7 +144,23 @@ impl Inlet {
         while self.pending.len() < wanted {
             // Room grows with what arrives, not with what the peer announces.
             self.pending.reserve(READ_CHUNK);
-            self.stream.read_more(&mut self.pending).await?;
+            let missing = wanted - self.pending.len();
+            match &mut self.files {
+                // What is read may reach into the next packet, with which descriptors
+                // come that a plain read would lose.
+                Some(files) if missing <= READ_CHUNK => {
+                    self.stream.read_with_files(&mut self.pending, files).await?;
+                    if files.queue.len() > 2 * FILES_MAX {
+                        return Err(too_large());
+                    }
+                }
+                Some(_) => {
+                    self.stream.read_more(&mut BufMut::limit(&mut self.pending, READ_CHUNK)).await?;
+                }
+                None => {
+                    self.stream.read_more(&mut self.pending).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -136,4 +189,8 @@ impl Inlet {
 
 fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a packet is larger than allowed")
+}
+
+fn without_memory() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a packet came without its shared memory")
 }

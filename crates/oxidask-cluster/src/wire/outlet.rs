@@ -4,10 +4,12 @@
 //! once, which saves a wake-up, and leaves the rest to a task otherwise; what
 //! is sent meanwhile goes out in the same system call.
 
+use super::chunk::{Chunk, chunks_of};
 use super::{ACKNOWLEDGEMENT, Packet, Stream};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use oxidask_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -32,8 +34,10 @@ struct State {
     stream: Option<Arc<Stream>>,
     /// Grows with every connection of the session.
     generation: u64,
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     bytes: usize,
+    /// Whether large buffers may go as shared memory.
+    passes_files: bool,
     /// Whether the writing task waits for the socket; then senders only queue.
     is_blocked: bool,
     /// Wakes the task that writes what the socket did not take at once.
@@ -46,7 +50,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Session {
     /// Packets that were sent and not acknowledged, in chunks.
-    kept: VecDeque<Bytes>,
+    kept: VecDeque<Chunk>,
     /// How many chunks, and bytes, each of them has.
     sizes: VecDeque<(u32, usize)>,
     kept_bytes: usize,
@@ -54,6 +58,24 @@ struct Session {
     n_received: u64,
     /// Packets and bytes received since the last acknowledgement.
     unacknowledged: (u32, usize),
+}
+
+/// A session as it is written down.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WrittenSession {
+    n_received: u64,
+    /// How many packets the peer has acknowledged.
+    pub n_acknowledged: u64,
+    /// What it has not, each as it lies on the wire.
+    packets: Vec<Bytes>,
+}
+
+impl WrittenSession {
+    /// Bytes of what was not acknowledged.
+    #[must_use]
+    pub fn nbytes(&self) -> u64 {
+        self.packets.iter().map(|packet| packet.len() as u64).sum()
+    }
 }
 
 impl Outlet {
@@ -75,12 +97,48 @@ impl Outlet {
         outlet
     }
 
+    /// The sending half of a session as it was written down: its peer is away.
+    #[must_use]
+    pub fn of_session(written: WrittenSession) -> Self {
+        let WrittenSession { n_received, n_acknowledged, packets } = written;
+        let sizes = packets.iter().map(|packet| (1, packet.len())).collect();
+        let kept_bytes = packets.iter().map(Bytes::len).sum();
+        let kept = packets.into_iter().map(Chunk::from).collect();
+        let outlet = Outlet::detached();
+        outlet.0.lock().session =
+            Some(Session { kept, sizes, kept_bytes, n_acknowledged, n_received, unacknowledged: (0, 0) });
+        outlet
+    }
+
+    /// What the session needs to go on in another process; none if something that
+    /// was not acknowledged lies in memory that only this process has.
+    #[must_use]
+    pub fn to_written(&self) -> Option<WrittenSession> {
+        let state = self.0.lock();
+        let session = state.session.as_ref()?;
+        let mut kept = session.kept.iter();
+        let mut packets = Vec::with_capacity(session.sizes.len());
+        for &(n_chunks, _) in &session.sizes {
+            let mut packet = BytesMut::new();
+            for chunk in kept.by_ref().take(n_chunks as usize) {
+                if chunk.files.is_some() {
+                    return None;
+                }
+                packet.extend_from_slice(&chunk.bytes);
+            }
+            packets.push(packet.freeze());
+        }
+        let (n_received, n_acknowledged) = (session.n_received, session.n_acknowledged);
+        Some(WrittenSession { n_received, n_acknowledged, packets })
+    }
+
     fn detached() -> Self {
         Outlet(Arc::new(Mutex::new(State {
             stream: None,
             generation: 0,
             chunks: VecDeque::new(),
             bytes: 0,
+            passes_files: false,
             is_blocked: false,
             blocked: Arc::default(),
             is_closed: false,
@@ -139,7 +197,7 @@ impl Outlet {
         }
         let session = state.session.as_mut().ok_or_else(unknown)?;
         session.acknowledged(n_taken).map_err(|_| unknown())?;
-        let (kept, bytes) = (session.kept.clone(), session.kept_bytes);
+        let kept = session.kept.clone();
         session.unacknowledged = (0, 0);
         if let Some(old) = state.stream.take() {
             old.shutdown();
@@ -148,12 +206,12 @@ impl Outlet {
         state.chunks.clear();
         state.bytes = 0;
         if let Some(first) = first {
-            for chunk in chunks_of(first) {
+            for chunk in chunks_of(first, false).0 {
                 state.push(chunk);
             }
         }
+        state.bytes += kept.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
         state.chunks.extend(kept);
-        state.bytes += bytes;
         let generation = state.generation;
         self.flush_locked(state);
         Ok(generation)
@@ -165,6 +223,7 @@ impl Outlet {
         // The task of the connection before ends.
         state.blocked.notify_one();
         state.blocked = Arc::default();
+        state.passes_files = stream.passes_files();
         state.stream = Some(stream.clone());
         tokio::spawn(self.clone().write_when_blocked(stream, state.blocked.clone(), state.generation));
     }
@@ -199,12 +258,22 @@ impl Outlet {
         }
     }
 
-    /// Acknowledges what was taken, now and then.
+    /// Acknowledges what was taken, once it is much.
     pub(super) fn acknowledge(&self) {
+        self.acknowledge_from(ACKNOWLEDGE_PACKETS, ACKNOWLEDGE_BYTES);
+    }
+
+    /// Acknowledges whatever was taken, so that the peer need not keep it: to be
+    /// called when there is nothing else to do.
+    pub fn acknowledge_all(&self) {
+        self.acknowledge_from(1, usize::MAX);
+    }
+
+    fn acknowledge_from(&self, least_packets: u32, least_bytes: usize) {
         let mut state = self.0.lock();
         let Some(session) = &mut state.session else { return };
         let (packets, bytes) = session.unacknowledged;
-        if packets < ACKNOWLEDGE_PACKETS && bytes < ACKNOWLEDGE_BYTES || state.stream.is_none() {
+        if packets < least_packets && bytes < least_bytes || state.stream.is_none() {
             return;
         }
         let Some(session) = &mut state.session else { return };
@@ -213,7 +282,7 @@ impl Outlet {
         chunk.extend_from_slice(&ACKNOWLEDGEMENT.to_le_bytes());
         chunk.extend_from_slice(&0_u32.to_le_bytes());
         chunk.extend_from_slice(&session.n_received.to_le_bytes());
-        state.push(chunk.freeze());
+        state.push(chunk.freeze().into());
         self.flush_locked(state);
     }
 
@@ -232,14 +301,20 @@ impl Outlet {
     /// Sends a packet, or queues it if the peer is slow or away. A closed
     /// connection swallows it: the reading half reports the loss.
     pub fn send(&self, packet: Packet) {
+        let passes_files = self.0.lock().passes_files;
+        // What goes into shared memory is copied there without the lock; the order
+        // of packets is that in which their senders call, one after another.
+        let chunks = chunks_of(packet, passes_files);
         let mut state = self.0.lock();
-        state.queue(packet);
+        state.queue(chunks);
         self.flush_locked(state);
     }
 
     /// Queues a packet to go out with the next [`Outlet::flush`].
     pub fn queue(&self, packet: Packet) {
-        self.0.lock().queue(packet);
+        let passes_files = self.0.lock().passes_files;
+        let chunks = chunks_of(packet, passes_files);
+        self.0.lock().queue(chunks);
     }
 
     /// Writes what is queued as far as the socket takes it.
@@ -322,28 +397,23 @@ impl Outlet {
     }
 }
 
-/// A packet as it lies on the wire.
-pub(crate) fn chunks_of(packet: Packet) -> impl Iterator<Item = Bytes> {
-    let (prefix, with_head) = packet.prefix();
-    let head = (!with_head).then_some(packet.head);
-    [prefix].into_iter().chain(head).chain(packet.buffers).filter(|chunk| !chunk.is_empty())
-}
-
 impl State {
-    fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len();
+    fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.bytes.len();
         self.chunks.push_back(chunk);
     }
 
-    fn queue(&mut self, packet: Packet) {
+    /// Queues the chunks of a packet, beside which so many bytes lie in shared
+    /// memory.
+    fn queue(&mut self, (chunks, shared_bytes): (Vec<Chunk>, usize)) {
         if self.is_closed {
             return;
         }
         let is_away = self.stream.is_none();
-        let mut size = (0, 0);
-        for chunk in chunks_of(packet) {
+        let mut size = (0, shared_bytes);
+        for chunk in chunks {
             size.0 += 1;
-            size.1 += chunk.len();
+            size.1 += chunk.bytes.len();
             if let Some(session) = &mut self.session {
                 session.kept.push_back(chunk.clone());
             }
@@ -389,15 +459,19 @@ impl State {
     /// Writes until nothing is left (`true`) or the socket is full (`false`).
     fn write(&mut self, stream: &Stream) -> io::Result<bool> {
         loop {
-            let wrote = if self.chunks.is_empty() {
-                stream.try_flush().map(|()| 0)
-            } else {
-                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                let n_slices = self.chunks.len().min(SLICES_MAX);
-                for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-                    *slice = IoSlice::new(chunk);
+            let wrote = match self.chunks.front() {
+                None => stream.try_flush().map(|()| 0),
+                Some(Chunk { bytes, files: Some(files) }) => stream.try_write_with_files(bytes, files),
+                Some(_) => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                    let plain = self.chunks.iter().take_while(|chunk| chunk.files.is_none());
+                    let mut n_slices = 0;
+                    for (slice, chunk) in slices.iter_mut().zip(plain) {
+                        *slice = IoSlice::new(&chunk.bytes);
+                        n_slices += 1;
+                    }
+                    stream.try_write_vectored(&slices[..n_slices])
                 }
-                stream.try_write_vectored(&slices[..n_slices])
             };
             match wrote {
                 Ok(_) if self.chunks.is_empty() => return Ok(true),
@@ -413,11 +487,11 @@ impl State {
         self.bytes -= count;
         while count > 0 {
             let Some(first) = self.chunks.front_mut() else { return };
-            if first.len() > count {
+            if first.bytes.len() > count {
                 first.advance(count);
                 return;
             }
-            count -= first.len();
+            count -= first.bytes.len();
             self.chunks.pop_front();
         }
     }

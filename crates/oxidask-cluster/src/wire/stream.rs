@@ -5,10 +5,18 @@
 //! written. Nothing here blocks.
 
 use crate::security::TlsConfig;
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_exec::segment::{FILES_MAX, Files};
 use parking_lot::Mutex;
-use std::io::{self, BufRead as _, IoSlice, Read, Write};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use std::collections::VecDeque;
+use std::io::{self, BufRead as _, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// Plain bytes that TLS takes before they are on their way.
@@ -32,6 +40,22 @@ enum Socket {
 impl From<UnixStream> for Stream {
     fn from(socket: UnixStream) -> Self {
         Stream { socket: Socket::Unix(socket), tls: None }
+    }
+}
+
+/// Descriptors that came over a stream and belong to packets that are yet to be
+/// read.
+#[derive(Debug)]
+pub(super) struct PassedFiles {
+    /// In the order of their packets.
+    pub queue: VecDeque<OwnedFd>,
+    scratch: Box<[u8]>,
+}
+
+impl PassedFiles {
+    /// None yet; so many bytes are read at once.
+    pub fn new(read_bytes: usize) -> Self {
+        PassedFiles { queue: VecDeque::new(), scratch: vec![0; read_bytes].into() }
     }
 }
 
@@ -106,6 +130,62 @@ impl Stream {
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Whether descriptors can be passed with what is written.
+    pub(super) fn passes_files(&self) -> bool {
+        self.tls.is_none() && matches!(self.socket, Socket::Unix(_))
+    }
+
+    /// Writes some of `bytes`, and with the first of them the descriptors.
+    pub(super) fn try_write_with_files(&self, bytes: &[u8], files: &Files) -> io::Result<usize> {
+        let Socket::Unix(socket) = &self.socket else { return Err(io::ErrorKind::Unsupported.into()) };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let files = files.as_fds();
+        if !control.push(SendAncillaryMessage::ScmRights(&files)) {
+            return Err(io::Error::other("too many descriptors in one packet"));
+        }
+        socket.try_io(Interest::WRITABLE, || {
+            Ok(rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
+        })
+    }
+
+    fn try_read_with_files(&self, files: &mut PassedFiles) -> io::Result<usize> {
+        let Socket::Unix(socket) = &self.socket else { return Err(io::ErrorKind::Unsupported.into()) };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let PassedFiles { queue, scratch } = files;
+        let received = socket.try_io(Interest::READABLE, || {
+            let mut slices = [IoSliceMut::new(scratch)];
+            Ok(rustix::net::recvmsg(socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC)?)
+        })?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(files) = message {
+                queue.extend(files);
+            }
+        }
+        Ok(received.bytes)
+    }
+
+    /// Reads more bytes onto the end of `buffer`, and the descriptors that come
+    /// with them.
+    ///
+    /// # Errors
+    /// As [`Stream::read_more`].
+    pub(super) async fn read_with_files(&self, buffer: &mut BytesMut, files: &mut PassedFiles) -> io::Result<()> {
+        loop {
+            match self.try_read_with_files(files) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer.extend_from_slice(&files.scratch[..count]);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(super) async fn readable(&self) -> io::Result<()> {

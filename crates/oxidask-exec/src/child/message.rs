@@ -4,12 +4,12 @@
 //! (postcard), and beside it the descriptors of shared memory that the body
 //! points into.
 
-use super::segment::{self, Received, SHARED_MIN_BYTES, Segment};
 use crate::encoded::Encoded;
+use crate::segment::{self, FILES_MAX, Files, Placed, Received, SHARED_MIN_BYTES};
 use bytes::Bytes;
 use oxidask_core::error::ErrorFields;
 use oxidask_core::{Error, ErrorKind, Frames, Key, Parts, Result, Value};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 
 /// First words of the parent; the file of the child's progress comes with them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,17 +112,9 @@ enum WireBuffer {
 /// Descriptors of one packet, on the sending side.
 #[derive(Default)]
 pub(super) struct Outbox {
-    files: Vec<Descriptor>,
+    files: Files,
 }
 
-enum Descriptor {
-    New(OwnedFd),
-    /// A segment that is passed on; kept open until the packet is sent.
-    Known(Arc<Segment>),
-}
-
-/// Descriptors that the system passes with one packet.
-const MAX_FILES: usize = 250;
 /// Descriptors beyond which a sender had better send what it has.
 pub(super) const MANY_FILES: usize = 64;
 /// Longest body.
@@ -150,40 +141,12 @@ impl Outbox {
     }
 
     pub fn frames(&mut self, frames: Frames) -> Result<WireFrames> {
-        let mut buffers: Vec<WireBuffer> = Vec::with_capacity(frames.buffers.len());
-        let mut to_copy = Vec::new();
-        for buffer in frames.buffers {
-            let may_share = buffer.len() >= SHARED_MIN_BYTES && self.files.len() + 1 < MAX_FILES;
-            if !may_share {
-                buffers.push(WireBuffer::Inline(buffer));
-            } else if let Some((segment, range)) = segment::find(&buffer) {
-                buffers.push(WireBuffer::Shared(self.known(segment), range.start, range.end));
-            } else {
-                // Filled in below, when all that is to be copied is known.
-                to_copy.push((buffers.len(), buffer));
-                buffers.push(WireBuffer::Inline(Bytes::new()));
-            }
-        }
-        if !to_copy.is_empty() {
-            let (positions, contents): (Vec<usize>, Vec<Bytes>) = to_copy.into_iter().unzip();
-            let (file, ranges) = segment::make(&contents)?;
-            let number = self.files.len() as u32;
-            self.files.push(Descriptor::New(file));
-            for (position, range) in positions.into_iter().zip(ranges) {
-                buffers[position] = WireBuffer::Shared(number, range.start, range.end);
-            }
-        }
-        Ok(WireFrames { header: frames.header, buffers })
-    }
-
-    /// The position of a segment's descriptor, which is sent once.
-    fn known(&mut self, segment: Arc<Segment>) -> u32 {
-        let same = |file: &Descriptor| matches!(file, Descriptor::Known(known) if Arc::ptr_eq(known, &segment));
-        let position = self.files.iter().position(same).unwrap_or_else(|| {
-            self.files.push(Descriptor::Known(segment.clone()));
-            self.files.len() - 1
+        let placed = self.files.share(frames.buffers, SHARED_MIN_BYTES)?;
+        let buffers = placed.into_iter().map(|placed| match placed {
+            Placed::Inline(bytes) => WireBuffer::Inline(bytes),
+            Placed::Shared(file, range) => WireBuffer::Shared(file, range.start, range.end),
         });
-        position as u32
+        Ok(WireFrames { header: frames.header, buffers: buffers.collect() })
     }
 
     /// Sends a message with the descriptors, which are then closed here.
@@ -191,15 +154,7 @@ impl Outbox {
     /// # Errors
     /// If the other side is gone, or the message is too long.
     pub fn send(self, socket: &UnixStream, message: &impl Serialize) -> Result<()> {
-        let files: Vec<BorrowedFd<'_>> = self
-            .files
-            .iter()
-            .map(|file| match file {
-                Descriptor::New(file) => file.as_fd(),
-                Descriptor::Known(segment) => segment.file().expect("only found with its file").as_fd(),
-            })
-            .collect();
-        send_with(socket, message, &files)
+        send_with(socket, message, &self.files.as_fds())
     }
 }
 
@@ -217,7 +172,7 @@ pub(super) fn send_with(socket: &UnixStream, message: &impl Serialize, files: &[
 }
 
 fn send_packet(mut socket: &UnixStream, packet: &[u8], files: &[BorrowedFd<'_>]) -> std::io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
         return Err(std::io::Error::other("too many descriptors in one packet"));
@@ -249,7 +204,7 @@ pub(super) fn receive_with<T: DeserializeOwned>(socket: &UnixStream) -> Result<O
     let mut descriptors: Vec<OwnedFd> = Vec::new();
     let mut n_read = 0;
     while n_read < HEAD_BYTES {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = rustix::io::retry_on_intr(|| {
             recvmsg(socket, &mut [IoSliceMut::new(&mut head[n_read..])], &mut control, RecvFlags::CMSG_CLOEXEC)

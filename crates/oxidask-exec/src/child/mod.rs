@@ -11,7 +11,6 @@
 mod message;
 mod process;
 mod progress;
-pub(crate) mod segment;
 mod serve;
 
 pub use serve::serve_child;
