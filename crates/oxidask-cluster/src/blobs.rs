@@ -10,7 +10,8 @@ use crate::protocol::{BlobMessage, Inbox, WireOp};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use oxidask_core::{Blob, EncodedOp, Error, ErrorKind, Frames, Key, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::protocol::Outbox;
 
@@ -20,14 +21,14 @@ pub const BYTES_MAX: u64 = 256 << 20;
 const BLOBS_MAX: usize = 4096;
 
 /// What the other side of a connection was sent and still holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SentBlobs {
-    sent: HashMap<Key, Sent>,
+    sent: BTreeMap<Key, Sent>,
     bytes: u64,
     clock: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sent {
     bytes: u64,
     used: u64,
@@ -91,7 +92,25 @@ impl SentBlobs {
 #[derive(Debug, Default)]
 pub struct KeptBlobs(HashMap<Key, Frames>);
 
+/// Blobs as they are written down: key, header, buffers.
+pub type WrittenBlobs = Vec<(Key, Bytes, Vec<Bytes>)>;
+
 impl KeptBlobs {
+    /// All of them, to be written down.
+    #[must_use]
+    pub fn to_written(&self) -> WrittenBlobs {
+        let parts = |(&key, frames): (&Key, &Frames)| (key, frames.header.clone(), frames.buffers.clone());
+        let mut all: WrittenBlobs = self.0.iter().map(parts).collect();
+        all.sort_unstable_by_key(|&(key, ..)| key);
+        all
+    }
+
+    /// What was written down.
+    #[must_use]
+    pub fn of_written(written: WrittenBlobs) -> Self {
+        KeptBlobs(written.into_iter().map(|(key, header, buffers)| (key, Frames { header, buffers })).collect())
+    }
+
     /// Takes a message of the other side.
     ///
     /// # Errors

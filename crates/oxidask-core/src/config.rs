@@ -70,6 +70,16 @@ pub const SETTINGS: &[SettingRow] = &[
         "",
         "Whether connections that leave the machine must be encrypted; true unless set to false.",
     ),
+    row(
+        "distributed.scheduler.locks.lease-timeout",
+        "5s",
+        "How long a client whose connection broke may be away before what it has locked is free again.",
+    ),
+    row(
+        "distributed.scheduler.journal-limit",
+        "64MiB",
+        "Bytes of a scheduler's journal beyond which it is made smaller when there is no task.",
+    ),
     row("distributed.scheduler.worker-ttl", "30s", "A worker that says nothing for this long is taken for lost."),
     row("array.chunk-size", "128MiB", "Largest block that an automatic chunk size of an array makes."),
 ];
@@ -104,6 +114,14 @@ pub fn set(name: &str, value: Option<&str>) -> Result<()> {
         None => settings.remove(name),
     };
     Ok(())
+}
+
+/// What this process has set, by name: what a process that it starts has to be told.
+#[must_use]
+pub fn all_set() -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = SET.read().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    all.sort_unstable();
+    all
 }
 
 fn unknown(name: &str) -> Error {

@@ -235,6 +235,7 @@ async fn work(
         loop {
             interval.tick().await;
             say(&outlet, FromWorker::Heartbeat(memory_of("self")));
+            outlet.acknowledge_all();
         }
     };
     let is_leaving = Cell::new(false);

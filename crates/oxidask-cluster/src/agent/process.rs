@@ -34,10 +34,9 @@ pub struct AgentConfig {
     pub n_threads: usize,
     /// Bytes of results held in memory.
     pub memory_limit: u64,
-    /// Fraction of the limit beyond which results are spilled.
-    pub target: f64,
-    /// Fraction of the limit beyond which no new task starts.
-    pub pause: f64,
+    /// What the parent has set of [`oxidask_core::config::SETTINGS`], among them
+    /// the marks at which results are spilled and tasks wait.
+    pub settings: Vec<(String, String)>,
     /// Folder for spilled results.
     pub spill_dir: PathBuf,
     /// Program, arguments and environment of the children for user code.
@@ -81,18 +80,21 @@ pub fn serve_agent() -> Result<()> {
         .read_line(&mut line)
         .map_err(|cause| Error::io("reading the worker's configuration", &cause))?;
     drop(stdin);
-    let config: AgentConfig = serde_json::from_str(&line).map_err(|cause| {
+    let fields: AgentConfig = serde_json::from_str(&line).map_err(|cause| {
         Error::new(ErrorKind::Version, format!("standard input holds no configuration of a worker: {cause}"))
             .with_hint("workers are started by a cluster, not by hand")
     })?;
-    let folder = config.folder.clone();
+    let folder = fields.folder.clone();
     std::thread::Builder::new()
         .name("oxidask-parent".to_owned())
         .spawn(move || watch_parent(folder.as_deref()))
         .map_err(|cause| Error::io("starting a worker", &cause))?;
-    let folder = config.folder.clone();
-    let lifetime_restart = config.lifetime_restart;
-    let options = config.into_options()?;
+    for (name, value) in &fields.settings {
+        config::set(name, Some(value))?;
+    }
+    let folder = fields.folder.clone();
+    let lifetime_restart = fields.lifetime_restart;
+    let options = fields.into_options()?;
     loop {
         match Agent::start(options.clone()).map(Agent::wait) {
             Ok(AgentEnd::Restart) => std::process::exit(BEGIN_ANEW),
@@ -132,7 +134,6 @@ impl AgentConfig {
     /// # Errors
     /// If a setting makes no sense.
     pub fn new(name: String, scheduler: String, secret: &Secret, listen: String) -> Result<Self> {
-        let fraction = |name: &str, default: f64| Ok::<_, Error>(config::get_f64(name)?.unwrap_or(default));
         let length = |name: &str, default: f64| {
             Ok::<_, Error>(config::get_duration(name)?.map_or(default, |length| length.as_secs_f64()))
         };
@@ -144,9 +145,9 @@ impl AgentConfig {
             listen,
             n_threads: 1,
             memory_limit: u64::MAX,
-            target: fraction("distributed.worker.memory.target", 0.6)?,
-            pause: fraction("distributed.worker.memory.pause", 0.8)?,
-            terminate: fraction("distributed.worker.memory.terminate", 0.95)?,
+            settings: config::all_set(),
+            // What JSON can write: infinity is not a number there.
+            terminate: config::get_fraction("distributed.worker.memory.terminate")?.min(f64::MAX),
             spill_dir: std::env::temp_dir(),
             child: None,
             resources: Vec::new(),
@@ -191,8 +192,9 @@ impl AgentConfig {
             n_threads: self.n_threads,
             worker: WorkerConfig {
                 memory_limit: self.memory_limit,
-                target: self.target,
-                pause: self.pause,
+                target: config::get_fraction("distributed.worker.memory.target")?,
+                spill: config::get_fraction("distributed.worker.memory.spill")?,
+                pause: config::get_fraction("distributed.worker.memory.pause")?,
                 ..WorkerConfig::default()
             },
             spill_dir: Some(self.spill_dir),

@@ -7,10 +7,15 @@ use crate::protocol::{FromClient, Inbox, ToClient, WireEnd, WireFinished};
 use crate::wire::{Inlet, Packet};
 use oxidask_core::events::TaskFinished;
 use oxidask_core::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+/// How soon the scheduler need not keep any more what arrived here.
+const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs on the client's thread until the session ends. A connection that drops
 /// is replaced by another.
 pub async fn serve(inner: &Inner, mut inlet: Inlet, mut absence: Absence) {
+    let acknowledged = absence.outlet.clone();
     let receiving = async {
         loop {
             match inlet.next().await {
@@ -43,9 +48,16 @@ pub async fn serve(inner: &Inner, mut inlet: Inlet, mut absence: Absence) {
             inner.send_releases();
         }
     };
+    let acknowledging = async {
+        loop {
+            tokio::time::sleep(ACKNOWLEDGE_INTERVAL).await;
+            acknowledged.acknowledge_all();
+        }
+    };
     let ended = tokio::select! {
         error = receiving => Some(error),
         () = releasing => None,
+        () = acknowledging => None,
         () = inner.closing.notified() => None,
     };
     let outlet = inner.sending.lock().outlet.clone();

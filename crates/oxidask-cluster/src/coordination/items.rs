@@ -1,14 +1,14 @@
 //! Items with a name.
 
-use super::{Effect, Item, Space, Told, Waiter, check_names, remove};
+use super::{Asker, Effect, Item, Space, Told, Waiter, check_names, remove};
 use oxidask_core::Result;
-use oxidask_sched::ClientId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 type Name = (Space, String);
 
 /// Items by name, and who waits for names that are not there.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Items {
     items: BTreeMap<Name, Item>,
     waiting: BTreeMap<Name, Vec<Waiter>>,
@@ -67,7 +67,7 @@ impl Items {
         waited
     }
 
-    pub fn client_gone(&mut self, client: ClientId) {
+    pub fn client_gone(&mut self, client: Asker) {
         self.waiting.retain(|_, waiters| {
             waiters.retain(|waiter| waiter.0 != client);
             !waiters.is_empty()

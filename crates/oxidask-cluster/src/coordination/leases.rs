@@ -4,12 +4,12 @@
 //! they stand in the same order everywhere, the oldest is first in all of its
 //! queues, and no two can block each other.
 
-use super::{Effect, Told, Waiter, check_names};
+use super::{Asker, Effect, Told, Waiter, check_names};
 use oxidask_core::{Error, ErrorKind, Key, Result};
-use oxidask_sched::ClientId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Semaphore {
     limit: u32,
     n_out: u32,
@@ -19,7 +19,7 @@ struct Semaphore {
     is_lock: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Wish {
     waiter: Waiter,
     names: Vec<String>,
@@ -28,12 +28,12 @@ struct Wish {
 }
 
 /// Semaphores by name, the leases that are out, and who waits for some.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Leases {
     semaphores: BTreeMap<String, Semaphore>,
     wishes: BTreeMap<u64, Wish>,
     next_wish: u64,
-    held: BTreeMap<Key, (ClientId, Vec<String>)>,
+    held: BTreeMap<Key, (Asker, Vec<String>)>,
     /// Semaphores that were changed and not looked at since.
     changed: Vec<String>,
 }
@@ -135,17 +135,27 @@ impl Leases {
         found.and_then(|number| self.forget(number)).is_some()
     }
 
-    pub fn client_gone(&mut self, client: ClientId) {
+    pub fn client_gone(&mut self, client: Asker) {
         let gone = |wish: &&Wish| wish.waiter.0 == client;
         let numbers: Vec<u64> = self.wishes.iter().filter(|(_, wish)| gone(wish)).map(|(&number, _)| number).collect();
         for number in numbers {
             self.forget(number);
         }
+        self.forfeit(client);
+    }
+
+    /// Takes all leases from a client.
+    pub fn forfeit(&mut self, client: Asker) {
         let leases: Vec<Key> =
             self.held.iter().filter(|(_, (holder, _))| *holder == client).map(|(&lease, _)| lease).collect();
         for lease in leases {
             self.release(lease);
         }
+    }
+
+    /// Whether a client has any lease.
+    pub fn has_any(&self, client: Asker) -> bool {
+        self.held.values().any(|(holder, _)| *holder == client)
     }
 
     /// The semaphores of a wish that it could have now: it is first there.

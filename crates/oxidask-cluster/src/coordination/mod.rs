@@ -14,7 +14,8 @@
 //! | topics | the newest events, and who is told of new ones |
 //!
 //! Whoever waits for something and goes away waits no more, and what it had a
-//! lease on is free again. There are no times here: a client that waits long
+//! lease on is free again, the latter already when it has been away for a short
+//! while. There are no times here: a client that waits long
 //! enough withdraws its question, and whichever comes first counts.
 
 mod items;
@@ -31,13 +32,17 @@ pub use message::{Ask, Item, Space, Told, TopicEvent};
 use items::Items;
 use leases::Leases;
 use oxidask_core::{Error, Key, Result};
-use oxidask_sched::ClientId;
 use queues::Queues;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use topics::Topics;
 
+/// A client, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Asker(pub u32);
+
 /// A question that waits for its answer: who asked, and its number.
-pub type Waiter = (ClientId, u32);
+pub type Waiter = (Asker, u32);
 
 /// What follows from a question, in this order.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +50,7 @@ pub enum Effect {
     /// Tell a client.
     Tell(Waiter, Told),
     /// Tell a subscriber of an event.
-    Event(ClientId, TopicEvent),
+    Event(Asker, TopicEvent),
     /// Keep these results, once more each.
     Hold(Vec<Key>),
     /// These results are kept once less each.
@@ -54,8 +59,8 @@ pub enum Effect {
     Watch(Key),
 }
 
-/// See the module's head.
-#[derive(Debug, Default)]
+/// See the module's head. It can be written down and read back whole.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Coordination {
     items: Items,
     queues: Queues,
@@ -68,6 +73,7 @@ pub struct Coordination {
     mourners: BTreeMap<Key, Vec<Waiter>>,
     /// What is kept with a result.
     kept_with: BTreeMap<Key, Vec<Key>>,
+    #[serde(skip)]
     effects: Vec<Effect>,
 }
 
@@ -170,7 +176,7 @@ impl Coordination {
     }
 
     /// A client is gone, and with it all it waited for and held.
-    pub fn client_gone(&mut self, client: ClientId) {
+    pub fn client_gone(&mut self, client: Asker) {
         let effects = &mut self.effects;
         self.items.client_gone(client);
         self.queues.client_gone(client, effects);
@@ -184,6 +190,19 @@ impl Coordination {
             }
             stays
         });
+        self.pass_on();
+    }
+
+    /// Whether a client has locked something.
+    #[must_use]
+    pub fn has_leases(&self, client: Asker) -> bool {
+        self.leases.has_any(client)
+    }
+
+    /// A client has been away for too long to keep what it has locked. Should it
+    /// come back, it is told so when it wants to give it back.
+    pub fn forfeit(&mut self, client: Asker) {
+        self.leases.forfeit(client);
         self.pass_on();
     }
 

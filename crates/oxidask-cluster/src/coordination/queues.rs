@@ -1,14 +1,14 @@
 //! Queues of items.
 
-use super::{Effect, Item, Told, Waiter, check_names};
+use super::{Asker, Effect, Item, Told, Waiter, check_names};
 use oxidask_core::{Error, ErrorKind, Result};
-use oxidask_sched::ClientId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most items of a queue, those included that wait for room.
 const ITEMS_MAX: usize = 1 << 20;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Queue {
     /// 0 means none.
     limit: u64,
@@ -18,7 +18,7 @@ struct Queue {
     taking: VecDeque<Taker>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Taker {
     waiter: Waiter,
     least: u64,
@@ -57,7 +57,7 @@ impl Queue {
 }
 
 /// Queues by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Queues {
     queues: BTreeMap<String, Queue>,
     /// Queues that were changed and not looked at since.
@@ -148,7 +148,7 @@ impl Queues {
         self.take_out(|other| other == waiter, effects)
     }
 
-    pub fn client_gone(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+    pub fn client_gone(&mut self, client: Asker, effects: &mut Vec<Effect>) {
         self.take_out(|waiter| waiter.0 == client, effects);
     }
 

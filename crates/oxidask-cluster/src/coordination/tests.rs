@@ -1,6 +1,5 @@
-use super::{Ask, Coordination, Effect, Item, Space, Told};
+use super::{Ask, Asker, Coordination, Effect, Item, Space, Told};
 use oxidask_core::Key;
-use oxidask_sched::ClientId;
 
 /// Drives a [`Coordination`]; answers come in the order in which they are told.
 #[derive(Default)]
@@ -13,7 +12,7 @@ impl Bench {
     /// Asks for client `who`; answers the question's number.
     fn ask(&mut self, who: u32, ask: Ask) -> u32 {
         self.n_asked += 1;
-        self.state.ask((ClientId(who), self.n_asked), ask, 1.5);
+        self.state.ask((Asker(who), self.n_asked), ask, 1.5);
         self.n_asked
     }
 
@@ -78,7 +77,7 @@ fn a_full_queue_makes_wait_and_keeps_the_order() {
     let taken = bench.ask(2, take(1, 1));
     assert_eq!(bench.told(), [(taken, Told::Items(vec![item("a")])), (b, DONE)]);
     // Whoever withdraws leaves nothing behind.
-    bench.state.withdraw((ClientId(1), c));
+    bench.state.withdraw((Asker(1), c));
     assert_eq!(bench.told(), [(c, Told::Withdrawn)]);
     assert_eq!(bench.answer(2, take(0, 9)), Some(Told::Items(vec![item("b")])));
     assert_eq!(bench.answer(2, take(0, 9)), Some(Told::Items(Vec::new())));
@@ -94,7 +93,7 @@ fn futures_live_while_they_are_in_a_queue_or_on_their_way() {
     let request = bench.ask(2, Ask::Take { queue: "q".to_owned(), least: 1, most: 1 });
     let on_the_way = bench.effects();
     assert!(!on_the_way.iter().any(|effect| matches!(effect, Effect::Drop(_))), "{on_the_way:?}");
-    bench.state.received((ClientId(2), request));
+    bench.state.received((Asker(2), request));
     assert_eq!(bench.effects(), [Effect::Drop(vec![Key(7)])]);
 }
 
@@ -105,7 +104,7 @@ fn what_a_vanished_client_was_sent_is_let_go() {
     bench.ask(1, Ask::Put { queue: "q".to_owned(), item: held });
     bench.ask(2, Ask::Take { queue: "q".to_owned(), least: 1, most: 1 });
     bench.effects();
-    bench.state.client_gone(ClientId(2));
+    bench.state.client_gone(Asker(2));
     assert_eq!(bench.effects(), [Effect::Drop(vec![Key(7)])]);
 }
 
@@ -115,7 +114,7 @@ fn a_lock_goes_round_and_is_free_when_its_holder_dies() {
     assert_eq!(bench.answer(1, lock("l", 1)), Some(DONE));
     let (second, third) = (bench.ask(2, lock("l", 2)), bench.ask(3, lock("l", 3)));
     assert_eq!(bench.told(), []);
-    bench.state.client_gone(ClientId(1));
+    bench.state.client_gone(Asker(1));
     assert_eq!(bench.told(), [(second, DONE)]);
     let release = bench.ask(2, Ask::Release(Key(2)));
     assert_eq!(bench.told(), [(release, DONE), (third, DONE)]);
@@ -182,7 +181,7 @@ fn topics_keep_events_and_tell_subscribers() {
     let log = Ask::Log { topics: vec!["t".to_owned(), "u".to_owned()], item: item("e") };
     bench.ask(2, log.clone());
     let events: Vec<Effect> = bench.effects();
-    assert_eq!(events.iter().filter(|effect| matches!(effect, Effect::Event(ClientId(1), _))).count(), 1);
+    assert_eq!(events.iter().filter(|effect| matches!(effect, Effect::Event(Asker(1), _))).count(), 1);
     assert_eq!(bench.answer(1, subscribe(false)), Some(DONE));
     assert_eq!(bench.answer(1, subscribe(false)), Some(Told::Done(false)));
     bench.ask(2, log);
@@ -198,5 +197,25 @@ fn the_end_of_a_result_is_told_and_frees_what_was_kept_with_it() {
     bench.ask(1, Ask::KeepWith { owner: Key(9), keys: vec![Key(1)] });
     bench.effects();
     bench.state.forgotten(Key(9));
-    assert_eq!(bench.effects(), [Effect::Tell((ClientId(1), waits), DONE), Effect::Drop(vec![Key(1)])]);
+    assert_eq!(bench.effects(), [Effect::Tell((Asker(1), waits), DONE), Effect::Drop(vec![Key(1)])]);
+}
+
+#[test]
+fn what_was_written_down_goes_on() {
+    let mut bench = Bench::default();
+    bench.ask(1, lock("door", 1));
+    let waiting = bench.ask(2, lock("door", 2));
+    let taking = bench.ask(3, Ask::Take { queue: "letters".to_owned(), least: 1, most: 1 });
+    bench.ask(1, Ask::OpenSemaphore { name: "rooms".to_owned(), limit: 3 });
+    bench.ask(1, Ask::Log { topics: vec!["news".to_owned()], item: item("first") });
+    bench.told();
+    let written = postcard::to_allocvec(&bench.state).unwrap();
+    bench.state = postcard::from_bytes(&written).unwrap();
+    assert_eq!(postcard::to_allocvec(&bench.state).unwrap(), written);
+    bench.ask(1, Ask::Release(Key(1)));
+    assert!(bench.told().contains(&(waiting, DONE)));
+    bench.ask(1, Ask::Put { queue: "letters".to_owned(), item: item("a letter") });
+    assert!(bench.told().contains(&(taking, Told::Items(vec![item("a letter")]))));
+    let news = bench.answer(1, Ask::Events(Some("news".to_owned())));
+    assert!(matches!(news, Some(Told::Events(events)) if events.len() == 1 && events[0].item == item("first")));
 }

@@ -1,8 +1,8 @@
 //! Topics: the newest events, and who is told of new ones.
 
-use super::{Effect, Item, TopicEvent, check_names};
+use super::{Asker, Effect, Item, TopicEvent, check_names};
 use oxidask_core::{Error, Result};
-use oxidask_sched::ClientId;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most events that are kept of a topic.
@@ -10,15 +10,15 @@ const EVENTS_MAX: usize = 10_000;
 /// Most bytes of events that are kept of a topic.
 const EVENT_BYTES_MAX: usize = 16 << 20;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Topic {
     events: VecDeque<(f64, Item)>,
     bytes: usize,
-    subscribers: Vec<ClientId>,
+    subscribers: Vec<Asker>,
 }
 
 /// Topics by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Topics(BTreeMap<String, Topic>);
 
 impl Topics {
@@ -54,7 +54,7 @@ impl Topics {
             .collect()
     }
 
-    pub fn subscribe(&mut self, client: ClientId, name: String, on: bool) -> bool {
+    pub fn subscribe(&mut self, client: Asker, name: String, on: bool) -> bool {
         if !on {
             let Some(topic) = self.0.get_mut(&name) else { return false };
             let position = topic.subscribers.iter().position(|&other| other == client);
@@ -68,7 +68,7 @@ impl Topics {
         is_new
     }
 
-    pub fn client_gone(&mut self, client: ClientId) {
+    pub fn client_gone(&mut self, client: Asker) {
         self.0.values_mut().for_each(|topic| topic.subscribers.retain(|&other| other != client));
     }
 }

@@ -159,6 +159,9 @@ impl Drop for Nanny {
     }
 }
 
+/// The number of the signal that cannot be caught.
+const SIGKILL: i32 = rustix::process::Signal::KILL.as_raw();
+
 fn kill(pid: Option<u32>) {
     let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
@@ -231,7 +234,10 @@ impl Shared {
             if let Some(on_death) = on_death {
                 on_death(&self.name, if begins_anew { Loss::Planned } else { cause });
             }
-            let is_quick = started.elapsed() < QUICK && !begins_anew && cause != Loss::OutOfMemory;
+            // Who kills it from outside says nothing about whether it can live.
+            let is_killed = status.as_ref().is_ok_and(|status| status.signal() == Some(SIGKILL));
+            let is_own_doing = !begins_anew && !is_killed && cause != Loss::OutOfMemory;
+            let is_quick = started.elapsed() < QUICK && is_own_doing;
             quick_deaths = if is_quick { quick_deaths + 1 } else { 0 };
             let next = if quick_deaths >= QUICK_DEATHS_MAX {
                 Err(Error::new(

@@ -209,7 +209,9 @@ impl ServerOptions {
             build: Some(Build::current()),
             worker_timeout: timeout("distributed.scheduler.worker-ttl")?,
             client_grace: timeout("distributed.comm.reconnect-grace")?,
+            lease_timeout: timeout("distributed.scheduler.locks.lease-timeout")?,
             journal: None,
+            journal_limit: config::get_bytes("distributed.scheduler.journal-limit")?.unwrap_or(u64::MAX),
             http: None,
         })
     }

@@ -26,8 +26,10 @@ impl State {
             }
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Tell((client, request), told) => self.say(client, ToClient::Told { request, told }),
-                    Effect::Event(client, event) => self.say(client, ToClient::Event(event)),
+                    Effect::Tell((client, request), told) => {
+                        self.say(ClientId(client.0), ToClient::Told { request, told })
+                    }
+                    Effect::Event(client, event) => self.say(ClientId(client.0), ToClient::Event(event)),
                     Effect::Hold(keys) => self.hold(&keys),
                     Effect::Drop(keys) => self.drop_held(&keys),
                     Effect::Watch(key) => {
@@ -49,13 +51,25 @@ impl State {
     fn hold(&mut self, keys: &[Key]) {
         let now = self.now();
         for &key in keys {
-            // A result that is gone already is told to whoever asks for it.
-            self.coordinator.want(now, KEEPER, key);
+            // A result that is gone already is told to whoever asks for it. Letting go
+            // of it must not take what another object keeps by then under this key.
+            if self.coordinator.want(now, KEEPER, key).is_none() {
+                *self.not_kept.entry(key).or_default() += 1;
+            }
         }
     }
 
     fn drop_held(&mut self, keys: &[Key]) {
-        let tasks = keys.iter().filter_map(|&key| self.coordinator.task_of(key)).collect();
+        let mut tasks = Vec::with_capacity(keys.len());
+        for &key in keys {
+            match self.not_kept.get_mut(&key) {
+                Some(1) => {
+                    self.not_kept.remove(&key);
+                }
+                Some(n_not_kept) => *n_not_kept -= 1,
+                None => tasks.extend(self.coordinator.task_of(key)),
+            }
+        }
         let now = self.now();
         self.coordinator.handle(now, SchedulerEvent::Release { client: KEEPER, tasks });
     }

@@ -8,10 +8,16 @@
 //! members. Those then resume their sessions as after a dropped connection: each
 //! end sends what the other has not taken, nothing is lost and nothing repeated.
 //!
+//! While there is no task, a file that has grown beyond a limit is replaced by a
+//! short one that begins with what is left to know (`snapshot`): a program that
+//! works in bursts keeps it bounded. The new file takes the old one's place in one
+//! step, so that a kill at any moment leaves one of the two.
+//!
 //! The file outlives the scheduler's process, not the machine: it is written
 //! without waiting for the disk. It must never be read by another version, whose
 //! cores may decide otherwise.
 
+use super::snapshot::Snapshot;
 use crate::protocol::{Build, WorkerIntro};
 use crate::wire::Packet;
 use bytes::Bytes;
@@ -63,6 +69,11 @@ pub enum Record {
     Taken(u128, u64),
     /// Time passed.
     Tick,
+    /// A client has been away for too long to keep its leases.
+    Forfeit(u32),
+    /// What is left to know of all that was told before; the first entry of a file
+    /// that took the place of a longer one.
+    Snapshot(Box<Snapshot>),
 }
 
 /// See [`Loss`].
@@ -113,6 +124,10 @@ pub struct Entry {
 pub struct Journal {
     file: File,
     path: PathBuf,
+    header: Vec<u8>,
+    bytes: u64,
+    /// Bytes when it was made smaller last.
+    least: u64,
 }
 
 impl Journal {
@@ -132,13 +147,15 @@ impl Journal {
             Error::new(ErrorKind::Io, format!("the journal {} is used by another scheduler", path.display()))
                 .with_hint("give each scheduler a folder of its own")
         })?;
+        // What a scheduler was making when it was killed.
+        let _ = std::fs::remove_file(path.with_extension("new"));
+        let mut header = MAGIC.to_vec();
+        let told = postcard::to_allocvec(build)?;
+        header.extend_from_slice(&(told.len() as u32).to_le_bytes());
+        header.extend_from_slice(&told);
         let mut reader = BufReader::with_capacity(1 << 20, &file);
         let end = match read_header(&mut reader, &path)? {
             None => {
-                let mut header = MAGIC.to_vec();
-                let told = postcard::to_allocvec(build)?;
-                header.extend_from_slice(&(told.len() as u32).to_le_bytes());
-                header.extend_from_slice(&told);
                 file.set_len(0).map_err(failed)?;
                 (&file).write_all(&header).map_err(failed)?;
                 header.len() as u64
@@ -157,7 +174,44 @@ impl Journal {
         };
         drop(reader);
         file.set_len(end).map_err(failed)?;
-        Ok(Journal { file, path })
+        Ok(Journal { file, path, header, bytes: end, least: 0 })
+    }
+
+    /// Bytes of the file.
+    #[cfg(test)]
+    pub fn nbytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it is beyond `limit`, and has grown enough since it was made smaller
+    /// to do so again.
+    #[must_use]
+    pub fn is_long(&self, limit: u64) -> bool {
+        self.bytes > limit && self.bytes > 2 * self.least
+    }
+
+    /// Begins anew with one record in place of all others.
+    ///
+    /// # Errors
+    /// If that cannot be written; then the journal is as it was.
+    pub fn replace(&mut self, now: Nanos, record: &Record) -> Result<()> {
+        let path = self.path.with_extension("new");
+        let failed = |cause: io::Error| Error::io(format_args!("writing the journal {}", path.display()), &cause);
+        // A file that is left from an attempt that failed is of no use.
+        let _ = std::fs::remove_file(&path);
+        let file =
+            OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|cause| failed(cause.into()))?;
+        (&file).write_all(&self.header).map_err(failed)?;
+        let bytes = self.header.len() as u64;
+        let mut fresh = Journal { file, path: path.clone(), header: self.header.clone(), bytes, least: 0 };
+        fresh.append(now, record, None)?;
+        std::fs::rename(&path, &self.path).map_err(failed)?;
+        fresh.path = std::mem::take(&mut self.path);
+        fresh.least = fresh.bytes;
+        *self = fresh;
+        Ok(())
     }
 
     /// Appends a record with the packet that belongs to it.
@@ -175,6 +229,7 @@ impl Journal {
         let parts = || std::iter::once(&packet.head).chain(&packet.buffers);
         prefix.extend_from_slice(&checksum(&head, parts()));
         prefix.extend_from_slice(&head);
+        self.bytes += (prefix.len() + packet.nbytes()) as u64;
         if packet.buffers.is_empty() {
             // One write for the many small ones, so that a kill finds them whole.
             prefix.extend_from_slice(&packet.head);
@@ -286,6 +341,36 @@ mod tests {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    #[test]
+    fn a_journal_is_replaced_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let build = Build::current();
+        let mut journal = Journal::open(folder.path(), &build, |_| Ok(())).unwrap();
+        for now in 0..1000 {
+            journal.append(now, &Record::Tick, None).unwrap();
+        }
+        let long = journal.nbytes();
+        assert_eq!(std::fs::metadata(folder.path().join("journal")).unwrap().len(), long);
+        let before = std::fs::read(folder.path().join("journal")).unwrap();
+        journal.replace(1000, &Record::Snapshot(Box::default())).unwrap();
+        assert!(journal.nbytes() < long / 10 && !journal.is_long(0));
+        journal.append(1001, &Record::Tick, None).unwrap();
+        assert!(read(folder.path(), &build).unwrap_err().message().contains("another scheduler"));
+        drop(journal);
+        let entries = read(folder.path(), &build).unwrap();
+        assert_eq!(entries.iter().map(|entry| entry.now).collect::<Vec<_>>(), [1000, 1001]);
+        assert!(matches!(entries[0].record, Record::Snapshot(_)));
+        // Killed while the new file was being written: the old one counts, whatever
+        // there is of the other.
+        let after = std::fs::read(folder.path().join("journal")).unwrap();
+        for length in (0..after.len()).step_by(37) {
+            std::fs::write(folder.path().join("journal"), &before).unwrap();
+            std::fs::write(folder.path().join("journal.new"), &after[..length]).unwrap();
+            assert_eq!(read(folder.path(), &build).unwrap().len(), 1000);
+            assert!(!folder.path().join("journal.new").exists());
+        }
     }
 
     #[test]

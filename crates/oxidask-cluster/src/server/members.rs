@@ -4,12 +4,13 @@ use super::journal::{Entry, Journal, Record};
 use super::sessions::{ClientSession, WorkerSession};
 use super::state::{Member, State};
 use crate::connect::{Address, Introduced};
+use crate::coordination::Asker;
 use crate::protocol::{Build, SessionHello, ToClient, ToWorker, WorkerIntro};
 use crate::wire::Outlet;
 use oxidask_core::{Error, ErrorKind, Result};
 use oxidask_sched::{ClientId, Loss, SchedulerEvent, WorkerId};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl State {
     /// Reads the journal in a folder, so that the state is as it was when it was
@@ -61,6 +62,7 @@ impl State {
                 }
             }
             Record::ClientGone(client) => self.remove_client(ClientId(client)),
+            Record::Forfeit(client) => self.take_leases(ClientId(client)),
             Record::WorkerGone(worker, cause) => self.remove_worker(WorkerId(worker), cause.into()),
             Record::Retire(names) => self.dismiss(&names),
             Record::Taken(session, n_taken) => {
@@ -70,6 +72,7 @@ impl State {
                 }
             }
             Record::Tick => self.time_passed(),
+            Record::Snapshot(snapshot) => self.apply(*snapshot),
         }
         Ok(())
     }
@@ -121,19 +124,7 @@ impl State {
             other.outbox.push(ToWorker::Joined { id: worker.0, address: intro.address.clone() });
         }
         self.workers.insert(worker, session);
-        let event = SchedulerEvent::WorkerJoined {
-            worker,
-            name: self.coordinator.worker_name(&intro.name),
-            slots: intro.n_slots,
-            memory_limit: intro.memory_limit,
-            resources: intro
-                .resources
-                .iter()
-                .map(|(name, amount)| (self.coordinator.resource(name), *amount))
-                .collect(),
-        };
-        let now = self.now();
-        self.coordinator.handle(now, event);
+        self.tell_of_worker(worker, &intro);
         self.place_stranded();
         if self.dismissed.remove(&intro.name) {
             self.leave(worker);
@@ -228,9 +219,16 @@ impl State {
         session.outlet.close();
         self.members.remove(&session.session);
         let now = self.now();
-        self.coordination.client_gone(client);
+        self.coordination.client_gone(Asker(client.0));
         self.coordinate();
         self.coordinator.handle(now, SchedulerEvent::ClientGone(client));
+        self.carry_out();
+    }
+
+    /// What a client that is away has locked is free again.
+    fn take_leases(&mut self, client: ClientId) {
+        self.coordination.forfeit(Asker(client.0));
+        self.coordinate();
         self.carry_out();
     }
 
@@ -319,12 +317,15 @@ impl State {
         for &worker in &silent {
             self.worker_gone(worker, Loss::Unreachable);
         }
-        let is_over =
-            |session: &ClientSession| session.away_since.is_some_and(|since| since.elapsed() > self.client_grace);
-        let vanished: Vec<ClientId> =
-            self.clients.iter().filter(|(_, session)| is_over(session)).map(|(&id, _)| id).collect();
-        for client in vanished {
-            self.client_gone(client);
+        let away: Vec<(ClientId, Duration)> =
+            self.clients.iter().filter_map(|(&id, session)| Some((id, session.away_since?.elapsed()))).collect();
+        for (client, away_for) in away {
+            if away_for > self.client_grace {
+                self.client_gone(client);
+            } else if away_for > self.lease_timeout && self.coordination.has_leases(Asker(client.0)) {
+                self.begin(|| Record::Forfeit(client.0), None);
+                self.take_leases(client);
+            }
         }
         self.note_taken();
         // Without tasks time changes nothing, and the journal need not grow.
@@ -332,6 +333,8 @@ impl State {
             self.last_busy = Instant::now();
             self.begin(|| Record::Tick, None);
             self.time_passed();
+        } else {
+            self.compact_journal();
         }
         !silent.is_empty()
     }

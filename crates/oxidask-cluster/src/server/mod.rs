@@ -11,6 +11,7 @@ mod members;
 mod questions;
 mod scatter;
 mod sessions;
+mod snapshot;
 mod state;
 
 use crate::connect::{self, Address, Introduced, Listener};
@@ -44,8 +45,12 @@ pub struct ServerOptions {
     pub worker_timeout: Duration,
     /// A client that is away for this long is taken for gone.
     pub client_grace: Duration,
+    /// A client that is away for this long loses what it has locked.
+    pub lease_timeout: Duration,
     /// Folder of the journal, with which the scheduler survives its process.
     pub journal: Option<PathBuf>,
+    /// Bytes of the journal beyond which it is made smaller when there is no task.
+    pub journal_limit: u64,
     /// Host and port of the pages for monitors ([`http`]).
     pub http: Option<String>,
 }
@@ -89,6 +94,8 @@ impl Server {
         let mut state = State::new(options.scheduler, options.build, address.to_string());
         state.worker_timeout = options.worker_timeout;
         state.client_grace = options.client_grace;
+        state.lease_timeout = options.lease_timeout;
+        state.journal_limit = options.journal_limit;
         if let Some(folder) = &options.journal {
             state.restore(folder, &Build::current())?;
         }

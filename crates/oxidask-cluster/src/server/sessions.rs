@@ -120,7 +120,7 @@ pub struct WorkerSession {
     pub intro: WorkerIntro,
     pub outlet: Outlet,
     pub outbox: Outbox<ToWorker>,
-    blobs: SentBlobs,
+    pub blobs: SentBlobs,
     stages: HashSet<u32>,
     /// Tasks it was given and has not reported on.
     pub given: HashMap<TaskId, Given>,
@@ -150,6 +150,14 @@ impl WorkerSession {
             heard: Instant::now(),
             is_leaving: false,
         }
+    }
+
+    /// Forgets what is left of tasks: there is none any more.
+    pub fn begin_anew(&mut self) {
+        self.stages.clear();
+        self.given.clear();
+        self.expected.clear();
+        self.holds.clear();
     }
 
     pub fn info(&self, worker: WorkerId) -> WorkerInfo {

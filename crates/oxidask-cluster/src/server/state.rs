@@ -14,10 +14,11 @@ use super::journal::{Journal, Record};
 use super::questions::Retiring;
 use super::scatter::Unplaced;
 use super::sessions::{ClientSession, HeldOp, WorkerSession};
-use crate::coordination::Coordination;
-use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp};
+use crate::coordination::{Asker, Coordination};
+use crate::protocol::{Build, ClusterInfo, FromClient, FromWorker, Inbox, ToClient, ToWorker, WireOp, WorkerIntro};
 use crate::wire::Packet;
 use hashbrown::{HashMap, HashSet};
+use oxidask_core::graph::Annotations;
 use oxidask_core::{Error, Frames, Key, Result};
 use oxidask_exec::coordinator::{Coordinator, Effect, NewStage, Submission, TaskEnd};
 use oxidask_sched::{ClientId, Nanos, Report, SchedulerConfig, SchedulerEvent, TaskId, WorkerId};
@@ -30,6 +31,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const WORKER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A client that is away for this long is taken for gone.
 const CLIENT_GRACE: Duration = Duration::from_secs(30);
+/// Bytes of a journal beyond which it is made smaller.
+const JOURNAL_LIMIT: u64 = 64 << 20;
+/// A client that is away for this long loses what it has locked.
+const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whose session it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +63,18 @@ pub struct State {
     /// Clients and workers by the numbers of their sessions.
     pub(super) members: HashMap<u128, Member>,
     pub(super) journal: Option<Journal>,
+    /// Bytes beyond which the journal is made smaller when there is no task.
+    pub(super) journal_limit: u64,
+    /// For a fresh coordinator.
+    pub(super) config: SchedulerConfig,
     build: Option<Build>,
     pub(super) worker_timeout: Duration,
     /// Longest absence of a client before its claims are released.
     pub(super) client_grace: Duration,
+    /// Longest absence of a client before what it has locked is free again.
+    pub(super) lease_timeout: Duration,
+    /// How often results are to be kept that were not there when that was asked for.
+    pub(super) not_kept: HashMap<Key, u32>,
     address: String,
     started: Instant,
     /// When this process started, in seconds since 1970.
@@ -91,7 +104,7 @@ impl fmt::Debug for State {
 impl State {
     pub fn new(config: SchedulerConfig, build: Option<Build>, address: String) -> Self {
         State {
-            coordinator: Coordinator::new(config),
+            coordinator: Coordinator::new(config.clone()),
             clients: HashMap::new(),
             workers: BTreeMap::new(),
             unplaced: BTreeMap::new(),
@@ -102,9 +115,13 @@ impl State {
             dismissed: HashSet::new(),
             members: HashMap::new(),
             journal: None,
+            journal_limit: JOURNAL_LIMIT,
+            config,
             build,
             worker_timeout: WORKER_TIMEOUT,
             client_grace: CLIENT_GRACE,
+            lease_timeout: LEASE_TIMEOUT,
+            not_kept: HashMap::new(),
             address,
             started: Instant::now(),
             started_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
@@ -241,15 +258,15 @@ impl State {
             FromClient::NotThere { key, holder } => self.not_there(now, client, key, WorkerId(holder)),
             FromClient::Ask { request, question } => self.answer(client, request, question),
             FromClient::Coordinate { request, ask } => {
-                self.coordination.ask((client, request), ask, self.seconds());
+                self.coordination.ask((Asker(client.0), request), ask, self.seconds());
                 self.coordinate();
             }
             FromClient::Withdraw(request) => {
-                self.coordination.withdraw((client, request));
+                self.coordination.withdraw((Asker(client.0), request));
                 self.coordinate();
             }
             FromClient::Received(request) => {
-                self.coordination.received((client, request));
+                self.coordination.received((Asker(client.0), request));
                 self.coordinate();
             }
             FromClient::Watch(is_watching) => session.is_watching = is_watching,
@@ -274,8 +291,47 @@ impl State {
                 Ok(NewStage { handle: Arc::new(held), label: stage.label, annotations: stage.annotations })
             })
             .collect::<Result<Vec<_>>>()?;
+        for stage in &stages {
+            self.check_wishes(&stage.label, stage.annotations.as_deref())?;
+        }
         let submission = Submission { stages, tasks, inputs, names, outputs };
         self.accept(now, client, seq, &submission).map(|_| ())
+    }
+
+    /// Refuses what no worker can ever satisfy. A name or a resource that nobody has
+    /// yet is waited for: a worker that has it may join.
+    fn check_wishes(&self, label: &str, wishes: Option<&Annotations>) -> Result<()> {
+        let Some(wishes) = wishes else { return Ok(()) };
+        for (name, &amount) in &wishes.resources {
+            if !amount.is_finite() || amount < 0.0 {
+                return Err(Error::value(format!("'{label}' asks for {amount} of the resource '{name}'"))
+                    .with_hint("an amount of a resource is a number that is not negative"));
+            }
+        }
+        if wishes.workers.is_empty() || wishes.allow_other_workers {
+            return Ok(());
+        }
+        let named = |name: &String| {
+            self.workers.values().find(|worker| worker.intro.name == *name || worker.intro.address == *name)
+        };
+        let has = |intro: &WorkerIntro, wanted: &str| {
+            intro.resources.iter().find(|(name, _)| name == wanted).map_or(0.0, |&(_, amount)| amount)
+        };
+        for (name, &amount) in &wishes.resources {
+            let lacks = |worker: &String| named(worker).is_some_and(|worker| has(&worker.intro, name) < amount);
+            if wishes.workers.iter().all(lacks) {
+                let hint = match self.workers.values().find(|worker| has(&worker.intro, name) >= amount) {
+                    Some(worker) => format!("the worker '{}' has it", worker.intro.name),
+                    None => format!("start a worker with {name}={amount}"),
+                };
+                let workers = wishes.workers.join("', '");
+                return Err(Error::missing(format!(
+                    "'{label}' asks for {amount} of the resource '{name}', and for '{workers}', which has less"
+                ))
+                .with_hint(hint));
+            }
+        }
+        Ok(())
     }
 
     /// Hands a submission to the coordinator and counts the client's claims.

@@ -529,11 +529,35 @@ impl<H: Clone> Coordinator<H> {
                     next = Some(culprit);
                     format!("'{name}' needs a task that failed:")
                 }
+                Why::NoWorkerSatisfies => {
+                    format!("'{name}' waits for a worker {}; none such is there", self.wishes_text(task))
+                }
                 why => format!("'{name}': {why}"),
             });
             lines.extend(self.attempts(task).iter().map(|end| format!("  {end}")));
         }
         lines.join("\n")
+    }
+
+    /// What a task asks of its worker, in words.
+    fn wishes_text(&self, task: TaskId) -> String {
+        let Some(spec) = self.core.wishes(task) else { return String::new() };
+        let mut texts = Vec::new();
+        let mut names: Vec<&str> = self
+            .worker_names
+            .iter()
+            .filter(|(_, name)| spec.workers.contains(name))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        names.sort_unstable();
+        if !names.is_empty() {
+            texts.push(format!("called '{}'", names.join("' or '")));
+        }
+        for &(resource, amount) in &spec.resources {
+            let name = self.resources.iter().find(|(_, other)| **other == resource).map(|(name, _)| name.as_str());
+            texts.push(format!("with {}={amount}", name.unwrap_or("?")));
+        }
+        texts.join(" and ")
     }
 
     /// Number of live tasks.

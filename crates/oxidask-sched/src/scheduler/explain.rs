@@ -2,7 +2,7 @@
 
 use super::task::{NONE, queue};
 use super::{Scheduler, TaskState};
-use crate::event::{Attempt, Failure, GroupId, TaskId, WorkerId, WorkerName};
+use crate::event::{Attempt, Failure, GroupId, GroupSpec, TaskId, WorkerId, WorkerName};
 use std::fmt;
 
 /// Why a task is where it is.
@@ -120,6 +120,13 @@ pub struct Counts {
 }
 
 impl Scheduler {
+    /// What a task asks of its worker.
+    #[must_use]
+    pub fn wishes(&self, task: TaskId) -> Option<&GroupSpec> {
+        let record = self.tasks.get(task)?;
+        Some(&self.groups.get(record.group as usize)?.as_deref()?.spec)
+    }
+
     /// Why a task is not done; text by its `Display`.
     #[must_use]
     pub fn explain(&self, task: TaskId) -> Why {
