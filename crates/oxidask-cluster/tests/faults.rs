@@ -9,6 +9,7 @@ use common::{
     worker_command,
 };
 use oxidask_cluster::client::ClientOptions;
+use oxidask_cluster::coordination::{Ask, Item, Told};
 use oxidask_cluster::deploy::{SchedulerFile, SchedulerOptions, SchedulerProcess, Workers, WorkersOptions};
 use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, Secret, Security};
 use oxidask_core::{ErrorKind, Executor, Future, Graph, Input, Key, Value};
@@ -204,6 +205,41 @@ fn a_killed_scheduler_with_a_journal_goes_on() {
             assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
+}
+
+#[test]
+fn a_journal_stays_short_whenever_the_scheduler_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, journal) = (folder.path().join("scheduler.json"), folder.path().join("journal"));
+    let start = |address: &str| {
+        let limit = [("OXIDASK_DISTRIBUTED__SCHEDULER__JOURNAL_LIMIT", "20kB")];
+        SchedulerChild::start_with(address, &file, Some(&journal), &limit)
+    };
+    let address = format!("unix://{}", folder.path().join("socket").display());
+    let scheduler = start(&address);
+    eventually("the scheduler file is there", || SchedulerFile::read(&file).is_ok());
+    let secret = Secret::from_hex(&SchedulerFile::read(&file).unwrap().secret).unwrap();
+    let mut parts = Parts { folder, scheduler, address: address.clone(), secret };
+    let _workers = parts.workers(2);
+    let client = parts.client();
+    let size = || std::fs::metadata(journal.join("journal")).map_or(0, |metadata| metadata.len());
+    let ask = |ask| client.coordinate(ask, LONG, &never).unwrap().unwrap().1;
+    for round in 0..12_u64 {
+        let item = |number: u64| Item { body: number.to_le_bytes().to_vec().into(), keys: Vec::new() };
+        ask(Ask::Put { queue: "rounds".to_owned(), item: item(round) });
+        let (graph, expected) = sum_graph(round, 3000, 0);
+        assert_eq!(number(&client.compute(graph, &never).unwrap()[0]), expected);
+        // Whatever it is doing then; making the journal short, now and then.
+        std::thread::sleep(Duration::from_millis(60 * (round % 5)));
+        if round % 3 == 2 {
+            parts.scheduler.kill();
+            parts.scheduler = start(&address);
+        }
+        // What clients share was in the snapshot.
+        assert_eq!(ask(Ask::Length("rounds".to_owned())), Told::Count(round + 1));
+    }
+    // One round alone took more.
+    eventually("the journal is short", || size() < 21_000);
 }
 
 #[test]

@@ -64,10 +64,21 @@ pub struct SchedulerChild(Child);
 
 impl SchedulerChild {
     pub fn start(address: &str, file: &std::path::Path, journal: Option<&std::path::Path>) -> Self {
+        SchedulerChild::start_with(address, file, journal, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(
+        address: &str,
+        file: &std::path::Path,
+        journal: Option<&std::path::Path>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let ProcessCommand { program, args, env } = command("scheduler");
         let child = Command::new(program)
             .args(args)
             .envs(env)
+            .envs(variables.iter().copied())
             .env("OXIDASK_TEST_ADDRESS", address)
             .env("OXIDASK_TEST_FILE", file)
             .env("OXIDASK_TEST_JOURNAL", journal.unwrap_or(std::path::Path::new("")))
