@@ -30,10 +30,12 @@ __all__ = [
     "with_spec",
 ]
 
-#: First names, one for each letter, that columns of texts are drawn from.
+#: First names that columns of texts are drawn from. They are those of Dask's data sets, because scripts ask for
+#: ``df[df.name == "Alice"]``.
 names = [
-    *("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Ida", "Jonas", "Karl", "Lea", "Max"),
-    *("Nina", "Otto", "Paula", "Quentin", "Rosa", "Simon", "Tilda", "Ulla", "Vera", "Walter", "Xenia", "Yann", "Zoe"),
+    *("Alice", "Bob", "Charlie", "Dan", "Edith", "Frank", "George", "Hannah", "Ingrid", "Jerry", "Kevin", "Laura"),
+    *("Michael", "Norbert", "Oliver", "Patricia", "Quinn", "Ray", "Sarah", "Tim", "Ursula", "Victor", "Wendy"),
+    *("Xavier", "Yvonne", "Zelda"),
 ]
 
 DEFAULT_LAM = 1000
