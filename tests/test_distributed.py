@@ -87,7 +87,11 @@ def test_map_and_gather(client):
     assert client.gather(client.map(pow, [2, 3, 4], [3, 2])) == [8, 9]
     assert client.gather(client.map(slow_inc, [1, 2], seconds=0)) == [2, 3]
     keys = client.map(inc, range(3), key="three")
-    assert [future.key for future in keys] == ["three-0", "three-1", "three-2"]
+    assert all(future.key.startswith("three-") for future in keys) and len({future.key for future in keys}) == 3
+    # Other calls under the same name are other results.
+    assert client.gather(client.map(inc, range(10, 13), key="three")) == [11, 12, 13]
+    assert client.map(inc, range(3), key="three")[0].key == keys[0].key
+    assert client.map(inc, range(3), key="three", pure=False)[0].key != keys[0].key
     assert client.map(inc, []) == []
 
 
@@ -128,6 +132,16 @@ def test_scatter(client):
     eventually(lambda: len(client.who_has(everywhere)[everywhere.key]) == 2)
     assert client.scatter(3.5).key == everywhere.key
     assert client.scatter(3.5, hash=False).key != everywhere.key
+
+
+def test_scattered_values_take_no_place_of_a_task_that_is_freed():
+    for _ in range(20):
+        with Client(n_workers=1, processes=False) as client:
+            # The number of this task is free again when the values are sent.
+            client.submit(abs, -1).result()
+            kept = client.scatter([1, 2, 3], hash=False)
+            wait(kept)
+            assert client.gather([client.submit(str, value) for value in kept]) == ["1", "2", "3"]
 
 
 def test_compute_and_persist_of_collections(client):

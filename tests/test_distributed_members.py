@@ -5,7 +5,6 @@ import os
 import time
 
 import pytest
-
 from oxidask import delayed
 from oxidask.distributed import Adaptive, Client, Event, LocalCluster
 

@@ -61,6 +61,9 @@ def main() -> None:
         import json
 
         from oxidask.cli._common import preload
+        from oxidask.distributed._context import membership
+        from oxidask.distributed._worker import Worker
 
-        preload(*json.loads(preloads))
+        worker = membership()
+        preload(*json.loads(preloads), None if worker is None else Worker._of(worker))
     _oxidask.serve_child()

@@ -86,8 +86,10 @@ def compute(
     num_workers : int, optional
         Threads or processes to run on; all cores by default.
     **kwargs
-        ``initializer``: a function that child processes call first. All else is
-        passed to a scheduler function.
+        ``initializer``: a function that child processes call first. ``retries``,
+        ``priority``, ``workers``, ``allow_other_workers`` and ``resources`` hold for all
+        tasks, as those of :func:`annotate`. All else is passed to a scheduler
+        function.
 
     Returns
     -------
@@ -125,6 +127,19 @@ def compute(
                 **kwargs,
             )
     target = chosen_scheduler(scheduler, get=get, pool=pool, num_workers=num_workers)
+    wishes = {} if target is not None and not isinstance(target, Executor) else _wishes_in(kwargs)
+    if wishes:
+        with annotate(**wishes):
+            return compute(
+                *args,
+                traverse=traverse,
+                optimize_graph=optimize_graph,
+                scheduler=scheduler,
+                get=get,
+                pool=pool,
+                num_workers=num_workers,
+                **kwargs,
+            )
     if target is None:
         if not bars_active() and not callbacks_active():
             # Which executor it is depends on what is found in the arguments.
@@ -148,6 +163,13 @@ def compute(
     from oxidask._graphs import run_with
 
     return _oxidask.compute_with(args, functools.partial(run_with, get=target, kwargs=kwargs), traverse)
+
+
+def _wishes_in(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Takes the wishes about where and how tasks run out of keyword arguments."""
+    names = ("retries", "priority", "workers", "allow_other_workers", "resources")
+    found = {name: kwargs.pop(name) for name in names if name in kwargs}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def persist(

@@ -4,6 +4,7 @@
 //! fill the holes. The function is a blob of its own, so that it travels once
 //! however many calls there are.
 
+use crate::client::setups;
 use crate::error::OrError;
 use crate::pickle;
 use crate::template::Template;
@@ -15,6 +16,8 @@ use parking_lot::Mutex;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -128,6 +131,7 @@ impl Lane for Gil {
             if is_new {
                 keep_thread_state(py);
             }
+            setups::catch_up(py);
             batch();
         });
     }
@@ -229,13 +233,26 @@ impl PyCall {
     }
 }
 
+/// What a coroutine answers, which runs to its end here; other results as they are.
+///
+/// # Errors
+/// Whatever the coroutine raises.
+pub fn finished<'py>(result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = result.py();
+    if !result.get_type().is(COROUTINE.import(py, "types", "CoroutineType")?) {
+        return Ok(result);
+    }
+    py.import(intern!(py, "oxidask.distributed._run"))?.call_method1(intern!(py, "finished"), (result,))
+}
+
 impl Op for PyCall {
     fn run(&self, _block: u64, inputs: &[Value]) -> Result<Value> {
         Python::attach(|py| {
             let call = || -> PyResult<Value> {
                 let inputs: SmallVec<[Bound<'_, PyAny>; 8]> =
                     inputs.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect::<PyResult<_>>()?;
-                Ok(to_value(self.call(py, &inputs)?))
+                Ok(to_value(finished(self.call(py, &inputs)?)?))
             };
             call().or_error(py)
         })
@@ -324,6 +341,8 @@ const RECEIVED_MAX: usize = 512;
 /// # Errors
 /// Whatever unpickling raises.
 pub fn received_function(py: Python<'_>, blob: &Blob, label: &str) -> PyResult<Arc<Function>> {
+    // A function may be in a module that was uploaded.
+    setups::catch_up(py);
     if let Some(function) = RECEIVED.lock().get(&blob.key) {
         return Ok(function.clone());
     }

@@ -6,7 +6,7 @@
 //! makes. The arguments of each call are pickled apart, so that calls share
 //! nothing and only the call that runs is unpickled.
 
-use crate::call::{Function, gil_lane, received_function};
+use crate::call::{Function, finished, gil_lane, received_function};
 use crate::error::OrError;
 use crate::pickle;
 use crate::value::to_value;
@@ -80,7 +80,7 @@ impl Op for Calls {
                 let frames = Frames { header: Bytes::new(), buffers: vec![args.clone()] };
                 let args = pickle::loads(py, &frames)?.cast_into::<PyTuple>()?;
                 let kwargs = self.kwargs.as_ref().map(|kwargs| kwargs.dict.bind(py).copy()).transpose()?;
-                Ok(to_value(self.function.object(py).call(args, kwargs.as_ref())?))
+                Ok(to_value(finished(self.function.object(py).call(args, kwargs.as_ref())?)?))
             };
             call().or_error(py)
         })

@@ -5,6 +5,7 @@
 
 mod actor;
 mod questions;
+pub mod setups;
 mod shared;
 mod watch;
 
@@ -380,9 +381,9 @@ impl ClientHandle {
             .collect()
     }
 
-    fn cancel(&self, py: Python<'_>, futures: Futures<'_>) {
+    fn cancel(&self, py: Python<'_>, futures: Futures<'_>, force: bool) {
         let keys: Vec<Key> = futures.iter().map(|future| future.get().engine_key()).collect();
-        py.detach(|| self.client.cancel(&keys));
+        py.detach(|| self.client.cancel(&keys, force));
     }
 
     fn retry(&self, py: Python<'_>, futures: Futures<'_>) -> PyResult<()> {

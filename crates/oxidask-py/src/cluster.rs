@@ -5,6 +5,7 @@ use crate::executor::child_command;
 use oxidask_cluster::deploy::Adaptive;
 use oxidask_cluster::deploy::local::machine_memory;
 use oxidask_cluster::{LocalCluster, LocalClusterOptions, ProcessCommand};
+use oxidask_exec::ChildCommand;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -19,6 +20,15 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Program, arguments and variables of a process to start.
 pub type Program = (String, Vec<String>, Vec<(String, String)>);
+
+/// A program to start, in the words of the engine.
+pub fn process_command((program, args, env): Program) -> ProcessCommand {
+    ProcessCommand {
+        program: program.into(),
+        args: args.into_iter().map(Into::into).collect(),
+        env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+    }
+}
 
 /// The main program of a worker's process.
 #[pyfunction]
@@ -36,7 +46,7 @@ pub struct LocalClusterHandle {
 impl LocalClusterHandle {
     #[new]
     #[pyo3(signature = (
-        command, *, n_workers, threads_per_worker, memory_limit, in_process, tcp, port, folder, resources, http=None,
+        command, *, n_workers, threads_per_worker, memory_limit, in_process, tcp, port, folder, resources, http=None, child=None,
     ))]
     #[allow(clippy::too_many_arguments, reason = "they are the keyword arguments of LocalCluster")]
     fn new(
@@ -51,14 +61,17 @@ impl LocalClusterHandle {
         folder: Option<PathBuf>,
         resources: Vec<(String, f64)>,
         http: Option<String>,
+        child: Option<Program>,
     ) -> PyResult<Self> {
-        let (program, args, env) = command;
-        let command = ProcessCommand {
-            program: program.into(),
-            args: args.into_iter().map(Into::into).collect(),
-            env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        let command = process_command(command);
+        let child = match child {
+            _ if in_process => None,
+            Some(child) => {
+                let ProcessCommand { program, args, env } = process_command(child);
+                Some(ChildCommand { program, args, env })
+            }
+            None => Some(child_command(py)?),
         };
-        let child = if in_process { None } else { Some(child_command(py)?) };
         let defaults = LocalClusterOptions::new(n_workers, command);
         let options = LocalClusterOptions {
             threads_per_worker,

@@ -1,6 +1,6 @@
 //! What the commands `oxidask scheduler` and `oxidask worker` run, for Python.
 
-use crate::cluster::Program;
+use crate::cluster::{Program, process_command};
 use crate::error::OrRaise;
 use oxidask_cluster::deploy::{
     ProcessCommand, SchedulerFile, SchedulerOptions, SchedulerProcess, Workers, WorkersOptions,
@@ -161,13 +161,5 @@ impl WorkersHandle {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.0.lock().take()));
-    }
-}
-
-fn process_command((program, args, env): Program) -> ProcessCommand {
-    ProcessCommand {
-        program: program.into(),
-        args: args.into_iter().map(Into::into).collect(),
-        env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
     }
 }

@@ -17,6 +17,7 @@ from oxidask.distributed._actor import Actor, ActorFuture, BaseActorFuture
 from oxidask.distributed._adaptive import Adaptive
 from oxidask.distributed._client import Client
 from oxidask.distributed._cluster import LocalCluster
+from oxidask.distributed._cluster_base import Cluster
 from oxidask.distributed._completed import as_completed, wait
 from oxidask.distributed._context import (
     current_executor,
@@ -43,6 +44,9 @@ from oxidask.distributed._plugins import (
 )
 from oxidask.distributed._queue import Queue, Variable
 from oxidask.distributed._security import Security
+from oxidask.distributed._spec import ProcessInterface, SpecCluster
+from oxidask.distributed._upload import UploadFile
+from oxidask.distributed._watch import MemorySampler, get_task_stream, performance_report, progress, span
 from oxidask.distributed._worker import Nanny, Scheduler, Worker
 from oxidask.errors import CancelledError, KilledWorker
 
@@ -54,6 +58,7 @@ __all__ = [
     "CancelledError",
     "Client",
     "ClientExecutor",
+    "Cluster",
     "Environ",
     "Event",
     "Future",
@@ -61,17 +66,21 @@ __all__ = [
     "KilledWorker",
     "LocalCluster",
     "Lock",
+    "MemorySampler",
     "MultiLock",
     "Nanny",
     "NannyPlugin",
     "PipInstall",
+    "ProcessInterface",
     "Queue",
     "Scheduler",
     "SchedulerPlugin",
     "Security",
     "Semaphore",
+    "SpecCluster",
     "TimeoutError",
     "UploadDirectory",
+    "UploadFile",
     "Variable",
     "Worker",
     "WorkerPlugin",
@@ -81,10 +90,14 @@ __all__ = [
     "fire_and_forget",
     "futures_of",
     "get_client",
+    "get_task_stream",
     "get_worker",
+    "performance_report",
     "print",
+    "progress",
     "rejoin",
     "secede",
+    "span",
     "wait",
     "warn",
     "worker_client",

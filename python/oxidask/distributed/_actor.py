@@ -81,7 +81,12 @@ class _Resident:
 
     def __init__(self, thing: Any, name: str) -> None:
         self.thing = thing
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix=f"actor-{name}")
+        from oxidask.distributed._context import membership, run_as_member
+
+        # What the methods ask for is asked for on the worker that made the actor.
+        self._thread = concurrent.futures.ThreadPoolExecutor(
+            1, thread_name_prefix=f"actor-{name}", initializer=run_as_member, initargs=(membership(),)
+        )
         self._loop: Any = None
 
     def take(self, call: Any) -> None:

@@ -104,7 +104,7 @@ class Adaptive:
     def workers_to_close(self, target: int) -> list[str]:
         """The names of those that leave if ``target`` workers stay: the newest."""
         cluster = self._cluster()
-        return [] if cluster is None else list(cluster.workers)[max(0, int(target)) :]
+        return [] if cluster is None else [str(name) for name in cluster.workers][max(0, int(target)) :]
 
     def _run(self) -> None:
         try:

@@ -49,8 +49,16 @@ async def in_thread(call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> A
     run = functools.partial(context.run, _outcome, call, *args, **kwargs)
     value, error = await asyncio.get_running_loop().run_in_executor(_pool(), run)
     if error is not None:
-        raise error
+        raise _without_own_frames(error)
     return value
+
+
+def _without_own_frames(error: BaseException) -> BaseException:
+    """The error, whose traceback begins where the user's code does."""
+    frames = error.__traceback__
+    while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("oxidask."):
+        frames = frames.tb_next
+    return error.with_traceback(frames)
 
 
 def _outcome(call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[Any, BaseException | None]:

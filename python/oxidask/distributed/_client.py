@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from oxidask.distributed._future import seconds_of
 from oxidask.distributed._members import Members
 from oxidask.distributed._notes import Notes
 from oxidask.distributed._questions import Questions
+from oxidask.distributed._watch import Watch
 from oxidask.distributed._work import Work
 
 __all__ = ["Client"]
@@ -35,7 +37,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-class Client(Work, Questions, Members, Notes):
+class Client(Work, Questions, Members, Watch, Notes):
     """Connects to a cluster, and runs functions and collections on it.
 
     Parameters
@@ -112,7 +114,7 @@ class Client(Work, Questions, Members, Notes):
         self._owned: LocalCluster | None = None
         self.cluster: Any = None
         self._state = "connecting"
-        self._starting: Any = None
+        self._connecting = threading.RLock()
         self._handlers: dict[str, Any] = {}
         where = cluster if address is None else address
         self._target = find_cluster(where, scheduler_file, secret_file, security)
@@ -129,6 +131,11 @@ class Client(Work, Questions, Members, Notes):
 
     def _connect(self) -> None:
         """Starts the cluster if there is none yet, and connects."""
+        with self._connecting:
+            if self._state == "connecting":
+                self._connect_now()
+
+    def _connect_now(self) -> None:
         target = self._target
         if target is None:
             self._owned = self.cluster = LocalCluster(**self._cluster_arguments)
@@ -152,7 +159,9 @@ class Client(Work, Questions, Members, Notes):
     def __getattr__(self, name: str) -> Any:
         if name in ("_handle", "_shared", "_questions", "_address"):
             if self.__dict__.get("_state") == "connecting":
-                raise RuntimeError("this client is not connected yet\nhint: await it first, or use 'async with'")
+                # A coroutine may use a client that it did not await.
+                self._connect()
+                return getattr(self, name)
             raise RuntimeError("this client was closed\nhint: make a new Client")
         raise AttributeError(f"Client has no attribute {name!r}")
 
@@ -161,11 +170,7 @@ class Client(Work, Questions, Members, Notes):
 
     async def _started(self) -> Client:
         if self._state == "connecting":
-            if self._starting is None:
-                import asyncio
-
-                self._starting = asyncio.ensure_future(in_thread(self._connect))
-            await self._starting
+            await in_thread(self._connect)
         return self
 
     # -- state -------------------------------------------------------------
@@ -208,8 +213,14 @@ class Client(Work, Questions, Members, Notes):
         """
         import asyncio
 
-        coroutine = func(*args, **kwargs)
-        return coroutine if self._is_async(asynchronous) else asyncio.run(coroutine)
+        awaitable = func(*args, **kwargs)
+        if self._is_async(asynchronous):
+            return awaitable
+
+        async def wait() -> Any:
+            return await awaitable
+
+        return asyncio.run(wait())
 
     @classmethod
     def current(cls, allow_global: bool = True) -> Client:
@@ -265,6 +276,7 @@ class Client(Work, Questions, Members, Notes):
 
     def _close(self) -> None:
         _context.remove_default(self)
+        self._end_task_log()
         state, self._state = self._state, "closed"
         if state == "running":
             self._handle.close()
@@ -291,14 +303,33 @@ class Client(Work, Questions, Members, Notes):
 
     def __repr__(self) -> str:
         if self.status != "running":
-            return f"<Client: {self.status}>"
-        try:
-            threads = list(self._nthreads(None).values())
-        except Exception:
-            return f"<Client: {self._address!r}>"
-        return f"<Client: {self._address!r} processes={len(threads)} threads={sum(threads)}>"
+            return f"<Client: No scheduler connected, {self.status}>"
+        workers = self._questions.info()["workers"]
+        threads = sum(worker["nthreads"] for worker in workers)
+        return f"<Client: {self._address!r} processes={len(workers)} threads={threads}{_memory_of(workers)}>"
 
     def _repr_html_(self) -> str:
         import html
 
-        return f"<b>Client</b> <code>{html.escape(repr(self))}</code>"
+        if self.status != "running":
+            return f"<b>Client</b> No scheduler connected, {self.status}"
+        workers = self._questions.info()["workers"]
+        link = self.dashboard_link
+        rows = [
+            ("Scheduler", f"<code>{html.escape(self._address)}</code>"),
+            ("Pages", f"<a href='{html.escape(link)}'>{html.escape(link)}</a>" if link else "none"),
+            ("Workers", str(len(workers))),
+            ("Total threads", str(sum(worker["nthreads"] for worker in workers))),
+            ("Total memory", _memory_of(workers).removeprefix(", memory=") or "unlimited"),
+        ]
+        table = "".join(f"<tr><td><strong>{name}: </strong>{value}</td></tr>" for name, value in rows)
+        return f"<b>Client</b> {html.escape(self.id)}<table>{table}</table>"
+
+
+def _memory_of(workers: list[dict[str, Any]]) -> str:
+    """The memory that workers may fill, as a part of a client's description."""
+    from oxidask.utils import format_bytes
+
+    limit = sum(worker["memory_limit"] for worker in workers)
+    # Beyond that, no limit was set.
+    return f", memory={format_bytes(limit)}" if 0 < limit < 1 << 60 else ""

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import warnings
 import weakref
 from typing import Any
 
-from oxidask import _child, _oxidask
-from oxidask.distributed._async import in_thread, sync_or_async
+from oxidask import _child, _oxidask, config
+from oxidask.distributed._cluster_base import Cluster
 
 __all__ = ["LocalCluster"]
 
 #: Clusters of this process by the address of their scheduler.
 _clusters: weakref.WeakValueDictionary[str, LocalCluster] = weakref.WeakValueDictionary()
 
-#: Arguments of Dask's LocalCluster that have no effect here, because there is no
-#: dashboard, no event loop of the user's and no log yet.
+#: Arguments of Dask's LocalCluster that have no effect here: event loops, logs and
+#: pages of workers are not what this cluster is made of.
 _WITHOUT_EFFECT = frozenset(
     {
+        "blocked_handlers",
         "dashboard",
-        "dashboard_address",
         "death_timeout",
-        "diagnostics_port",
-        "host",
-        "interface",
-        "ip",
         "loop",
         "scheduler_kwargs",
+        "scheduler_sync_interval",
+        "service_kwargs",
         "services",
         "silence_logs",
+        "start",
         "worker_class",
         "worker_dashboard_address",
         "worker_services",
@@ -91,10 +92,55 @@ def _agent_command() -> tuple[str, list[str], list[tuple[str, str]]]:
         "from oxidask._oxidask import serve_agent; serve_agent()"
     )
     # The last argument is the child's own program.
-    return program, [*args[:-1], code], env
+    return program, [*args[:-1], code], [*env, *inherited_config()]
 
 
-class LocalCluster:
+def inherited_config() -> list[tuple[str, str]]:
+    """The variable by which workers have the settings of this process."""
+    plain = {}
+    for name, value in config.config.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            # Functions and the like: what needs them is passed on otherwise.
+            continue
+        plain[name] = value
+    return [("OXIDASK_INTERNAL_INHERIT_CONFIG", config.serialize(plain))]
+
+
+def child_program(preload: Any, arguments: Any = ()) -> tuple[str, list[str], list[tuple[str, str]]] | None:
+    """What starts a child that first imports modules; none if there is nothing to import."""
+    names = (
+        [preload] if isinstance(preload, str) else list(preload or config.get("distributed.worker.preload", None) or ())
+    )
+    if not names:
+        return None
+    program, args, env = _child.command()
+    return program, args, [*env, ("OXIDASK_INTERNAL_PRELOAD", json.dumps([names, list(arguments or ())]))]
+
+
+def pages_address(dashboard_address: Any) -> str | None:
+    """Where pages for monitors are to be served: a host and a port, or nowhere."""
+    if dashboard_address in (None, False, ""):
+        return None
+    host, _, port = str(dashboard_address).rpartition(":")
+    if not port.isdigit():
+        raise ValueError(f"dashboard_address is {dashboard_address!r}\nhint: give a port, ':8787' or '127.0.0.1:8787'")
+    return f"{host or '127.0.0.1'}:{port}"
+
+
+def with_free_port(start: Any, pages: str | None) -> Any:
+    """What ``start`` answers for the address of the pages, or for another port if that is taken."""
+    try:
+        return start(pages)
+    except OSError as error:
+        if pages is None or pages not in str(error):
+            raise
+        warnings.warn(f"the port of {pages} is taken, so the pages for monitors have another", stacklevel=4)
+        return start(f"{pages.rpartition(':')[0]}:0")
+
+
+class LocalCluster(Cluster):
     """A scheduler in this process, with workers on this machine.
 
     Parameters
@@ -125,6 +171,16 @@ class LocalCluster:
         Certificates; ``True`` makes some. Connections within this machine are not
         encrypted.
     name : str, optional
+    dashboard_address : str or int, optional
+        Port, or host and port, of the scheduler's pages for monitors: ``":8787"``.
+        Without, there are none.
+    host, interface : str, optional
+        An address of this machine, which is the only one that is listened to: for
+        workers on other machines there is the command ``oxidask scheduler``.
+    preload : str or list of str, optional
+        Modules or files that the processes of Python functions import first.
+    **kwargs
+        Other arguments of Dask's that have no effect here.
 
     Notes
     -----
@@ -154,9 +210,16 @@ class LocalCluster:
         asynchronous: bool = False,
         security: Any = None,
         name: str | None = None,
+        dashboard_address: Any = None,
+        host: str | None = None,
+        interface: str | None = None,
+        preload: Any = None,
         **kwargs: Any,
     ) -> None:
         threads_per_worker = kwargs.pop("nthreads", threads_per_worker)
+        dashboard_address = kwargs.pop("diagnostics_port", dashboard_address)
+        host = kwargs.pop("ip", host)
+        preload_argv = kwargs.pop("preload_argv", ())
         unknown = sorted(set(kwargs) - _WITHOUT_EFFECT)
         if unknown:
             raise TypeError(f"LocalCluster has no argument {', '.join(map(repr, unknown))}")
@@ -168,24 +231,24 @@ class LocalCluster:
             least = 0 if argument == "n_workers" else 1
             if value is not None and value < least:
                 raise ValueError(f"{argument} is {value}; it must be at least {least}")
+        _check_host(host, interface)
         n_workers, threads_per_worker = _defaults(n_workers, threads_per_worker, processes)
+        super().__init__(asynchronous, name)
         self.processes = processes
         self.security = _security_of(security)
         self._n_workers = n_workers
-        self._name = name
-        self._asynchronous = bool(asynchronous)
-        self._adaptive: Any = None
         self._handle: _oxidask.LocalClusterHandle | None = None
-        self._is_closed = False
+        self._pages = pages_address(dashboard_address)
         self._arguments = {
             "n_workers": n_workers,
             "threads_per_worker": threads_per_worker,
             "memory_limit": _limit_of(memory_limit),
             "in_process": not processes,
-            "tcp": bool(scheduler_port) or protocol in ("tcp", "tcp://", "tls", "tls://"),
+            "tcp": bool(scheduler_port) or bool(host) or protocol in ("tcp", "tcp://", "tls", "tls://"),
             "port": scheduler_port,
             "folder": local_directory,
             "resources": sorted((resources or {}).items()),
+            "child": child_program(preload, preload_argv),
         }
         if not asynchronous:
             self._start()
@@ -193,19 +256,22 @@ class LocalCluster:
     def _start(self) -> None:
         if self._handle is not None or self._is_closed:
             return
-        self._handle = _oxidask.LocalClusterHandle(_agent_command(), **self._arguments)
-        self.scheduler_address: str = self._handle.address
-        self._secret: str = self._handle.secret
+        command = _agent_command()
+        self._handle = with_free_port(
+            lambda pages: _oxidask.LocalClusterHandle(command, http=pages, **self._arguments), self._pages
+        )
+        self._is_running = True
+        self.scheduler_address = self._handle.address
+        self._secret = self._handle.secret
         # Ends the workers when the cluster is collected or Python exits.
         self._finalizer = weakref.finalize(self, _close, self._handle, os.getpid())
         _clusters[self.scheduler_address] = self
 
-    def __await__(self) -> Any:
-        return self._started().__await__()
-
-    async def _started(self) -> LocalCluster:
-        await in_thread(self._start)
-        return self
+    def _end(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._finalizer.detach()
+            handle.close()
 
     @property
     def _live(self) -> _oxidask.LocalClusterHandle:
@@ -214,39 +280,15 @@ class LocalCluster:
         return self._handle
 
     @property
-    def asynchronous(self) -> bool:
-        """Whether the cluster is used by coroutines."""
-        return self._asynchronous
-
-    @property
-    def status(self) -> str:
-        """``"created"``, ``"running"`` or ``"closed"``."""
-        if self._is_closed:
-            return "closed"
-        return "created" if self._handle is None else "running"
-
-    @property
     def name(self) -> str:
         """The name given, or that of the cluster's folder."""
         return self._name or os.path.basename(str(self._live.folder))
 
     @property
-    def scheduler_info(self) -> dict[str, Any]:
-        """What the scheduler knows of itself and its workers; see :meth:`Client.scheduler_info`."""
-        with self._client() as client:
-            return client.scheduler_info()  # type: ignore[no-any-return]
-
-    @property
-    def scheduler(self) -> Any:
-        """The scheduler: its ``address``."""
-        from oxidask.distributed._connect import Target
-
-        return Target.of(self)
-
-    @property
     def dashboard_link(self) -> str:
-        """Empty: there is no dashboard yet."""
-        return ""
+        """Where the scheduler's pages for monitors are; empty without ``dashboard_address``."""
+        address = None if self._handle is None else self._handle.http_address
+        return f"http://{address}/" if address else ""
 
     @property
     def worker_pids(self) -> dict[str, int]:
@@ -254,134 +296,33 @@ class LocalCluster:
         return dict(self._live.worker_pids())
 
     @property
-    def workers(self) -> dict[str, str]:
-        """The addresses of the workers by name."""
-        return {name: address for name, address, _ in self._live.workers()}
+    def workers(self) -> dict[Any, Any]:
+        """The workers by their number: each has ``address``, ``name`` and ``nthreads``."""
+        from oxidask.distributed._worker import Worker
 
-    def scale(self, n: int = 0, memory: Any = None, cores: int | None = None) -> None:
-        """Starts workers, or lets the newest leave, until there are ``n``.
+        return {int(name): Worker._seen(name, address, n) for name, address, n in self._live.workers()}
 
-        What only a leaving worker holds is copied to others first.
-
-        Parameters
-        ----------
-        n : int
-            Number of workers.
-        memory : int or str, optional
-            Memory of all workers together, in place of ``n``.
-        cores : int, optional
-            Threads of all workers together, in place of ``n``.
-
-        Examples
-        --------
-        >>> with LocalCluster(n_workers=1, processes=False) as cluster:
-        ...     cluster.scale(2)
-        ...     with cluster.get_client() as client:
-        ...         client.wait_for_workers(2)
-        """
-        if cores is not None:
-            n = max(n, -(-cores // self._live.threads_per_worker))
-        if memory is not None:
-            from oxidask.utils import parse_bytes
-
-            n = max(n, -(-int(parse_bytes(memory)) // self._live.memory_limit))
-        if n < 0:
-            raise ValueError(f"a cluster cannot have {n} workers")
-        return sync_or_async(self._asynchronous, self._scale, n)
+    def _worker_size(self) -> tuple[int, int]:
+        return self._live.threads_per_worker, self._live.memory_limit
 
     def _scale(self, n: int) -> None:
         self._live.scale(n)
         self._n_workers = n
 
-    def scale_up(self, n: int = 1) -> Any:
-        """Starts workers until there are ``n``."""
-        return self.scale(max(n, len(self.workers)))
+    def _threads(self) -> list[int]:
+        return [n_threads for _, _, n_threads in self._live.workers()]
 
-    def adapt(self, minimum: Any = None, maximum: Any = None, **kwargs: Any) -> Any:
-        """Keeps the number of workers between two bounds, as there is work.
 
-        Parameters
-        ----------
-        minimum, maximum : int
-        **kwargs
-            See :class:`Adaptive`.
+def _check_host(host: str | None, interface: str | None) -> None:
+    """A local cluster is for this machine alone."""
+    from oxidask.cli._common import host_of, is_loopback
 
-        Returns
-        -------
-        Adaptive
-        """
-        from oxidask.distributed._adaptive import Adaptive
-
-        if self._adaptive is not None:
-            self._adaptive.stop()
-        self._adaptive = Adaptive(self, minimum=minimum, maximum=maximum, **kwargs)
-        return self._adaptive
-
-    def _client(self) -> Any:
-        from oxidask.distributed._client import Client
-
-        return Client(self, set_as_default=False)
-
-    def get_client(self) -> Any:
-        """A new client of this cluster."""
-        from oxidask.distributed._client import Client
-
-        return Client(self, asynchronous=self._asynchronous)
-
-    def wait_for_workers(self, n_workers: int, timeout: Any = None) -> Any:
-        """Waits until at least ``n_workers`` are there."""
-        return sync_or_async(self._asynchronous, self._wait_for_workers, n_workers, timeout)
-
-    def _wait_for_workers(self, n_workers: int, timeout: Any) -> None:
-        with self._client() as client:
-            client.wait_for_workers(n_workers, timeout)
-
-    def close(self, timeout: Any = None) -> Any:
-        """Ends the workers and the scheduler, and deletes the cluster's folder."""
-        del timeout
-        return sync_or_async(self._asynchronous, self._close)
-
-    def _close(self) -> None:
-        self._is_closed = True
-        adaptive, self._adaptive = self._adaptive, None
-        if adaptive is not None:
-            adaptive.stop()
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._finalizer.detach()
-            handle.close()
-
-    def __enter__(self) -> LocalCluster:
-        if self._asynchronous:
-            raise TypeError("an asynchronous cluster is used with 'async with', not 'with'")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    async def __aenter__(self) -> LocalCluster:
-        return await self
-
-    async def __aexit__(self, *_: object) -> None:
-        await in_thread(self._close)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __repr__(self) -> str:
-        if self._handle is None:
-            return f"LocalCluster({self.status})"
-        workers = self._handle.workers()
-        threads = sum(n_threads for _, _, n_threads in workers)
-        return f"LocalCluster({self.scheduler_address!r}, workers={len(workers)}, threads={threads})"
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<b>LocalCluster</b> <code>{html.escape(repr(self))}</code>"
+    found = host_of(host, interface)
+    if found and not is_loopback(found.rpartition("://")[2]):
+        raise ValueError(
+            f"a LocalCluster listens on this machine alone, not at {found}\n"
+            "hint: start 'oxidask scheduler --host …' and 'oxidask worker' for a cluster of several machines"
+        )
 
 
 def _security_of(security: Any) -> Any:
@@ -406,7 +347,7 @@ def _after_fork() -> None:
     # Dropping the handles would end the parent's workers.
     for cluster in list(_clusters.values()):
         _abandoned.append(cluster._handle)
-        cluster._handle = None
+        cluster._handle, cluster._is_running = None, False
 
 
 if hasattr(os, "register_at_fork"):

@@ -235,7 +235,10 @@ class as_completed:
             return future
         try:
             return future, future._result()
-        except (Exception, CancelledError) as error:
+        except CancelledError as error:
+            # Who cancelled it knows; the others go on.
+            return future, error
+        except Exception as error:
             if self.raise_errors:
                 raise
             return future, (type(error), error, error.__traceback__)

@@ -85,10 +85,18 @@ def open_default() -> Client | None:
     return None
 
 
+_local = threading.local()
+
+
+def run_as_member(worker: dict[str, Any] | None) -> None:
+    """What this thread does from now on is done on a worker, though not by a task."""
+    _local.worker = worker
+
+
 def membership() -> dict[str, Any] | None:
     """What a task knows of the worker that runs it; ``None`` outside tasks."""
     text = _oxidask.membership()
-    return None if text is None else json.loads(text)
+    return getattr(_local, "worker", None) if text is None else json.loads(text)
 
 
 def _client_of_task() -> Client | None:
@@ -113,7 +121,7 @@ def _client_of_task() -> Client | None:
 def current_executor() -> _oxidask.Executor | None:
     """What runs collections on the cluster of the active client, if there is one."""
     client = open_default()
-    if client is None and _oxidask.membership() is not None:
+    if client is None and membership() is not None:
         client = _client_of_task()
     return None if client is None else client._handle.executor
 

@@ -27,7 +27,7 @@ class ClientExecutor(concurrent.futures.Executor):
         if unknown:
             raise TypeError(f"unsupported arguments to ClientExecutor: {unknown}")
         self._client = client
-        self._options = {"pure": False, **kwargs}
+        self._options = kwargs
         self._futures: weakref.WeakSet[Future] = weakref.WeakSet()
         self._is_shut_down = False
 
@@ -66,27 +66,23 @@ class ClientExecutor(concurrent.futures.Executor):
                         raise concurrent.futures.TimeoutError from None
             finally:
                 if futures:
-                    self._client._handle.cancel([future._live for future in futures])
+                    self._client._handle.cancel([future._live for future in futures], False)
 
         return results()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See :meth:`concurrent.futures.Executor.shutdown`.
 
-        Without ``wait`` what runs still runs to its end.
+        Without ``wait``, and with ``cancel_futures``, what is not done is cancelled.
         """
         if self._is_shut_down:
             return
         self._is_shut_down = True
         futures = [future for future in self._futures if future._handle is not None]
-        if cancel_futures:
-            self._client._handle.cancel([future._live for future in futures if not future.done()])
-        if wait and futures:
-            self._client._handle.wait([future._live for future in futures], False, None)
+        if cancel_futures or not wait:
+            self._client._handle.cancel([future._live for future in futures if not future.done()], False)
         elif futures:
-            from oxidask.distributed._future import fire_and_forget
-
-            fire_and_forget(futures)
+            self._client._handle.wait([future._live for future in futures], False, None)
 
 
 def _standard(future: Future) -> concurrent.futures.Future[Any]:
@@ -96,7 +92,7 @@ def _standard(future: Future) -> concurrent.futures.Future[Any]:
         def cancel(self) -> bool:
             if self.done() and not self.cancelled():
                 return False
-            future.client._handle.cancel([future._live])
+            future.client._handle.cancel([future._live], False)
             return super().cancel()
 
     answer = Standard()

@@ -60,7 +60,7 @@ class Future:
     (1024, 'finished', True)
     """
 
-    __slots__ = ("__weakref__", "_collection", "_handle", "_reason", "client")
+    __slots__ = ("__weakref__", "_collection", "_handle", "_reason", "_type", "client")
 
     def __init__(self, key: Any, client: Client | None = None, state: Any = None) -> None:
         del state
@@ -78,6 +78,8 @@ class Future:
         # The held collection whose result this is: it knows what its parts
         # together look like to its user.
         self._collection = collection
+        # The type of what was scattered: it is known before the result is back.
+        self._type: builtins.type | None = None
         # Why it was cancelled.
         self._reason: str | None = None
 
@@ -112,8 +114,8 @@ class Future:
     @property
     def type(self) -> builtins.type | None:
         """The type of the result, if it is in this process already."""
-        if self.status != "finished":
-            return None
+        if self._type is not None or self.status != "finished":
+            return self._type
         return None if self.client.asynchronous else builtins.type(self.result())
 
     def done(self) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from oxidask._oxidask import Ask
-from oxidask.distributed._async import awaited, in_thread, sync_or_async
+from oxidask.distributed._async import awaited, sync_or_async
 from oxidask.distributed._pickling import dumps, loads
 from oxidask.distributed._shared import ask
 
@@ -102,7 +99,7 @@ class Notes:
             if body is not None:
                 return loads(body, self)[1]
             if default is ...:
-                raise KeyError(f"there is no dataset {name!r}")
+                raise KeyError(f"the dataset {name!r} was not found")
             return default
 
         return self._ask(Ask.get("dataset", _text_of(name), False), unpack)
@@ -115,18 +112,11 @@ class Notes:
     def unpublish_dataset(self, name: Any, **kwargs: Any) -> Any:
         """Forgets a published dataset.
 
-        Raises
-        ------
-        KeyError
-            If there is none of that name.
+        A name that is not there is no mistake: a task that unpublishes may run
+        twice.
         """
         del kwargs
-
-        def check(existed: Any) -> None:
-            if not existed:
-                raise KeyError(f"there is no dataset {name!r}")
-
-        return self._ask(Ask.delete("dataset", _text_of(name)), check)
+        return self._ask(Ask.delete("dataset", _text_of(name)), _nothing)
 
     @property
     def datasets(self) -> Datasets:
@@ -182,7 +172,7 @@ class Notes:
             If there is none.
         """
         if self._handlers.pop(topic, None) is None:
-            raise ValueError(f"nothing handles the topic {topic!r}")
+            raise ValueError(f"No event handler known for topic {topic}")
         return self._ask(Ask.subscribe(topic, False), _nothing)
 
     def _listen(self) -> None:
@@ -272,15 +262,11 @@ class Notes:
         dict
             By the address of each worker ``{"status": "OK", "nbytes": …}``.
         """
-        from oxidask.distributed._upload import Upload
+        from oxidask.distributed._setups import Record
+        from oxidask.distributed._upload import UploadFile
 
-        with open(filename, "rb") as file:
-            data = file.read()
-        upload = Upload(os.path.basename(filename), data, load)
-        return sync_or_async(self._asynchronous, self._upload, upload)
-
-    def _upload(self, upload: Any) -> dict[str, Any]:
-        return self._run(upload, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+        upload = UploadFile(filename, load)
+        return sync_or_async(self._asynchronous, self._register_plugin, Record(upload.name, upload))
 
     def register_plugin(self, plugin: Any, name: str | None = None, idempotent: bool | None = None) -> Any:
         """Sets a plugin up on every worker.
@@ -305,20 +291,26 @@ class Notes:
         Exception
             Whatever its ``setup`` raises.
         """
-        from oxidask.distributed._plugins import PluginSetup, plugin_name
+        from oxidask.distributed._plugins import plugin_name
+        from oxidask.distributed._setups import Record
 
         name = plugin_name(plugin, name)
         if idempotent is None:
             idempotent = bool(getattr(plugin, "idempotent", False))
-        return sync_or_async(self._asynchronous, self._register_plugin, PluginSetup(plugin, name, idempotent))
+        return sync_or_async(self._asynchronous, self._register_plugin, Record(name, plugin, idempotent))
 
     register_worker_plugin = register_plugin
 
-    def _register_plugin(self, setup: Any) -> dict[str, Any]:
-        answers = self._run(setup, (), {}, None, True, "raise")  # type: ignore[attr-defined]
-        body, futures = dumps(setup)
-        self._shared.ask(Ask.set("plugin", setup.name, body, futures, True))
-        return answers
+    def _register_plugin(self, record: Any) -> dict[str, Any]:
+        # First for the workers that come, then for those that are there: one that
+        # comes in between has it either way.
+        body, futures = dumps(record)
+        self._shared.ask(Ask.set("plugin", record.name, body, futures, True))
+        try:
+            return self._run(record, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+        except BaseException:
+            self._shared.ask(Ask.delete("plugin", record.name))
+            raise
 
     def unregister_worker_plugin(self, name: str, nanny: bool | None = None) -> Any:
         """Takes a plugin down on every worker.
@@ -328,15 +320,104 @@ class Notes:
         Exception
             Whatever its ``teardown`` raises.
         """
-        from oxidask.distributed._plugins import PluginTeardown
+        from oxidask.distributed._setups import Record
 
         del nanny
-        return sync_or_async(self._asynchronous, self._unregister_plugin, PluginTeardown(name))
+        return sync_or_async(self._asynchronous, self._unregister_plugin, Record(name, None))
 
-    def _unregister_plugin(self, teardown: Any) -> dict[str, Any]:
-        answers = self._run(teardown, (), {}, None, True, "raise")  # type: ignore[attr-defined]
-        self._shared.ask(Ask.delete("plugin", teardown.name))
-        return answers
+    unregister_nanny_plugin = unregister_worker_plugin
+
+    def _unregister_plugin(self, record: Any) -> dict[str, Any]:
+        self._shared.ask(Ask.delete("plugin", record.name))
+        return self._run(record, (), {}, None, True, "raise")  # type: ignore[attr-defined]
+
+    def unregister_scheduler_plugin(self, name: str) -> Any:
+        """Not possible: the scheduler runs no Python, so it has no plugins.
+
+        Raises
+        ------
+        ValueError
+            Always: there is no such plugin.
+        """
+        raise ValueError(f"there is no scheduler plugin {name!r}: the scheduler runs no Python")
+
+    def register_worker_callbacks(self, setup: Callable[..., Any]) -> Any:
+        """Has a function called once in every process that runs tasks, those that come later among them.
+
+        Parameters
+        ----------
+        setup : callable
+            An argument named ``dask_worker`` gets the :class:`Worker`.
+
+        Returns
+        -------
+        dict
+            By the address of each worker ``{"status": "OK"}``.
+
+        Examples
+        --------
+        >>> import os
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     answers = client.register_worker_callbacks(lambda: os.environ.setdefault("MARK", "here"))
+        ...     client.submit(os.environ.get, "MARK").result()
+        'here'
+        """
+        from oxidask.distributed._plugins import Callback
+
+        return self.register_plugin(Callback(setup))
+
+    # -- logs ------------------------------------------------------------------
+
+    def forward_logging(self, logger_name: str | None = None, level: int = 0) -> Any:
+        """Has what a logger logs on workers logged here, too.
+
+        Parameters
+        ----------
+        logger_name : str, optional
+            The logger, and with it those below; the root by default.
+        level : int
+            The least level that is sent.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.forward_logging("models")
+        ...     client.unforward_logging("models")
+        """
+        from oxidask.distributed._logging import ForwardLogging, handle_record, topic_of
+        from oxidask.distributed._setups import Record
+
+        topic = topic_of(logger_name)
+        self._handlers[topic] = handle_record
+
+        def forward() -> None:
+            self._shared.ask(Ask.subscribe(topic, True))
+            self._register_plugin(Record(topic, ForwardLogging(logger_name, level)))
+
+        return sync_or_async(self._asynchronous, forward)
+
+    def unforward_logging(self, logger_name: str | None = None) -> Any:
+        """Ends what :meth:`forward_logging` began.
+
+        Raises
+        ------
+        ValueError
+            If nothing of that logger is forwarded to this client.
+        """
+        from oxidask.distributed._logging import topic_of
+        from oxidask.distributed._setups import Record
+
+        topic = topic_of(logger_name)
+        if self._handlers.pop(topic, None) is None:
+            raise ValueError(f"nothing of the logger {logger_name!r} is forwarded")
+
+        def unforward() -> None:
+            self._unregister_plugin(Record(topic, None))
+            self._shared.ask(Ask.subscribe(topic, False))
+
+        return sync_or_async(self._asynchronous, unforward)
 
 
 class Datasets:
@@ -377,12 +458,13 @@ class Datasets:
     async def _names(self) -> Any:
         return await self._client.list_datasets()
 
-    async def __aiter__(self) -> Any:
-        if self._client.asynchronous:
-            names = await self._client.list_datasets()
-        else:
-            names = await in_thread(self._client.list_datasets)
-        for name in names:
+    def __aiter__(self) -> Any:
+        if not self._client.asynchronous:
+            raise TypeError("the datasets of a client that waits are a plain iterable\nhint: use 'for'")
+        return self._each()
+
+    async def _each(self) -> Any:
+        for name in await self._names():
             yield name
 
     def __len__(self) -> int:
@@ -432,8 +514,3 @@ def _warn_event(event: Any) -> None:
         warnings.warn(message["message"], message.get("category") or UserWarning, stacklevel=2)
     else:
         warnings.warn(str(message), stacklevel=2)
-
-
-@contextmanager
-def _timed() -> Iterator[float]:
-    yield time.monotonic()

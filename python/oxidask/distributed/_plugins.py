@@ -10,8 +10,6 @@ import tempfile
 import uuid
 from typing import Any
 
-from oxidask.distributed._run import finished
-
 __all__ = [
     "Environ",
     "InstallPlugin",
@@ -19,7 +17,6 @@ __all__ = [
     "PipInstall",
     "SchedulerPlugin",
     "UploadDirectory",
-    "UploadFile",
     "WorkerPlugin",
 ]
 
@@ -27,8 +24,11 @@ __all__ = [
 class WorkerPlugin:
     """A base for plugins of workers.
 
-    ``setup(worker)`` runs when the plugin is registered, ``teardown(worker)``
-    when it is taken down. Both may be coroutine functions.
+    ``setup(worker)`` runs in every process that runs tasks of a worker, those that
+    are started later among them, before its next task; ``teardown(worker)`` when
+    the plugin is taken down. Both may be coroutine functions. An attribute
+    ``name`` is the plugin's name, and ``idempotent`` says that a plugin of that
+    name that is there already stays.
 
     Examples
     --------
@@ -42,6 +42,9 @@ class WorkerPlugin:
     ['here']
     """
 
+    #: Whether a plugin of the same name that is there already stays.
+    idempotent = False
+
     def setup(self, worker: Any) -> Any:
         """Runs when the plugin is registered."""
 
@@ -52,9 +55,24 @@ class WorkerPlugin:
         """Without effect: workers do not call into Python for each task."""
 
 
+class Callback(WorkerPlugin):
+    """Calls a function when it is set up."""
+
+    def __init__(self, function: Any) -> None:
+        from oxidask.distributed._run import OnWorker
+
+        self._call = OnWorker(function)
+
+    def setup(self, worker: Any) -> None:
+        """Calls it."""
+        self._call()
+
+
 class NannyPlugin:
     """A base for plugins that prepare the processes of workers."""
 
+    #: Whether a plugin of the same name that is there already stays.
+    idempotent = False
     #: Whether the worker's processes should begin anew afterwards.
     restart = False
 
@@ -72,11 +90,15 @@ class SchedulerPlugin:
     :meth:`Client.subscribe_topic`, or run a client beside the scheduler.
     """
 
-    def start(self, scheduler: Any) -> Any:
-        """Never called."""
+    #: Without effect.
+    idempotent = False
 
-    def close(self) -> Any:
-        """Never called."""
+    def _never(self, *args: Any, **kwargs: Any) -> Any:
+        """Never called: the scheduler runs no Python."""
+
+    start = before_close = close = restart = _never
+    add_client = remove_client = add_worker = remove_worker = _never
+    update_graph = transition = log_event = valid_workers_downscaling = _never
 
 
 class Environ(NannyPlugin):
@@ -96,21 +118,6 @@ class Environ(NannyPlugin):
     def setup(self, nanny: Any) -> None:
         """Sets the variables."""
         os.environ.update(self.environ)
-
-
-class UploadFile(WorkerPlugin):
-    """Sends a file; see :meth:`Client.upload_file`."""
-
-    def __init__(self, filepath: str, load: bool = True) -> None:
-        from oxidask.distributed._upload import Upload
-
-        self.name = f"upload-{os.path.basename(filepath)}"
-        with open(filepath, "rb") as file:
-            self._upload = Upload(os.path.basename(filepath), file.read(), load)
-
-    def setup(self, worker: Any) -> Any:
-        """Writes the file."""
-        return self._upload()
 
 
 class UploadDirectory(NannyPlugin):
@@ -228,44 +235,3 @@ def plugin_name(plugin: Any, name: str | None) -> str:
     if not hasattr(plugin, "setup") and not hasattr(plugin, "teardown"):
         raise TypeError(f"a plugin has a method 'setup' or 'teardown', {type(plugin).__name__} has none")
     return name or getattr(plugin, "name", None) or f"{type(plugin).__name__}-{uuid.uuid4().hex}"
-
-
-#: Plugins of this process by the address of the worker and their name.
-_plugins: dict[tuple[str, str], Any] = {}
-
-
-class PluginSetup:
-    """A plugin on its way to a worker. Called there, it sets the plugin up."""
-
-    def __init__(self, plugin: Any, name: str, idempotent: bool) -> None:
-        self.plugin, self.name, self.idempotent = plugin, name, idempotent
-
-    def __call__(self) -> dict[str, Any]:
-        from oxidask.distributed._context import get_worker
-
-        worker = get_worker()
-        old = _plugins.get((worker.address, self.name))
-        if old is not None and self.idempotent:
-            return {"status": "repeat"}
-        if old is not None and hasattr(old, "teardown"):
-            finished(old.teardown(worker))
-        _plugins[worker.address, self.name] = self.plugin
-        if hasattr(self.plugin, "setup"):
-            finished(self.plugin.setup(worker))
-        return {"status": "OK"}
-
-
-class PluginTeardown:
-    """Called on a worker, it takes a plugin down."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self) -> dict[str, Any]:
-        from oxidask.distributed._context import get_worker
-
-        worker = get_worker()
-        plugin = _plugins.pop((worker.address, self.name), None)
-        if plugin is not None and hasattr(plugin, "teardown"):
-            finished(plugin.teardown(worker))
-        return {"status": "OK"}

@@ -7,6 +7,7 @@ from typing import Any
 from oxidask.distributed import _context
 from oxidask.distributed._async import sync_or_async
 from oxidask.distributed._future import Future
+from oxidask.distributed._members import names_of
 
 __all__ = ["Questions"]
 
@@ -87,10 +88,11 @@ class Questions:
         return sync_or_async(self._asynchronous, self._nthreads, workers)
 
     def _nthreads(self, workers: Any) -> dict[str, int]:
+        chosen = names_of(workers)
         return {
             worker["address"]: worker["nthreads"]
             for worker in self._questions.info()["workers"]
-            if workers is None or worker["address"] in workers or worker["name"] in workers
+            if workers is None or worker["address"] in chosen or worker["name"] in chosen
         }
 
     ncores = nthreads
@@ -145,7 +147,7 @@ class Questions:
 
     def _by_address(self, rows: list[tuple[int, list[str]]], workers: Any) -> dict[str, tuple[str, ...]]:
         addresses = self._addresses()
-        chosen = None if workers is None else [workers] if isinstance(workers, str) else list(workers)
+        chosen = None if workers is None else names_of(workers)
         return {
             addresses[number]: tuple(keys)
             for number, keys in rows

@@ -10,12 +10,20 @@ __all__ = ["OnWorker", "finished"]
 
 
 def finished(value: Any) -> Any:
-    """What a coroutine answers; other values as they are."""
-    if inspect.iscoroutine(value):
-        import asyncio
+    """What a coroutine answers, which runs to its end; other values as they are."""
+    if not inspect.iscoroutine(value):
+        return value
+    import asyncio
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
         return asyncio.run(value)
-    return value
+    # An event loop runs on this thread and waits for us, so the coroutine needs another.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, value).result()
 
 
 class OnWorker:

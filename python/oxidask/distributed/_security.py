@@ -174,7 +174,7 @@ def _version(kwargs: dict[str, Any], which: str, default: Any) -> Any:
     if value is None or isinstance(value, ssl.TLSVersion):
         return default if value is None else value
     if value not in _VERSIONS:
-        raise ValueError(f"{where}={value!r} is no known TLS version\nhint: the versions are {list(_VERSIONS)}")
+        raise ValueError(f"{where}={value!r} is not supported, expected one of {list(_VERSIONS)}")
     return _VERSIONS[value]
 
 

@@ -95,11 +95,16 @@ class SharedObject:
     @property
     def client(self) -> Any:
         """The client through which this object is reached."""
-        if self._client is None:
-            from oxidask.distributed._context import get_client
+        from oxidask.distributed._context import get_client, membership
 
-            self._client = get_client()
-        return self._client
+        client = self._client
+        # A process keeps the functions that it received, and with them this object:
+        # a later task may belong to another cluster.
+        worker = membership()
+        is_stranger = worker is not None and client is not None and client._address != worker["scheduler"]
+        if client is None or client.status == "closed" or is_stranger:
+            client = self._client = get_client()
+        return client
 
     def _ask(self, question: Any, timeout: Any = None, then: Callable[[Any], Any] | None = None) -> Any:
         return ask(self.client, question, timeout, then)

@@ -7,47 +7,61 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["Upload", "add_uploads"]
+from oxidask.distributed._plugins import WorkerPlugin
+
+__all__ = ["UploadFile"]
 
 
-def _folder(worker: dict[str, Any]) -> str:
-    return os.path.join(worker["local_directory"], "uploads")
+class UploadFile(WorkerPlugin):
+    """Sends a file to all workers, those that come later among them.
 
+    See :meth:`Client.upload_file`.
 
-def add_uploads(worker: dict[str, Any]) -> str:
-    """Has this process find modules that were uploaded to its worker."""
-    folder = _folder(worker)
-    os.makedirs(folder, exist_ok=True)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    return folder
+    Parameters
+    ----------
+    filepath : str
+        The file.
+    load : bool
+        Whether a Python module is imported, or imported again, at once.
 
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from oxidask.distributed import Client
+    >>> with tempfile.TemporaryDirectory() as folder, Client(n_workers=1, processes=False) as client:
+    ...     path = os.path.join(folder, "numbers.txt")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("1 2 3")
+    ...     [answer["nbytes"] for answer in client.register_plugin(UploadFile(path)).values()]
+    [5]
+    """
 
-class Upload:
-    """A file on its way to a worker. Called there, it writes the file."""
+    def __init__(self, filepath: str, load: bool = True) -> None:
+        self.filename = os.path.basename(filepath)
+        self.name = f"upload-file-{self.filename}"
+        self.load = load
+        with open(filepath, "rb") as file:
+            self.data = file.read()
 
-    def __init__(self, name: str, data: bytes, load: bool) -> None:
-        self.name, self.data, self.load = name, data, load
-
-    def __call__(self) -> dict[str, Any]:
-        from oxidask.distributed._context import membership
-
-        worker = membership()
-        if worker is None:
-            raise RuntimeError("files are uploaded to workers")
-        path = os.path.join(add_uploads(worker), self.name)
+    def setup(self, worker: Any) -> dict[str, Any]:
+        """Writes the file."""
+        folder = os.path.join(worker.local_directory, "uploads")
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, self.filename)
         # Other processes of the worker may be reading the old one.
         part = f"{path}.{os.getpid()}.part"
         with open(part, "wb") as file:
             file.write(self.data)
         os.replace(part, path)
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
         self._find(path)
         return {"status": "OK", "nbytes": len(self.data)}
 
     def _find(self, path: str) -> None:
         importlib.invalidate_caches()
-        module, extension = os.path.splitext(self.name)
-        if extension in (".zip", ".egg"):
+        module, extension = os.path.splitext(self.filename)
+        if extension in (".zip", ".egg", ".pyz"):
             if path not in sys.path:
                 sys.path.insert(0, path)
             sys.path_importer_cache.pop(path, None)

@@ -91,6 +91,7 @@ class Work:
 
             func, args, kwargs, key, pure = hosted(func, args, kwargs, key)
         key = _name_of(key)
+        _warn_if_large(args, kwargs)
         with self._wishes(workers, resources, retries, priority, allow_other_workers), collecting() as inside:
             future = Future._of(self._handle.submit(func, args, kwargs or None, pure, key), self)
         _keep_until_done(inside, future)
@@ -147,7 +148,7 @@ class Work:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         calls = list(zip(*iterables, strict=False))
         if isinstance(key, str):
-            key = [f"{key}-{number}" for number in range(len(calls))]
+            key = _named_calls(key, func, calls, kwargs, pure)
         if key is not None and len(key) != len(calls):
             raise ValueError(f"there are {len(key)} keys for {len(calls)} calls")
         if actor or actors:
@@ -165,6 +166,7 @@ class Work:
                 )
                 for args in calls
             ]
+        _warn_if_large((), kwargs)
         names = None if key is None else [_name_of(one) for one in key]
         futures: list[Future] = []
         step = batch_size or max(1, len(calls))
@@ -236,18 +238,25 @@ class Work:
         found = _context.all_futures(futures)
         for future in found:
             if future.client is not self and future.client._address != self._address:
-                raise ValueError(f"{future!r} belongs to another cluster than this client")
+                raise ValueError(f"Futures created by another client: {future!r} belongs to another cluster")
         if errors == "skip" and found:
             self._handle.wait([future._live for future in found], False, None)
             found = [future for future in found if future.status == "finished"]
         if any(future._collection is not None or future._reason is not None for future in found):
             results = [future._result() for future in found]
         else:
-            results = self._handle.gather([future._live for future in found])
+            results = self._handle.gather([self._own(future) for future in found])
         if type(futures) is list and len(found) == len(futures) == len(results):
             return results
         by_id = {id(future): result for future, result in zip(found, results, strict=True)}
         return _filled(futures, by_id)
+
+    def _own(self, future: Future) -> Any:
+        """A future's handle; one of another client of this cluster is claimed by this one, too."""
+        if future.client is self:
+            return future._live
+        (handle,) = self._handle.want([future._live.parts()])
+        return handle
 
     def scatter(
         self,
@@ -300,8 +309,11 @@ class Work:
                 raise ValueError(f"none of the workers {names} is there\nhint: there are {sorted(known)}")
 
         def send(objects: Iterable[Any]) -> list[Future]:
-            handles = self._handle.scatter(list(objects), names, broadcast, hash)
-            return [Future._of(handle, self) for handle in handles]
+            sent = list(objects)
+            futures = [Future._of(handle, self) for handle in self._handle.scatter(sent, names, broadcast, hash)]
+            for future, value in zip(futures, sent, strict=True):
+                future._type = type(value)
+            return futures
 
         if isinstance(data, dict):
             return dict(zip(data, send(data.values()), strict=True))
@@ -433,7 +445,15 @@ class Work:
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: Any = None, msg: Any = None
     ) -> Any:
-        """Stops futures for all clients. A task that runs already is abandoned.
+        """Stops futures. A task that runs already is abandoned.
+
+        Parameters
+        ----------
+        futures : futures in nested containers
+        force : bool
+            Whether also tasks are stopped that other clients want.
+        reason, msg : str, optional
+            What the error of those who ask for the result says.
 
         Examples
         --------
@@ -444,12 +464,11 @@ class Work:
         ...     future.cancelled()
         True
         """
-        del force
         found = [future for future in _context.all_futures(futures) if future._handle is not None]
         why = ": ".join(text for text in (reason, msg) if text)
         for future in found:
             future._reason = why or None
-        self._handle.cancel([future._live for future in found])
+        self._handle.cancel([future._live for future in found], bool(force))
         return awaited(None) if self._is_async(asynchronous) else None
 
     def retry(self, futures: Any, asynchronous: Any = None) -> Any:
@@ -560,7 +579,7 @@ class Work:
         [7, 7]
         """
         if on_error not in ("raise", "return", "ignore"):
-            raise ValueError(f"on_error is {on_error!r}; it must be 'raise', 'return' or 'ignore'")
+            raise ValueError(f"on_error must be 'raise', 'return' or 'ignore', got {on_error!r}")
         del nanny
         return sync_or_async(self._is_async(asynchronous), self._run, function, args, kwargs, workers, wait, on_error)
 
@@ -603,6 +622,53 @@ def _name_of(key: Any) -> str | None:
     if isinstance(key, (tuple, int, float, bytes)):
         return repr(key)
     raise TypeError(f"a key must be a text, a number or a tuple of those, got {type(key).__name__}")
+
+
+def _named_calls(prefix: str, func: Any, calls: list[Any], kwargs: Any, pure: bool) -> list[str]:
+    """Names that begin alike: equal for equal calls if they are pure, otherwise unlike any other."""
+    if not pure:
+        import uuid
+
+        run = uuid.uuid4().hex
+        return [f"{prefix}-{run}-{number}" for number in range(len(calls))]
+    from oxidask.tokenize import tokenize
+
+    common = tokenize(func, kwargs)
+    return [f"{prefix}-{tokenize(common, args)}" for args in calls]
+
+
+def _warn_if_large(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Warns of arguments that would better have been scattered."""
+    size = sum(_size(arg) for arg in args) + sum(_size(arg) for arg in kwargs.values())
+    if size < _SMALL:
+        return
+    import warnings
+
+    from oxidask import config
+    from oxidask.utils import format_bytes, parse_bytes
+
+    threshold = config.get("distributed.admin.large-graph-warning-threshold", "10MB")
+    if size < parse_bytes(threshold):
+        return
+    warnings.warn(
+        f"Sending large graph of size {format_bytes(size)}: arguments travel with each call\n"
+        "hint: send them once with client.scatter, and pass the future",
+        stacklevel=4,
+    )
+
+
+#: Arguments below this many bytes are nothing to look at.
+_SMALL = 1_000_000
+
+
+def _size(value: Any) -> int:
+    kind = type(value)
+    if kind is bytes or kind is str or kind is bytearray:
+        return len(value)
+    if kind.__module__.startswith(("numpy", "pandas")):
+        size = getattr(value, "nbytes", 0)
+        return size if isinstance(size, int) else 0
+    return 0
 
 
 def _keep_until_done(inside: list[Future], *futures: Future) -> None:

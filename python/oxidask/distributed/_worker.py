@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 __all__ = ["Nanny", "Scheduler", "Worker"]
@@ -42,6 +43,17 @@ class Worker:
         worker.nthreads = described["n_threads"]
         worker.local_directory = described["local_directory"]
         worker.scheduler_address = described["scheduler"]
+        folder, name = described["local_directory"], described["name"]
+        # Where the engine looks for it, too.
+        worker._setups = os.path.join(folder, f"setups-{name}-{described['incarnation']}")  # type: ignore[attr-defined]
+        return worker
+
+    @classmethod
+    def _seen(cls, name: str, address: str, nthreads: int) -> Worker:
+        """A worker as its cluster sees it."""
+        worker = cls.__new__(cls)
+        worker.name, worker.nthreads = name, nthreads
+        worker.address = worker.id = worker.worker_address = address  # type: ignore[attr-defined]
         return worker
 
     @property

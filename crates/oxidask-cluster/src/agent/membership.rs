@@ -28,6 +28,8 @@ pub struct Membership {
     pub n_threads: usize,
     /// The worker's folder.
     pub local_directory: String,
+    /// Tells this life of the worker from others under the same name.
+    pub incarnation: String,
 }
 
 /// The variable that carries a [`Membership`] to a child.

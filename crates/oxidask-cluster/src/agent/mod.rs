@@ -30,6 +30,7 @@ use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -186,6 +187,9 @@ impl Drop for Agent {
 
 /// What this agent's tasks know of it.
 fn membership(options: &AgentOptions, address: &Address) -> Membership {
+    /// Agents that this process has started.
+    static N_STARTED: AtomicU64 = AtomicU64::new(0);
+    let number = N_STARTED.fetch_add(1, Ordering::Relaxed);
     Membership {
         name: options.name.clone(),
         address: address.to_string(),
@@ -194,6 +198,7 @@ fn membership(options: &AgentOptions, address: &Address) -> Membership {
         security: options.credentials.security().clone(),
         n_threads: options.n_threads,
         local_directory: options.spill_dir.clone().unwrap_or_else(std::env::temp_dir).display().to_string(),
+        incarnation: format!("{}-{number}", std::process::id()),
     }
 }
 

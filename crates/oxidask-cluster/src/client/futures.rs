@@ -89,13 +89,14 @@ impl FutureHandle for ClientFuture {
     }
 
     fn cancel(&self) {
-        self.inner.cancel(&[self.key]);
+        self.inner.cancel(&[self.key], false);
     }
 }
 
 impl Inner {
-    /// Stops tasks for all clients; their futures are cancelled at once.
-    pub(super) fn cancel(&self, keys: &[Key]) {
+    /// Stops tasks that no other client wants, or with `force` also those; futures
+    /// of this client are cancelled at once.
+    pub(super) fn cancel(&self, keys: &[Key], force: bool) {
         let mut due = Vec::new();
         {
             let mut table = self.table.lock();
@@ -108,7 +109,7 @@ impl Inner {
             }
         }
         self.changed.notify_all();
-        self.say(FromClient::Cancel(keys.to_vec()));
+        self.say(FromClient::Cancel { keys: keys.to_vec(), force });
         for (_, callbacks) in due {
             for callback in callbacks {
                 callback();

@@ -241,9 +241,10 @@ impl Client {
         })
     }
 
-    /// Stops tasks for all clients.
-    pub fn cancel(&self, keys: &[Key]) {
-        self.inner().cancel(keys);
+    /// Stops tasks that no other client wants; with `force` also those that others
+    /// want.
+    pub fn cancel(&self, keys: &[Key], force: bool) {
+        self.inner().cancel(keys, force);
     }
 
     /// Runs failed tasks again.
@@ -339,7 +340,7 @@ impl Executor for Client {
         let keys: Vec<Key> = futures.iter().map(Future::key).collect();
         self.gather(&keys, interrupted).inspect_err(|error| {
             if error.kind() == ErrorKind::Interrupted {
-                self.cancel(&keys);
+                self.cancel(&keys, false);
             }
         })
     }

@@ -39,8 +39,13 @@ pub enum FromClient {
     },
     /// Gives up claims: how many for each key.
     Release(Vec<(Key, u32)>),
-    /// Stops tasks for all clients.
-    Cancel(Vec<Key>),
+    /// Stops tasks that no other client wants.
+    Cancel {
+        /// The tasks.
+        keys: Vec<Key>,
+        /// Whether also those that others want are stopped.
+        force: bool,
+    },
     /// Runs failed tasks again.
     Retry {
         /// The number, as of a submission.

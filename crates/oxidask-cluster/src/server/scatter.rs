@@ -52,7 +52,11 @@ impl State {
             names: Vec::new(),
             outputs: (0..values.len() as u32).collect(),
         };
-        for (task, number) in self.accept(now, client, seq, &submission)? {
+        let accepted = self.accept(now, client, seq, &submission)?;
+        // A number may have been another task's until just now: the order to free that
+        // one must reach the worker before the value does.
+        self.carry_out();
+        for (task, number) in accepted {
             let (key, kind, frames) = values[number as usize].clone();
             let first = targets.get(self.next_target % targets.len().max(1)).copied();
             self.next_target = self.next_target.wrapping_add(1);

@@ -240,8 +240,10 @@ impl State {
             }
             FromClient::Want { seq, keys } => self.want(now, client, seq, keys),
             FromClient::Release(keys) => self.release(now, client, &keys),
-            FromClient::Cancel(keys) => {
-                let tasks = self.tasks_of(&keys);
+            FromClient::Cancel { keys, force } => {
+                let mut tasks = self.tasks_of(&keys);
+                let others = || self.clients.iter().filter(|(other, _)| **other != client);
+                tasks.retain(|task| force || !others().any(|(_, other)| other.claims.contains_key(task)));
                 self.coordinator.handle(now, SchedulerEvent::Cancel { tasks });
             }
             FromClient::Retry { seq, keys } => {

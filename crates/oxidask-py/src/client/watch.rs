@@ -1,6 +1,7 @@
 //! A record of the tasks that ran, for Python.
 
 use crate::executor::Executor;
+use hashbrown::HashSet;
 use oxidask_core::events::{Observer, TaskFinished};
 use oxidask_core::executor::WatchGuard;
 use parking_lot::Mutex;
@@ -45,6 +46,7 @@ impl Observer for Log {
 #[pyclass(frozen, module = "oxidask._oxidask")]
 pub struct TaskLog {
     log: Arc<Log>,
+    executor: Arc<dyn oxidask_core::Executor>,
     guard: Mutex<Option<WatchGuard>>,
 }
 
@@ -57,13 +59,24 @@ impl TaskLog {
     #[new]
     fn new(executor: &Executor, limit: usize) -> Self {
         let log = Arc::new(Log(Mutex::new(Records { limit, ..Records::default() })));
-        let guard = executor.inner().watch(log.clone());
-        TaskLog { log, guard: Mutex::new(Some(guard)) }
+        let executor = executor.inner().clone();
+        let guard = executor.watch(log.clone());
+        TaskLog { log, executor, guard: Mutex::new(Some(guard)) }
     }
 
     /// The records, the oldest first.
-    fn rows(&self) -> Vec<Row> {
-        let records = self.log.0.lock();
+    fn rows(&self, py: Python<'_>) -> Vec<Row> {
+        let mut guard = self.guard.lock();
+        if guard.is_some() {
+            // The end of a watch waits for what is on its way; another begins before
+            // that, so that nothing is missed, and what both saw counts once.
+            let old = guard.replace(self.executor.watch(self.log.clone()));
+            py.detach(|| drop(old));
+        }
+        drop(guard);
+        let mut records = self.log.0.lock();
+        let mut seen = HashSet::with_capacity(records.tasks.len());
+        records.tasks.retain(|task| seen.insert((task.key, task.worker, task.stop_ns)));
         let zero = records.zero.unwrap_or_default();
         let moment = |nanos: u64| (zero + nanos) as f64 / 1e9;
         let row = |task: &TaskFinished| {
