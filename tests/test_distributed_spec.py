@@ -115,7 +115,7 @@ def test_settings_and_preloads_reach_the_processes(tmp_path, monkeypatch):
     with config.set({"some.setting": {"deep": [1, 2]}}):
         with Client(n_workers=1, threads_per_worker=1, preload=[str(tmp_path / "preloaded_numbers.py")]) as client:
             assert client.submit(config.get, "some.setting").result() == {"deep": [1, 2]}
-            assert client.submit(os.environ.get, "OXIDASK_TEST_PRELOADED").result() == "1"
+            assert client.submit(os.getenv, "OXIDASK_TEST_PRELOADED").result() == "1"
 
 
 def test_arguments_of_local_clusters():

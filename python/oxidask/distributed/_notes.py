@@ -360,7 +360,7 @@ class Notes:
         >>> from oxidask.distributed import Client
         >>> with Client(n_workers=1, processes=False) as client:
         ...     answers = client.register_worker_callbacks(lambda: os.environ.setdefault("MARK", "here"))
-        ...     client.submit(os.environ.get, "MARK").result()
+        ...     client.submit(os.getenv, "MARK").result()
         'here'
         """
         from oxidask.distributed._plugins import Callback

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ __all__ = ["Record", "catch_up"]
 
 #: What is set up in this process: by the path of the worker's file and the name.
 _plugins: dict[tuple[str, str], Any] = {}
+#: Which record set it up, and what its setup answered.
+_answers: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
 #: How much of each file this process has taken in.
 _seen: dict[str, int] = {}
 # A plugin may call what runs tasks in turn, on the same thread.
@@ -48,6 +51,7 @@ class Record:
     def __init__(self, name: str, plugin: Any, idempotent: bool = False) -> None:
         self.name, self.plugin, self.idempotent = name, plugin, idempotent
         self.time = time.time()
+        self.id = uuid.uuid4().hex
 
     def __call__(self) -> dict[str, Any]:
         from oxidask.distributed._context import get_worker
@@ -57,6 +61,10 @@ class Record:
         catch_up(path)
         with _lock, _locked(path) as file:
             _take_in(path, file)
+            known, answer = _answers.get((path, self.name), ("", {}))
+            if known == self.id:
+                # The first process of a worker has it from the scheduler already.
+                return answer
             answer = self.apply(path, worker)
             if answer["status"] != "repeat":
                 _append(file, self)
@@ -79,7 +87,9 @@ class Record:
         except BaseException:
             _plugins.pop((path, self.name))
             raise
-        return answer if isinstance(answer, dict) and "status" in answer else {"status": "OK"}
+        answer = answer if isinstance(answer, dict) and "status" in answer else {"status": "OK"}
+        _answers[path, self.name] = self.id, answer
+        return answer
 
 
 def _call(plugin: Any, method: str, worker: Any) -> Any:
