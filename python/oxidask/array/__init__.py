@@ -68,6 +68,7 @@ from oxidask.array import (
 from oxidask.array.blocks import *
 from oxidask.array.blockwise import *
 from oxidask.array.convert import *
+from oxidask.array.convert import array
 from oxidask.array.core import *
 from oxidask.array.creation import *
 from oxidask.array.cumulative import *
@@ -89,7 +90,6 @@ from oxidask.base import compute, optimize, persist, visualize
 
 permute_dims = shaping.transpose
 concat = stacking.concatenate
-array = convert.asarray
 astype = shaping.astype
 bool = bool_
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from oxidask.array._generic import kind_of_block
 from oxidask.utils import format_bytes
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def to_html(array: Array) -> str:
     """
     chunk_bytes = math.prod(array.chunksize) * array.itemsize
     n_chunks = f"{array.npartitions} chunk{'s' if array.npartitions != 1 else ''}"
-    if array.npartitions <= BLOCKS_MAX:
+    if array.npartitions <= BLOCKS_MAX and hasattr(array._core, "n_tasks"):
         n_tasks = array._core.n_tasks()
         tasks = f"{n_tasks} task{'s' if n_tasks != 1 else ''}"
     else:
@@ -32,8 +33,13 @@ def to_html(array: Array) -> str:
         ("Bytes", format_bytes(array.nbytes), format_bytes(chunk_bytes)),
         ("Shape", str(array.shape), str(array.chunksize)),
         ("Count", tasks, n_chunks),
-        ("Type", str(array.dtype), "numpy.ndarray"),
+        ("Type", str(array.dtype), kind_of_block(array._meta)),
     ]
     body = "".join(f"<tr><th>{name}</th><td>{whole}</td><td>{chunk}</td></tr>" for name, whole, chunk in rows)
     table = f"<table><thead><tr><td></td><th>Array</th><th>Chunk</th></tr></thead><tbody>{body}</tbody></table>"
-    return f"<table><tr><td>{table}</td><td>{array.to_svg(170)}</td></tr></table>"
+    try:
+        picture = array.to_svg(170)
+    except NotImplementedError:
+        # Without axes, elements or known sizes there is nothing to draw.
+        picture = ""
+    return f"<table><tr><td>{table}</td><td>{picture}</td></tr></table>"

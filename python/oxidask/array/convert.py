@@ -433,6 +433,17 @@ def _holds_lazy(a: Any) -> bool:
     return any(isinstance(x, Array) or (isinstance(x, list | tuple) and _holds_lazy(x)) for x in a)
 
 
+def array(x: Any, dtype: Any = None, ndmin: int | None = None, *, like: Any = None, **kwargs: Any) -> Array:
+    """The argument as a lazy array with at least ``ndmin`` axes; see :func:`asarray`.
+
+    >>> array([1, 2], ndmin=2).shape
+    (1, 2)
+    """
+    made = asarray(x, dtype=dtype, like=like, **kwargs)
+    missing = (ndmin or 0) - made.ndim
+    return made[(None,) * missing] if missing > 0 else made
+
+
 def asanyarray(
     a: Any, dtype: Any = None, order: Any = None, *, like: Any = None, inline_array: bool = False, **kwargs: Any
 ) -> Array:

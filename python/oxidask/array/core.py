@@ -154,12 +154,19 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
         return elemwise(func, *args, out=out, where=where, dtype=dtype, **kwargs)
     if dtype is not None:
         kwargs["dtype"] = dtype
-    metas = [x._meta if isinstance(x, Array) else x for x in args]
+    metas = [_emptied(x) for x in args]
     with quiet():
         # NumPy says what is wrong with a dtype.
         meta = func(*metas, **kwargs)
     made = elemwise(func, *args, meta=np.asarray(meta) if np.isscalar(meta) else meta, **kwargs)
     return _into(out, made)
+
+
+def _emptied(x: Any) -> Any:
+    """An argument without its elements, where it has several."""
+    if isinstance(x, Array):
+        return x._meta
+    return x[(slice(0),) * x.ndim] if getattr(x, "ndim", 0) and hasattr(x, "shape") else x
 
 
 def _into(out: Any, result: Any) -> Any:
@@ -380,7 +387,7 @@ class Array(LazyCollection):
             raise TypeError("len() of unsized object")
         if is_unknown(self.shape[0]):
             raise ValueError(
-                "the length is unknown, as the sizes of chunks are\nhint: call compute_chunk_sizes() first"
+                f"len() is called on object with unknown chunk size: shape {self.shape}\nhint: call compute_chunk_sizes() first"
             )
         return int(self.shape[0])
 
@@ -445,10 +452,10 @@ class Array(LazyCollection):
         import warnings
 
         if kwargs:
-            message = f"__array__ takes no arguments {sorted(kwargs)}: they do nothing now, and will be an error"
+            message = f"arguments {sorted(kwargs)} of __array__ are ignored now, and will be an error"
             warnings.warn(message, FutureWarning, stacklevel=2)
         if copy is False:
-            message = "a lazy array has no memory to share, so copy=False copies nonetheless; it will be an error"
+            message = "Can't acquire a memory view of a lazy array: copy=False copies nonetheless, and will be an error"
             warnings.warn(message, FutureWarning, stacklevel=2)
         computed = self.compute()
         if not isinstance(computed, np.ndarray):

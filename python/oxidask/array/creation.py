@@ -78,7 +78,9 @@ def full(
     check_device(device)
     _no_more(kwargs, "full")
     if np.ndim(fill_value) != 0:
-        raise ValueError(f"fill_value is one value, not a {type(fill_value).__name__} of shape {np.shape(fill_value)}")
+        raise ValueError(
+            f"fill_value must be scalar, not a {type(fill_value).__name__} of shape {np.shape(fill_value)}"
+        )
     shape = _shape(shape)
     kind = np.dtype(dtype) if dtype is not None else np.asarray(fill_value).dtype
     if (
@@ -421,7 +423,7 @@ def diag(v: Any, k: int = 0) -> Array:
 
     v = asanyarray(v)
     if v.ndim not in (1, 2):
-        raise ValueError(f"diag takes a vector or a matrix, not an array of shape {v.shape}")
+        raise ValueError(f"Array must be 1d or 2d only, and diag got one of shape {v.shape}")
     if v.ndim == 2:
         return diagonal(v, k)
     n = v.shape[0]

@@ -264,9 +264,13 @@ def _checked_loops(pairs: list[Any], allow_rechunk: bool) -> None:
                 continue
             first = seen.setdefault(name, sizes)
             if sum(first) != sum(sizes) and sum(sizes) == sum(sizes):
-                raise ValueError(f"arrays differ in length along loop axis {name[1]}: {sum(first)} and {sum(sizes)}")
+                raise ValueError(
+                    f"different lengths in arrays along loop axis {name[1]}: {sum(first)} and {sum(sizes)}"
+                )
             if first != sizes and not allow_rechunk and sum(sizes) == sum(sizes):
-                raise ValueError(f"arrays differ in chunks along loop axis {name[1]}: {first} and {sizes}")
+                raise ValueError(
+                    f"arrays with different chunksize present along loop axis {name[1]}: {first} and {sizes}"
+                )
 
 
 def _unique_names(core: tuple[Any, ...], sizes: dict[Any, Any]) -> tuple[Any, ...]:

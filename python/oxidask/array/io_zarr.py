@@ -135,7 +135,7 @@ def to_zarr(
     del zarr_read_kwargs
     if any(n != n for sizes in arr.chunks for n in sizes):
         raise ValueError(
-            f"a Zarr array needs its shape, and chunks of unknown sizes leave it open: shape {arr.shape}\n"
+            f"a Zarr array needs its shape, and unknown chunk sizes leave it open: shape {arr.shape}\n"
             "hint: call compute_chunk_sizes() first"
         )
     if isinstance(url, zarr.Array):
@@ -174,14 +174,19 @@ def _into_array(arr: Array, z: Any, region: Any, compute: bool, return_stored: b
     if region is None:
         if tuple(z.shape) != arr.shape:
             raise ValueError(f"an array of shape {arr.shape} does not fit a stored one of shape {tuple(z.shape)}")
-        arr = _on_borders(arr, z.chunks, (0,) * arr.ndim)
+        arr = _on_borders(arr, _unit(z), (0,) * arr.ndim)
         done = store(arr, z, lock=False, compute=compute, return_stored=return_stored)
         return done[0] if return_stored else done
     region = region if isinstance(region, tuple) else (region,)
     starts = tuple((s.indices(n)[0] if isinstance(s, slice) else 0) for s, n in zip(region, z.shape, strict=False))
-    arr = _on_borders(arr, z.chunks, starts)
+    arr = _on_borders(arr, _unit(z), starts)
     done = store(arr, z, lock=False, regions=region, compute=compute, return_stored=return_stored)
     return done[0] if return_stored else done
+
+
+def _unit(z: Any) -> tuple[int, ...]:
+    """The shape of what is written at once: a shard, where stored chunks lie together in one."""
+    return tuple(getattr(z, "shards", None) or z.chunks)
 
 
 def _on_borders(x: Array, stored: Any, starts: Any) -> Array:

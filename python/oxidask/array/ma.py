@@ -48,7 +48,7 @@ def masked_array(data: Any, mask: Any = np.ma.nomask, fill_value: Any = None, **
     >>> masked_array([1, 2, 3], mask=[False, True, False]).sum().compute()
     np.int64(4)
     """
-    data = asanyarray(data)
+    data = asanyarray(data, **({"chunks": kwargs.pop("chunks")} if "chunks" in kwargs else {}))
     extra = {k: kwargs.pop(k) for k in ("dtype", "keep_mask", "hard_mask", "shrink") if k in kwargs}
     if kwargs:
         raise TypeError(f"masked_array takes no argument {next(iter(kwargs))!r}")
@@ -85,7 +85,7 @@ def _compared(name: str) -> Callable[[Any, Any], Array]:
         del copy
         x = asanyarray(a)
         if getattr(value, "shape", ()):
-            raise ValueError(f"{name} compares with one value, not with an array")
+            return elemwise(getattr(np.ma, name), x, asanyarray(value), meta=_masked_meta(x))
         return elemwise(Call(name, (value,)), x, meta=_masked_meta(x))
 
     function.__name__ = function.__qualname__ = name
@@ -228,6 +228,8 @@ def set_fill_value(a: Any, fill_value: Any) -> None:
     a = asanyarray(a)
     if getattr(fill_value, "shape", ()):
         raise ValueError("a fill value is one value, not an array")
+    # NumPy says what does not fit the dtype.
+    np.ma.set_fill_value(np.ma.masked_array(np.empty(0, a.dtype)), fill_value)
     made = map_blocks(SetFill(fill_value), a, meta=empty_block(a._meta, a.ndim, a.dtype))
     a._core, a._given = made._core, None
 
@@ -278,7 +280,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     (2,)
     """
     if (x is None) != (y is None):
-        raise ValueError("where takes x and y together, or the condition alone")
+        raise ValueError("either both or neither of x and y should be given to where")
     if x is None:
         return nonzero(condition)
     condition, x, y = (asanyarray(v) for v in (condition, x, y))

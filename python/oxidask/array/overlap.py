@@ -178,7 +178,9 @@ def overlap(x: Any, depth: Any, boundary: Any, *, allow_rechunk: bool = True) ->
             sizes.append(x.chunks[axis])
             continue
         if largest > x.shape[axis]:
-            raise ValueError(f"depth {largest} exceeds the length {x.shape[axis]} of axis {axis}")
+            raise ValueError(
+                f"The overlapping depth {largest} is larger than the length {x.shape[axis]} of axis {axis}"
+            )
         sizes.append(ensure_minimum_chunksize(largest, x.chunks[axis]) if largest else x.chunks[axis])
     if not allow_rechunk and tuple(sizes) != x.chunks:
         raise ValueError(

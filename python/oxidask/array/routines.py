@@ -66,7 +66,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     array([ 0, -1,  2,  3])
     """
     if (x is None) != (y is None):
-        raise ValueError("where takes x and y together, or the condition alone")
+        raise ValueError("either both or neither of x and y should be given to where")
     if x is None:
         return nonzero(condition)
     if np.isscalar(condition):
@@ -753,6 +753,8 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
     if np.isscalar(dims):
         dims = (dims,)
     parts = [asanyarray(multi_index[i]) for i in range(len(multi_index))]
+    if any(part.dtype.kind not in "iu" for part in parts):
+        raise TypeError(f"only int indices permitted, not {[str(part.dtype) for part in parts]}")
     if any(is_unknown(n) for n in dims):
         raise ValueError(f"some lengths of {tuple(dims)} are unknown\nhint: call compute_chunk_sizes() first")
     return elemwise(RavelIndex(tuple(dims), mode, order), *parts, meta=np.empty((0,) * parts[0].ndim, np.intp))

@@ -412,15 +412,9 @@ def _balanced(sizes: tuple[int, ...]) -> tuple[int, ...]:
     """As many chunks as a target size wants, of nearly equal sizes."""
     if len(set(sizes)) <= 1:
         return sizes
-    n, count = (
-        sum(sizes),
-        math.ceil(sum(sizes) / (sum(sizes[:-1]) / max(1, len(sizes) - 1) if len(sizes) > 1 else sizes[0])),
-    )
-    largest = max(sizes)
+    n, largest = sum(sizes), max(sizes)
     size = math.ceil(n / max(1, round(n / largest)))
-    del count
-    made = [size] * (n // size) + ([n % size] if n % size else [])
-    return tuple(made)
+    return tuple([size] * (n // size) + ([n % size] if n % size else []))
 
 
 class Fold:
@@ -571,7 +565,9 @@ def reshape_blockwise(x: Any, shape: Any, chunks: Any = None) -> Array:
     x = asanyarray(x)
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     if has_unknown(x.chunks):
-        raise ValueError("reshape_blockwise needs chunks of known sizes\nhint: call compute_chunk_sizes() first")
+        raise ValueError(
+            "Array chunk size or shape is unknown, and reshape_blockwise needs it\nhint: call compute_chunk_sizes() first"
+        )
     if math.prod(shape) != x.size:
         raise ValueError(f"total size of new array must be unchanged: cannot reshape {x.shape} to {shape}")
     if chunks is not None and len(shape) >= x.ndim:
@@ -788,7 +784,10 @@ def shuffle(x: Any, indexer: Sequence[Sequence[int]], axis: int, chunks: Any = "
     plan: list[np.ndarray] = []
     current: list[np.ndarray] = []
     for group in indexer:
-        positions = checked(np.asarray(group, dtype=np.intp), x.shape[axis], axis)
+        positions = np.asarray(group, dtype=np.intp)
+        if len(positions) and (positions.max() >= x.shape[axis] or positions.min() < -x.shape[axis]):
+            raise IndexError(f"Indexer contains out of bounds index: axis {axis} has {x.shape[axis]} elements")
+        positions = checked(positions, x.shape[axis], axis)
         if current and sum(map(len, current)) + len(positions) > limit:
             plan.append(np.concatenate(current))
             current = []

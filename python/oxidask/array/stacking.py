@@ -89,14 +89,11 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
     filled = [x for x in arrays if is_unknown(x.size) or x.size]
     if len(filled) > 1 or not filled:
         others = [tuple(s for a, s in enumerate(x.shape) if a != axis) for x in arrays]
-        if not allow_unknown_chunksizes and any(
-            not (p == q or (is_unknown(p) and is_unknown(q) and False))
-            for o in others
-            for p, q in zip(o, others[0], strict=True)
-        ):
+        if not allow_unknown_chunksizes and any(p != q for o in others for p, q in zip(o, others[0], strict=True)):
             if any(is_unknown(p) for o in others for p in o):
                 raise ValueError(
-                    "whether arrays of unknown lengths fit together cannot be told\nhint: pass allow_unknown_chunksizes=True if they do"
+                    "whether arrays of unknown lengths fit together cannot be told\n"
+                    "hint: call compute_chunk_sizes() first, or pass allow_unknown_chunksizes=True if they do"
                 )
             shapes = " and ".join(str(x.shape) for x in arrays)
             raise ValueError(
@@ -137,9 +134,9 @@ def stack(seq: Sequence[Any], axis: int = 0, allow_unknown_chunksizes: bool = Fa
         raise ValueError("there are no arrays to stack")
     if not allow_unknown_chunksizes and any(x.shape != arrays[0].shape for x in arrays):
         raise ValueError(
-            f"arrays of different shapes cannot be stacked: the first has {arrays[0].shape}, number "
-            f"{next(i for i, x in enumerate(arrays) if x.shape != arrays[0].shape) + 1} has "
-            f"{next(x.shape for x in arrays if x.shape != arrays[0].shape)}"
+            f"Stacked arrays must have the same shape. The first array had shape {arrays[0].shape}, while array "
+            f"{next(i for i, x in enumerate(arrays) if x.shape != arrays[0].shape) + 1} has shape "
+            f"{next(x.shape for x in arrays if x.shape != arrays[0].shape)}."
         )
     n = arrays[0].ndim
     if not -n - 1 <= axis <= n:
@@ -195,7 +192,7 @@ def atleast_3d(*arys: Any) -> Any:
 
 def _not_one(tup: Any, name: str) -> None:
     if isinstance(tup, Array):
-        raise NotImplementedError(f"{name} takes a list or tuple of arrays, not one array")
+        raise NotImplementedError(f"{name} expects a sequence of arrays as the first argument, not one array")
 
 
 def vstack(tup: Sequence[Any], allow_unknown_chunksizes: bool = False) -> Array:
