@@ -203,6 +203,10 @@ def _unary(name: str, func: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _no_axis(name: str) -> ValueError:
+    return ValueError(f"Unable to {name} dd.Series with axis=1\nhint: a lazy Series goes down the rows: pass axis=0")
+
+
 def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -> Callable[..., Any]:
     default = "columns" if frame else 0
     plain = name if name in FUNCTIONS else None
@@ -210,7 +214,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
 
     def method(self: Any, other: Any, axis: Any = default, level: Any = None, fill_value: Any = None) -> Any:
         if level is not None:
-            raise NotImplementedError("level is not offered; leave it at None")
+            raise NotImplementedError(f"level must be None, and {shown} got {level!r}")
         if plain and fill_value is None and axis in (default, 0 if not frame else default) and not reflected:
             answer = native_form(self, f"__{plain}__", (other,), {})
             if answer is not NOT_NATIVE and answer is not NotImplemented:
@@ -220,7 +224,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
             kwargs["fill_value"] = fill_value
         lazy_column = isinstance(other, Collection) and other._kind == "series" and frame
         if lazy_column and axis in (1, "columns") and not other._broadcast:
-            raise ValueError(f"{shown} goes down a Series, which has no axis=1\nhint: pass axis=0")
+            raise _no_axis(shown)
         return elemwise(_rows.call, self, pandas_name, _lazy_of_pandas(self, other), **kwargs)
 
     return method
@@ -231,11 +235,11 @@ def _named_comparison(name: str, frame: bool) -> Callable[..., Any]:
 
     def method(self: Any, other: Any, level: Any = None, fill_value: Any = None, axis: Any = default) -> Any:
         if level is not None:
-            raise NotImplementedError("level is not offered; leave it at None")
+            raise NotImplementedError(f"level must be None, and {name} got {level!r}")
         if frame:
             lazy_column = isinstance(other, Collection) and other._kind == "series"
             if lazy_column and axis in (1, "columns") and not other._broadcast:
-                raise ValueError(f"{name} goes down a Series, which has no axis=1\nhint: pass axis=0")
+                raise _no_axis(name)
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), axis=axis)
         if fill_value is not None:
             return elemwise(_rows.call, self, name, _lazy_of_pandas(self, other), fill_value=fill_value)

@@ -225,11 +225,18 @@ def reduce_rows(
     if axis in (1, "columns"):
         raise ValueError(f"No axis named {axis} for object type Series")
     numeric_only = bool(numeric_only)
+    if axis is None and self._kind == "frame" and name in ("sum", "prod", "min", "max", "mean", "any", "all"):
+        return _of_all(self, name, skipna, numeric_only, split_every, more)
     args = {"skipna": skipna, "numeric_only": numeric_only}
     # Pandas' own call on made-up rows decides the meta, and raises what is wrong.
     meta = _reduced_meta(self, name, args, more)
     ddof = int(more.get("ddof", 1))
     plain = _answers_natively(self, name, skipna, more)
+    if not plain and numeric_only and self._kind == "frame" and self._native is not None:
+        numbers = [label for label, dtype in self._meta.dtypes.items() if _is_plain(dtype)]
+        others = self._meta.select_dtypes(exclude=["number", "bool"]).columns
+        if numbers and len(numbers) + len(others) == len(self._meta.columns):
+            return reduce_rows(self[numbers], name, axis, skipna, False, split_every, **more)
     if plain and split_every in (None, False):
         kwargs: dict[str, Any] = {"numeric_only": numeric_only} if self._kind == "frame" else {}
         if name in ("var", "std"):
@@ -242,6 +249,15 @@ def reduce_rows(
     if self._kind == "frame":
         object.__setattr__(made, "_broadcast", True)
     return made
+
+
+def _of_all(self: Any, name: str, skipna: bool, numeric_only: bool, split_every: Any, more: dict[str, Any]) -> Any:
+    """The reduction of all values of a frame, which ``axis=None`` asks for."""
+    if name == "mean":
+        total = _of_all(self, "sum", skipna, numeric_only, split_every, {"min_count": 0})
+        return total / reduce_rows(self, "count", 0, True, numeric_only, split_every).sum()
+    columns = reduce_rows(self, name, 0, skipna, numeric_only, split_every, **more)
+    return reduce_rows(columns, name, 0, skipna, False, False, **more)
 
 
 def _answers_natively(self: Any, name: str, skipna: bool, more: dict[str, Any]) -> bool:
@@ -361,7 +377,7 @@ def add_reductions(owner: type, kind: str) -> None:
         method, signature = _method(name, kind)
         doc = (
             f"{_DOCS[name]}\n\n"
-            "Parameters\n----------\naxis : {0, 1}\n    1 goes along rows, in every partition by itself.\n"
+            "Parameters\n----------\naxis : {0, 1}\n    1 goes along rows, in every partition by itself; ``None`` takes all values together.\n"
             "skipna : bool\n    Leave out missing values; else one makes the answer missing.\n"
             "numeric_only : bool\n    Leave out columns that hold no numbers.\n"
             "split_every : int\n    How many results a task of the tree takes; 8 by default.\n"

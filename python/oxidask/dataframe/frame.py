@@ -310,6 +310,35 @@ class DataFrame(FrameStatistics, Rows):
             return answer  # type: ignore[no-any-return]
         return self._each("drop", columns=columns, errors=errors)  # type: ignore[no-any-return]
 
+    def query(self, expr: str, **kwargs: Any) -> DataFrame:
+        """The rows for which a condition, written as text, holds.
+
+        Parameters
+        ----------
+        expr : str
+            Such as ``"x > 0 and y in [1, 2]"``, as pandas reads it. Columns, literals,
+            comparisons, arithmetic and membership run natively, all else through pandas.
+        **kwargs
+            As for ``pandas.DataFrame.query``; ``inplace`` is not offered.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> df = dd.from_dict({"x": [1, 2, 3], "y": [5, 0, 7]}, npartitions=2)
+        >>> df.query("x > 1 & y != 0").compute().x.tolist()
+        [3]
+        """
+        from oxidask.dataframe._query import condition
+
+        if kwargs.pop("inplace", False):
+            raise NotImplementedError("query(inplace=True) is not offered\nhint: assign the answer")
+        wanted = condition(self, expr) if self._native is not None and not kwargs else None
+        if wanted is not None and wanted._native is not None:
+            answer = native_form(self, "__getitem__", (wanted,), {})
+            if answer is not NOT_NATIVE:
+                return answer  # type: ignore[no-any-return]
+        return self._each("query", expr, **kwargs)  # type: ignore[no-any-return]
+
     def pop(self, item: Any) -> Any:
         """A column, which the frame then has no more."""
         column = self[item]

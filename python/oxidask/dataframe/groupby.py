@@ -175,7 +175,8 @@ class _GroupBy:
         return answer if alike else None
 
     def _native_answer(self, name: str, args: Any, kwargs: Any) -> Any:
-        if self.obj._native is None or self.observed is not None or not self.group_keys or not self._engine_keys():
+        # Only categories tell observed groups from others, and the engine does not group by them.
+        if self.obj._native is None or not self.group_keys or not self._engine_keys():
             return None
         try:
             keys = [_native_arg(key) for key in self.by]

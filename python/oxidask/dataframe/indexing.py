@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from oxidask.dataframe._collection import new
-from oxidask.dataframe.core import Collection, elemwise
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form
 
 __all__ = ["ILoc", "Loc"]
 
@@ -109,6 +109,11 @@ class Loc:
             )
         if key._kind == "index":
             key = key.to_series()
+        plain = columns is None or isinstance(columns, str) or (isinstance(columns, list) and columns)
+        if plain and self._of._native is not None and key._native is not None:
+            answer = native_form(self._of, "__getitem__", (key,), {})
+            if answer is not NOT_NATIVE:
+                return answer if columns is None else answer[columns]
         return elemwise(_loc, self._of, key, columns, _label="loc")
 
     def _label(self, key: Any, columns: Any) -> Any:

@@ -400,8 +400,13 @@ def _one_after_another(lazy: list[Any], join: str, interleave: bool) -> Any:
     if all(one._native is not None and one._kind == "frame" for one in lazy) and not interleave:
         same = all(one._meta.dtypes.equals(lazy[0]._meta.dtypes) for one in lazy)
         ordered = all(one.known_divisions for one in lazy)
-        if same and not ordered:
-            return _native_concat(lazy)
+        rising = ordered and all(a.divisions[-1] < b.divisions[0] for a, b in itertools.pairwise(lazy))
+        if same:
+            made = _native_concat(lazy)
+            if rising:
+                divisions = (*(bound for one in lazy[:-1] for bound in one.divisions[:-1]), *lazy[-1].divisions)
+                object.__setattr__(made, "_own_divisions", divisions)
+            return made
     meta = _concat_meta(lazy, join)
     shape = _Shaped(meta, join)
     divisions: Any = None

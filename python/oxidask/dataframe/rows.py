@@ -218,6 +218,8 @@ class Rows(Collection):
         if count > self.npartitions:
             raise ValueError(f"head cannot look at {npartitions} partitions; there are {self.npartitions}")
         few = self.partitions[:count]
+        if n >= 0 and self._native is not None and not compute and npartitions != -1:
+            return native_form(self, "head", (n, count, False), {})
         if n < 0 or self._native is None or not compute:
             ends = few._plan.map("head", _head, n) if n >= 0 else few._plan
             plan = ends.groups("head", _first_of, [(0, count)], n, npartitions != -1 and n > 0)
@@ -236,8 +238,8 @@ class Rows(Collection):
 
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """The last rows of the last partition; reads no other."""
-        if self._native is not None and compute:
-            return self._native.tail(n)
+        if self._native is not None and n >= 0:
+            return self._native.tail(n) if compute else native_form(self, "tail", (n, False), {})
         last = self.partitions[-1]
         made = new(last._plan.map("tail", _tail, n), self._meta, last.divisions if last.known_divisions else None)
         return made.compute() if compute else made

@@ -165,6 +165,10 @@ class Series(SeriesStatistics, Rows):
 
     def reset_index(self, drop: bool = False, **kwargs: Any) -> Any:
         """With numbered rows in every partition; the old index becomes a column unless ``drop``."""
+        if not kwargs and self._meta.index.nlevels == 1 and self.name is not None:
+            answer = native_form(self, "reset_index", (drop,), {})
+            if answer is not NOT_NATIVE:
+                return answer
         call = {"drop": drop, **kwargs}
         return new(self._plan.map("reset_index", _reset_index, call), emulate(_reset_index, self, call), None)
 

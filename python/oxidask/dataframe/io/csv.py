@@ -115,37 +115,28 @@ def read_lines(path: str, start: int, length: int | None, compression: Any, opti
         if length is None:
             data: bytes = file.read()
             return data[start:]
-        if start:
-            file.seek(start - 1)
-            _skip_line(file, terminator)
-            begin = file.tell()
-        else:
-            begin = 0
+        # A terminator that ends where the block begins lies before it.
+        before = max(start - len(terminator), 0)
+        file.seek(before)
+        begin = before + len(_rest_of_line(file, terminator)) if start else 0
         stop = start + length
         if begin >= stop:
             return b""
         file.seek(begin)
-        body: bytes = file.read(stop - begin)
-        if not body.endswith(terminator):
-            body += _rest_of_line(file, terminator)
-        return body
+        body: bytes = file.read(max(stop - len(terminator) - begin, 0))
+        return body + _rest_of_line(file, terminator)
 
 
 def _rest_of_line(file: Any, terminator: bytes) -> bytes:
-    parts = []
+    """What follows in a file up to the end of the next terminator."""
+    read = bytearray()
     while piece := file.read(1 << 16):
-        place = piece.find(terminator)
+        searched = max(len(read) - len(terminator) + 1, 0)
+        read += piece
+        place = read.find(terminator, searched)
         if place >= 0:
-            parts.append(piece[: place + len(terminator)])
-            break
-        parts.append(piece)
-    return b"".join(parts)
-
-
-def _skip_line(file: Any, terminator: bytes) -> None:
-    begin = file.tell()
-    skipped = _rest_of_line(file, terminator)
-    file.seek(begin + len(skipped))
+            return bytes(read[: place + len(terminator)])
+    return bytes(read)
 
 
 def _blocks_of(paths: list[str], blocksize: Any, compression: Any, options: Any) -> list[tuple[Any, ...]]:
@@ -247,6 +238,9 @@ def _read(
 
         sample = parse_bytes(sample)
     blocksize = _bytes(blocksize)
+    if str(kwargs.get("encoding") or "").lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        # A byte that ends lines may be half of a character there.
+        blocksize = None
     more = {"assume_missing": assume_missing, "include_path_column": include_path_column, "sample": sample}
     if lineterminator in (None, "\n") and not enforce and not storage_options:
         made = _native(name, urlpath, blocksize, kwargs, more)

@@ -157,7 +157,7 @@ def make_timeseries(
         Where random numbers begin.
     **kwargs
         ``{column}_{argument}``: arguments of a column's distribution, such as
-        ``id_lam=10``.
+        ``id_lam=10``. ``types`` is an older name of ``dtypes``.
 
     Returns
     -------
@@ -171,6 +171,8 @@ def make_timeseries(
     """
     from oxidask.dataframe import from_map
 
+    older = kwargs.pop("types", None)
+    dtypes = older if dtypes is None else dtypes
     dtypes = {"name": str, "id": int, "x": float, "y": float} if dtypes is None else dict(dtypes)
     borders = list(pd.date_range(start=start, end=end, freq=partition_freq))
     if len(borders) < 2:

@@ -448,7 +448,7 @@ def _planned(
     partition_dtypes = {name: pd.CategoricalDtype(values) for name, values in all_keys.items()}
     meta = _meta(schema, columns, index, categories, dtype_backend, kwargs, partition_dtypes)
     call = _Fragments(columns, index, filters, categories, dtype_backend, options, kwargs, partition_dtypes, meta)
-    groups = _grouped(pieces, split, blocksize, aggregate, expression)
+    groups = _grouped(pieces, split, blocksize, aggregate, expression, schema)
     if not groups:
         return Plan.source([meta], "read-parquet"), meta, None
     bounds = _divisions(groups, schema, index, meta) if divisions else None
@@ -502,7 +502,7 @@ def _meta(
     return frame.iloc[:0]
 
 
-def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expression: Any) -> list[Any]:
+def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expression: Any, schema: Any) -> list[Any]:
     """The (path, row groups, keys, fragment) of every partition."""
     if blocksize == "default" or blocksize is None:
         blocksize = 256 << 20
@@ -525,14 +525,14 @@ def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expr
         for path, fragment, keys in pieces:
             kept = None
             if expression is not None:
-                kept = _surviving(fragment, expression)
+                kept = _surviving(fragment, expression, schema)
                 if not kept:
                     continue
             made.append([(path, kept, keys, fragment)])
         return made
     groups: list[Any] = []
     for path, fragment, keys in pieces:
-        numbers = _surviving(fragment, expression)
+        numbers = _surviving(fragment, expression, schema)
         step = 1 if split is True else split
         if split == "adaptive":
             current: list[int] = []
@@ -571,10 +571,10 @@ def _grouped(pieces: list[Any], split: Any, blocksize: Any, aggregate: Any, expr
     return groups
 
 
-def _surviving(fragment: Any, expression: Any) -> list[int]:
+def _surviving(fragment: Any, expression: Any, schema: Any) -> list[int]:
     if expression is None:
         return list(range(fragment.metadata.num_row_groups))
-    kept = fragment.subset(filter=expression)
+    kept = fragment.subset(filter=expression, schema=schema)
     return [group.id for group in kept.row_groups]
 
 

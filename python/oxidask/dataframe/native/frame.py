@@ -433,6 +433,30 @@ class DataFrame(Collection):
         return self._reduce("nunique")
 
 
+def _operator(name: str, reflected: bool) -> Any:
+    def apply(self: DataFrame, other: Any) -> DataFrame:
+        """With a number, or with the same columns of the same rows, of numbers alone."""
+        frame = self._frame
+        numbers = ("int", "uint", "float")
+        alike = isinstance(other, DataFrame) and other._frame.columns == frame.columns
+        number = isinstance(other, (int, float)) and not isinstance(other, bool)
+        if not (alike or number) or not all(frame.column(name).dtype.startswith(numbers) for name in frame.columns):
+            raise NotImplementedError("frames of numbers are combined with numbers, or with the same columns")
+        made = frame
+        for column in frame.columns:
+            operand = other._frame.column(column) if alike else scalar(other)
+            made = made.with_column(column, frame.column(column).binary(name, operand, reflected))
+        return DataFrame(made)
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(DataFrame, f"__{_name}__", _operator(_name, False))
+    if _name not in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(DataFrame, f"__r{_name}__", _operator(_name, True))
+
+
 def concat(dfs: list[DataFrame]) -> DataFrame:
     """The rows of frames with the same columns, one frame after another.
 

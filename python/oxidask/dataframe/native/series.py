@@ -224,13 +224,21 @@ class Series(_Columnar):
     def fillna(self, value: Any) -> Series:
         """With missing values replaced by a value or by those of a column.
 
+        Raises
+        ------
+        NotImplementedError
+            If the value is of another type, which pandas would change the column to.
+
         Examples
         --------
         >>> import oxidask.dataframe as dd
         >>> dd.from_dict({"x": [1.5, None]}, npartitions=1).x.fillna(0).compute().tolist()
         [1.5, 0.0]
         """
-        return Series(self._column.fillna(_operand(value)))
+        try:
+            return Series(self._column.fillna(_operand(value)))
+        except ValueError as error:
+            raise NotImplementedError(f"{value!r} does not fit a column of {self._column.dtype}") from error
 
     def dropna(self) -> Series:
         """Without missing values."""
