@@ -279,3 +279,14 @@ def test_resampled_rows_keep_the_name_of_their_index():
     values = pd.Series([1.0, 2.0, 3.0], index=index, name="x")
     made = dd.from_pandas(values, npartitions=2).resample("1D").sum()
     pd.testing.assert_series_equal(made.compute(), values.resample("1D").sum())
+
+
+@pytest.mark.parametrize("dtype", ["str", "string", "object", "category"])
+def test_texts_of_any_dtype_go_to_the_same_place(dtype):
+    from oxidask.dataframe._shuffle import hashes
+
+    texts = pd.Series(["a", None, "b", "a", None, "xyz", ""] * 3)
+    expected = hashes(texts.astype(object).to_frame())
+    np.testing.assert_array_equal(hashes(texts.astype(dtype).to_frame()), expected)
+    assert len(set(expected)) == 5
+    assert len(hashes(texts.astype(dtype).iloc[:0].to_frame())) == 0

@@ -15,6 +15,9 @@ from oxidask.dataframe.core import Collection
 
 __all__ = ["by_hash", "set_index", "set_sorted_index", "shuffle_frame", "sort_frame"]
 
+#: What all missing values are taken for.
+_MISSING = "\0missing"
+
 #: Values that a partition shows of a column, to find bounds of even size.
 SAMPLES = 512
 
@@ -49,9 +52,17 @@ def hashes(keys: pd.DataFrame) -> np.ndarray:
     """A hash of every row; 1, 1.0 and True are alike, and so are all missing values."""
     total = np.zeros(len(keys), dtype="uint64")
     for position in range(keys.shape[1]):
-        own = pd.util.hash_array(_comparable(keys.iloc[:, position]), categorize=False)
-        total = total * np.uint64(1_000_003) + own
+        total = total * np.uint64(1_000_003) + _hashes_of(keys.iloc[:, position])
     return total ^ (total >> np.uint64(33))
+
+
+def _hashes_of(column: pd.Series) -> np.ndarray:
+    if isinstance(column.dtype, pd.StringDtype):
+        # Keys repeat: each is looked at once.
+        codes, texts = pd.factorize(column)
+        distinct = np.append(texts.to_numpy(dtype=object), _MISSING)
+        return pd.util.hash_array(distinct, categorize=False)[codes]
+    return pd.util.hash_array(_comparable(column), categorize=False)
 
 
 def _comparable(column: pd.Series) -> Any:
@@ -68,7 +79,7 @@ def _comparable(column: pd.Series) -> Any:
             else column.dt.as_unit("ns").astype("int64").to_numpy()
         )
     values = column.to_numpy(dtype=object, na_value=None)
-    return np.array(["\0missing" if _is_missing(value) else str(value) for value in values], dtype=object)
+    return np.array([_MISSING if _is_missing(value) else str(value) for value in values], dtype=object)
 
 
 def _is_missing(value: Any) -> bool:
