@@ -97,14 +97,7 @@ fn clean(frame: DataFrame) -> Result<DataFrame> {
             DType::from_polars(series.dtype()).map_err(|error| error.within(format!("column '{}'", column.name())))?;
         let own = dtype.to_polars()?;
         let series = if *series.dtype() == own { series.clone() } else { series.cast(&own).map_err(polars_error)? };
-        let has_nan = dtype.is_float() && series.is_nan().map_err(polars_error)?.any();
-        if has_nan {
-            let numbers = series.is_not_nan().map_err(polars_error)?;
-            let nothing = Series::full_null(column.name().clone(), height, &own);
-            cleaned.push(series.zip_with(&numbers, &nothing).map_err(polars_error)?.into_column());
-        } else {
-            cleaned.push(series.into_column());
-        }
+        cleaned.push(crate::nan::column_to_null(series.into_column()).map_err(polars_error)?);
     }
     DataFrame::new(height, cleaned).map_err(polars_error)
 }

@@ -34,7 +34,7 @@ impl Unit {
         }
     }
 
-    fn nanoseconds(self) -> i128 {
+    pub(crate) fn nanoseconds(self) -> i128 {
         match self {
             Unit::Milliseconds => 1_000_000,
             Unit::Microseconds => 1_000,

@@ -11,6 +11,7 @@ mod files;
 mod hash;
 mod json;
 mod lower;
+mod nan;
 mod parquet;
 pub mod plan;
 mod pruning;

@@ -11,6 +11,7 @@ use crate::text::text;
 use oxidask_core::{Error, Result};
 use polars::lazy::dsl::{Expr, col, lit, when};
 use polars::prelude::*;
+use std::borrow::Cow;
 
 /// The expression in Polars' form; `schema` gives the types of the columns.
 pub(crate) fn lower(expr: &ColExpr, schema: &Schema) -> Result<Expr> {
@@ -29,7 +30,7 @@ impl Lowered {
     }
 
     fn clean(self) -> Expr {
-        if self.may_be_nan { self.expr.fill_nan(lit(NULL)) } else { self.expr }
+        if self.may_be_nan { crate::nan::to_null(self.expr) } else { self.expr }
     }
 
     fn of(expr: &ColExpr, schema: &Schema) -> Result<Self> {
@@ -90,10 +91,50 @@ pub(crate) fn literal(value: &Scalar) -> Result<Expr> {
         Scalar::Float(value) if value.is_nan() => lit(NULL).cast(DataType::Float64),
         Scalar::Float(value) => lit(*value),
         Scalar::Str(value) => lit(value.as_str()),
-        Scalar::Datetime(value, unit) => {
-            lit(*value).cast(DataType::Int64).cast(DataType::Datetime(unit.to_polars(), None))
-        }
-        Scalar::Duration(value, unit) => lit(*value).cast(DataType::Int64).cast(DataType::Duration(unit.to_polars())),
+        Scalar::Datetime(value, unit) => typed(polars::prelude::Scalar::new_datetime(*value, unit.to_polars(), None)),
+        Scalar::Duration(value, unit) => typed(polars::prelude::Scalar::new_duration(*value, unit.to_polars())),
+    })
+}
+
+fn typed(value: polars::prelude::Scalar) -> Expr {
+    Expr::Literal(LiteralValue::Scalar(value))
+}
+
+/// A time that is compared with values of another unit, in their unit if it is a
+/// whole number of it: otherwise Polars would convert the column.
+fn in_unit_of<'a>(value: &'a ColExpr, other: &ColExpr, schema: &Schema) -> Result<Cow<'a, ColExpr>> {
+    let ColExpr::Literal(Scalar::Datetime(time, unit)) = value else { return Ok(Cow::Borrowed(value)) };
+    let DType::Datetime(wanted, _) = type_or_literal(other, schema)? else { return Ok(Cow::Borrowed(value)) };
+    let nanoseconds = i128::from(*time) * unit.nanoseconds();
+    let whole = nanoseconds % wanted.nanoseconds() == 0;
+    let converted = i64::try_from(nanoseconds / wanted.nanoseconds()).ok().filter(|_| whole && wanted != *unit);
+    Ok(converted.map_or(Cow::Borrowed(value), |time| Cow::Owned(ColExpr::Literal(Scalar::Datetime(time, wanted)))))
+}
+
+/// A filter in Polars' form. Rows for which it is missing are left out anyway, so
+/// that, unlike in [`lower`], no comparison must say what it is of missing values;
+/// Polars recognises such comparisons and skips row groups by them.
+pub(crate) fn lower_filter(filter: &ColExpr, schema: &Schema) -> Result<Expr> {
+    match filter {
+        ColExpr::Binary(Binary::And, a, b) => Ok(lower_filter(a, schema)?.and(lower_filter(b, schema)?)),
+        ColExpr::Binary(Binary::Or, a, b) => Ok(lower_filter(a, schema)?.or(lower_filter(b, schema)?)),
+        ColExpr::Binary(op, a, b) if op.is_comparison() && *op != Binary::NotEqual => comparison(*op, a, b, schema),
+        _ => lower(filter, schema),
+    }
+}
+
+/// A comparison that is missing where an operand is.
+fn comparison(op: Binary, a: &ColExpr, b: &ColExpr, schema: &Schema) -> Result<Expr> {
+    check_comparable(op, a, b, schema)?;
+    let (x, y) = (in_unit_of(a, b, schema)?, in_unit_of(b, a, schema)?);
+    let (left, right) = (lower(&x, schema)?, lower(&y, schema)?);
+    Ok(match op {
+        Binary::Equal => left.eq(right),
+        Binary::NotEqual => left.neq(right),
+        Binary::Less => left.lt(right),
+        Binary::LessEqual => left.lt_eq(right),
+        Binary::Greater => left.gt(right),
+        _ => left.gt_eq(right),
     })
 }
 
@@ -115,23 +156,17 @@ fn unary(op: Unary, a: &ColExpr, schema: &Schema) -> Result<Lowered> {
 }
 
 fn binary(op: Binary, a: &ColExpr, b: &ColExpr, schema: &Schema) -> Result<Lowered> {
+    if op.is_comparison() {
+        let missing = lit(op == Binary::NotEqual);
+        return Ok(Lowered::exact(comparison(op, a, b, schema)?.fill_null(missing)));
+    }
     let (left, right) = (Lowered::of(a, schema)?, Lowered::of(b, schema)?);
     if op.is_arithmetic() {
         let (x, y) = (type_or_literal(a, schema)?, type_or_literal(b, schema)?);
         return arithmetic(op, (left.expr, &x), (right.expr, &y), a, b);
     }
     let (left, right) = (left.clean(), right.clean());
-    if op.is_comparison() {
-        check_comparable(op, a, b, schema)?;
-    }
-    let missing = lit(op == Binary::NotEqual);
     Ok(Lowered::exact(match op {
-        Binary::Equal => left.eq(right).fill_null(missing),
-        Binary::NotEqual => left.neq(right).fill_null(missing),
-        Binary::Less => left.lt(right).fill_null(missing),
-        Binary::LessEqual => left.lt_eq(right).fill_null(missing),
-        Binary::Greater => left.gt(right).fill_null(missing),
-        Binary::GreaterEqual => left.gt_eq(right).fill_null(missing),
         Binary::And => left.and(right),
         Binary::Or => left.or(right),
         _ => left.xor(right),

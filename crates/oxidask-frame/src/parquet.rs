@@ -5,7 +5,7 @@ use crate::dtype::DType;
 use crate::error::polars_error;
 use crate::expression::{Binary, ColExpr};
 use crate::files::{SourceFile, Storage, expand};
-use crate::lower::{literal, lower};
+use crate::lower::lower_filter;
 use crate::pruning::{comparison, conjuncts, matching_groups};
 use crate::value::{Index, Partition, is_hidden};
 use oxidask_core::{Error, Result};
@@ -149,31 +149,36 @@ impl ParquetScan {
         self.columns.iter().filter(|(_, dtype)| dtype.is_float()).map(|(name, _)| &**name)
     }
 
-    /// A filter over the rows of [`ParquetScan::raw`]. A comparison of a column
-    /// with a value is said of the column itself too, which keeps all rows that
-    /// the cleaned column keeps: by it Polars skips row groups.
+    /// A filter over the rows of [`ParquetScan::raw`], in which NaN is greater than
+    /// all numbers and not yet missing. Comparisons of a column with a value stay
+    /// what they are: by them Polars skips row groups.
     pub(crate) fn predicate(&self, filter: &ColExpr) -> Result<Expr> {
         let mut schema = Schema::with_capacity(self.columns.len());
         for (name, dtype) in self.schema() {
             schema.with_column((&*name).into(), dtype.to_polars()?);
         }
-        let lowered = lower(filter, &schema)?;
-        let cleaned = lowered.map_expr(|expr| match &expr {
-            Expr::Column(name) if self.floats().any(|own| own == name.as_str()) => expr.fill_nan(lit(NULL)),
-            _ => expr,
-        });
-        let mut all = cleaned;
+        let is_float = |name: &str| self.floats().any(|own| own == name);
+        let mut all: Option<Expr> = None;
         for part in conjuncts(filter) {
-            if let Some(plain) = plain_comparison(part)? {
-                all = plain.and(all);
-            }
+            let lowered = lower_filter(part, &schema)?;
+            let raw = match comparison(part) {
+                Some((name, Binary::Greater | Binary::GreaterEqual, _)) if is_float(name) => {
+                    lowered.and(col(name).is_not_nan())
+                }
+                Some(_) => lowered,
+                None => lowered.map_expr(|expr| match &expr {
+                    Expr::Column(name) if is_float(name) => crate::nan::to_null(expr),
+                    _ => expr,
+                }),
+            };
+            all = Some(all.map_or_else(|| raw.clone(), |all| all.and(raw.clone())));
         }
-        Ok(all)
+        Ok(all.unwrap_or_else(|| lit(true)))
     }
 
     /// Rows of [`ParquetScan::raw`], with missing values instead of NaN.
     pub(crate) fn cleaned(&self, frame: LazyFrame) -> Result<LazyFrame> {
-        let floats: Vec<Expr> = self.floats().map(|name| col(name).fill_nan(lit(NULL))).collect();
+        let floats = crate::nan::columns_to_null(self.floats());
         Ok(if floats.is_empty() { frame } else { frame.with_columns(floats) })
     }
 
@@ -218,12 +223,9 @@ impl ParquetScan {
             return Ok(DataFrame::empty_with_schema(&types.collect::<Result<Schema>>()?));
         };
         // Missing is null everywhere in frames, and files may hold NaN.
-        let floats = frame.dtypes().iter().any(DataType::is_float);
-        if !floats {
-            return Ok(frame);
-        }
-        let cleaned = polars::lazy::dsl::dtype_cols(&[DataType::Float32, DataType::Float64]).as_selector().as_expr();
-        frame.lazy().with_columns([cleaned.fill_nan(lit(NULL))]).collect().map_err(polars_error)
+        let height = frame.height();
+        let columns = frame.into_columns().into_iter().map(crate::nan::column_to_null).collect::<PolarsResult<_>>();
+        DataFrame::new(height, columns.map_err(polars_error)?).map_err(polars_error)
     }
 
     /// The rows of a run to read, as offsets and lengths.
@@ -257,20 +259,6 @@ impl ParquetScan {
         }
         Ok(stretches)
     }
-}
-
-/// A comparison of a column with a value as it is, without cleaning; none for
-/// other conditions.
-fn plain_comparison(part: &ColExpr) -> Result<Option<Expr>> {
-    let Some((name, op, value)) = comparison(part) else { return Ok(None) };
-    let (column, value) = (col(name), literal(value)?);
-    Ok(Some(match op {
-        Binary::Equal => column.eq(value),
-        Binary::Less => column.lt(value),
-        Binary::LessEqual => column.lt_eq(value),
-        Binary::Greater => column.gt(value),
-        _ => column.gt_eq(value),
-    }))
 }
 
 /// Runs of row groups of about [`PARTITION_BYTES`]; one without rows for a file

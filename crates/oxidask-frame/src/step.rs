@@ -6,7 +6,7 @@
 use crate::aggregate::{Aggregation, schema_of};
 use crate::error::{polars_error, unknown_column};
 use crate::expression::ColExpr;
-use crate::lower::lower;
+use crate::lower::{lower, lower_filter};
 use crate::threads::alone;
 use crate::value::{Index, Partition, is_hidden, level_name};
 use oxidask_core::{Error, Result};
@@ -258,7 +258,7 @@ impl Rows {
             Step::Filter(expr) => {
                 self = self.pin_index();
                 let schema = self.schema()?;
-                self.frame = self.frame.filter(lower(expr, &schema)?);
+                self.frame = self.frame.filter(lower_filter(expr, &schema)?);
             }
             Step::Select(columns) => self = self.pin_read(columns.iter().map(|(_, expr)| expr)).select(columns)?,
             Step::DropIndex => self = self.drop_index()?,
@@ -336,6 +336,10 @@ impl Rows {
             let schema = self.schema()?;
             let kept: Vec<Expr> =
                 schema.iter_names().filter(|name| !is_hidden(name)).map(|name| col(name.clone())).collect();
+            // Without any column it would be forgotten how many rows there are.
+            if kept.is_empty() {
+                return Ok(self);
+            }
             self.frame = self.frame.select(kept);
         }
         self.index = Index::None;

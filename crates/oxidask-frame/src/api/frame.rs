@@ -738,13 +738,23 @@ impl Frame {
         compute(&self.node()?, executor)
     }
 
-    /// The plan as it will run.
+    /// The plan as it will run in partitions, and the one query that runs in its
+    /// place on one machine where the memory suffices.
     ///
     /// # Errors
     /// If the plan cannot be made.
     pub fn explain(&self) -> Result<String> {
         let roots = oxidask_core::optimize(&[self.node()?])?;
-        Ok(roots.iter().map(oxidask_core::optimize::plan_text).collect())
+        let mut text = String::new();
+        for root in &roots {
+            text.push_str(&oxidask_core::optimize::plan_text(root));
+            if let Some(query) = crate::plan::query_text(root)? {
+                text.push_str("\nas one query, where the data fit into a quarter of the memory limit:\n");
+                text.push_str(&query);
+                text.push('\n');
+            }
+        }
+        Ok(text)
     }
 }
 

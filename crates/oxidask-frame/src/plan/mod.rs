@@ -22,7 +22,7 @@ pub use node::{Node, SourceKind};
 pub use query::as_queries;
 #[cfg(test)]
 pub(crate) use query::as_query;
-pub(crate) use query::bytes_at_most;
+pub(crate) use query::{bytes_at_most, query_text};
 
 use crate::dtype::{DType, Scalar};
 use crate::step::Step;

@@ -139,6 +139,19 @@ pub(crate) fn as_query(root: &ExprRef, budget: u64) -> Option<ExprRef> {
     Some(Node::build(Kind::Whole(Arc::new(Whole { plan: root.key(), query, leaves })), inputs, meta))
 }
 
+/// The query in whose shape one machine runs a plan, as Polars has optimised it;
+/// none where it runs as tasks whatever the memory.
+///
+/// # Errors
+/// If the query cannot be planned.
+pub(crate) fn query_text(root: &ExprRef) -> Result<Option<String>> {
+    let Some(query) = as_query(root, u64::MAX) else { return Ok(None) };
+    let Some((node, Kind::Whole(whole))) = node(&query).map(|node| (node, &node.kind)) else { return Ok(None) };
+    let leaves: Vec<Partition> = node.inputs.iter().map(|leaf| meta(leaf).empty()).collect();
+    let text = rows(&whole.query, &leaves)?.frame.describe_optimized_plan().map_err(polars_error)?;
+    Ok(Some(text))
+}
+
 /// About the memory that the rows of a source take; 0 for what is no source.
 fn source_bytes(expr: &ExprRef) -> u64 {
     match node(expr).map(|node| &node.kind) {

@@ -9,13 +9,13 @@ use oxidask_core::ExprRef;
 const COUNTS: [usize; 3] = [2, 7, 128];
 
 /// The rows of a plan as one query, run as its task would be.
-fn as_one_query(expr: &ExprRef) -> Partition {
+pub(super) fn as_one_query(expr: &ExprRef) -> Partition {
     let roots = oxidask_core::optimize(std::slice::from_ref(expr)).unwrap();
     let query = crate::plan::as_query(&roots[0], u64::MAX).expect("the plan can be one query");
     compute(&query).unwrap()
 }
 
-fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {
+pub(super) fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {
     let column = frame.column(name).unwrap().cast(&polars::prelude::DataType::Int64).unwrap();
     column.i64().unwrap().iter().collect()
 }
@@ -286,28 +286,4 @@ fn frames_of_other_columns_are_put_under_each_other() {
     assert_eq!(rows.column("s").unwrap().null_count(), 1);
     let other = Frame::from_frame(df!("x" => ["text"]).unwrap(), 1).unwrap();
     assert!(Frame::concat(&[a, other]).err().unwrap().to_string().contains("'x'"));
-}
-
-#[test]
-fn parquet_files_are_read_as_one_query_with_missing_for_nan() {
-    let folder = tempfile::tempdir().unwrap();
-    for part in 0..3_i64 {
-        let rows = polars::prelude::df!(
-            "x" => (part * 100..part * 100 + 100).collect::<Vec<i64>>(),
-            "f" => (0..100).map(|i| if i % 10 == 0 { f64::NAN } else { f64::from(i) }).collect::<Vec<_>>(),
-        );
-        let path = folder.path().join(format!("{part}.parquet"));
-        let rows = Partition { frame: rows.unwrap(), index: Index::Range(0) };
-        write_parquet(&rows, path.to_str().unwrap()).unwrap();
-    }
-    let pattern = folder.path().join("*.parquet").to_str().unwrap().to_owned();
-    let frame = read_parquet([&pattern], None).unwrap();
-    let some = frame.filter(col("f").ge(50) & col("x").lt(250)).unwrap();
-    let count = some.reduce(AggFunc::Count, true).unwrap();
-    let parts = compute(&count.node().unwrap()).unwrap().frame;
-    let query = as_one_query(&count.node().unwrap()).frame;
-    // 50 to 99 without 50, 60, 70, 80, 90 of two files, and none of the third,
-    // whose first 50 rows are below.
-    assert_eq!(ints(&query, ""), [Some(90), Some(90)]);
-    assert!(query.equals_missing(&parts));
 }

@@ -106,7 +106,5 @@ def named(label: Any) -> str:
 
 
 def n_rows(frame: Frame) -> Column:
-    """The number of rows; counted in a column, since a reader asked for none reads no rows."""
-    if not frame.columns:
-        return frame.len()
-    return frame.column(frame.columns[0]).unary("isna").reduce("count", 1)
+    """The number of rows, for which Parquet's footers suffice."""
+    return frame.len()
