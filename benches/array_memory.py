@@ -102,7 +102,7 @@ def transposed_sum(mib: int) -> Any:
 def svd_compressed(mib: int) -> Any:
     import oxidask.array as da
 
-    return da.linalg.svd_compressed(tall(mib, columns=256), k=5, seed=0)[1]
+    return da.linalg.svd_compressed(tall(mib, columns=256, parts=256), k=5, seed=0)[1]
 
 
 def masked_mean(mib: int) -> Any:

@@ -176,3 +176,45 @@ def test_other_arguments_of_the_standard():
     np.testing.assert_array_equal(da.vecdot(small, small).compute(), np.vecdot(small, small))
     with pytest.raises(ValueError, match="always a copy"):
         da.asarray([1, 2], copy=False)
+
+
+def test_ranges_of_integers_that_floats_cannot_hold():
+    start, stop = -72057594037927945, -72057594037927938
+    for step in (1.0, 1.5):
+        np.testing.assert_array_equal(da.arange(start, stop, step, chunks=2).compute(), np.arange(start, stop, step))
+
+
+def test_shards_are_written_whole(tmp_path):
+    zarr = pytest.importorskip("zarr", minversion="3")
+    for region in (None, (slice(3, 93),)):
+        z = zarr.create_array(str(tmp_path / f"{region is None}"), shape=(100,), chunks=(1,), shards=(8,), dtype="i8")
+        z[:] = 0
+        x = da.arange(100 if region is None else 90, chunks=10)
+        done = da.to_zarr(x, z, region=region, compute=True)
+        assert done is None
+        wanted = np.arange(100) if region is None else np.r_[0, 0, 0, np.arange(90), [0] * 7]
+        np.testing.assert_array_equal(z[:], wanted)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda x: da.ones((4, 4), chunks=((2, 3), (4,))), ValueError, ["(2, 3)", "length 4"]),
+        (lambda x: x.sum(axis=3), np.exceptions.AxisError, ["axis 3", "dimension 2"]),
+        (lambda x: x + da.ones((3, 5), chunks=2), ValueError, ["(4, 6)", "(3, 5)"]),
+        (lambda x: da.sin(da.from_array(np.array(["a"]))), TypeError, ["sin"]),
+        (lambda x: x[7], IndexError, ["7", "axis 0"]),
+        (lambda x: x[[0, 9]], IndexError, ["9", "axis 0", "size 4"]),
+        (lambda x: x.reshape(5, 5), ValueError, ["(4, 6)", "(5, 5)"]),
+        (lambda x: da.concatenate([x, x[:, :2]]), ValueError, ["(4, 6)", "(4, 2)"]),
+        (lambda x: x @ da.ones((5, 2), chunks=2), ValueError, ["6", "5"]),
+        (lambda x: x.map_blocks(lambda b: b[:1], dtype=float).compute(), ValueError, ["(1, 3)", "(2, 3)"]),
+        (lambda x: da.from_zarr("no such folder.zarr"), FileNotFoundError, ["no such folder.zarr"]),
+        (lambda x: da.from_npy_stack("no such folder"), FileNotFoundError, ["no such folder"]),
+    ],
+)
+def test_mistakes_are_named_in_the_line_where_they_are_made(call, error, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error) as raised:
+        call(da.ones((4, 6), chunks=(2, 3)))
+    assert all(word in str(raised.value) for word in words), raised.value

@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+#: The largest integer up to which floats hold every one.
+EXACT = 1 << 53
+
+
 def _shape(shape: Any) -> list[int]:
     if isinstance(shape, int | float | np.integer):
         shape = [shape]
@@ -281,6 +285,9 @@ def arange(
     except TypeError:
         kind = np.arange(start, stop, step, dtype=dtype).dtype
     plain = all(isinstance(n, int | float | np.integer | np.floating) for n in (start, stop, step))
+    if kind.kind == "f" and any(isinstance(n, int) and abs(n) > EXACT for n in (start, stop)):
+        # As floats they would not be these numbers, and their distance another one.
+        plain = False
     if plain and is_native(kind) and kind.isnative and kind.kind in "iuf" and kind.itemsize > 2:
         numbers = [_operand(number) for number in (start, stop, step)]
         return _wrap(ArrayCore.arange(*numbers, kind.name, chunks))._named(name)
