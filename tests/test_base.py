@@ -318,6 +318,26 @@ def test_sizeof():
 
 
 @pytest.mark.parametrize(
+    "rows",
+    [
+        pd.DataFrame({"a": np.arange(10_000), "b": 1.5}),
+        pd.DataFrame({"a": ["some text"] * 10_000}),
+        pd.DataFrame({"a": ["some text"] * 10_000}, dtype=object),
+        pd.DataFrame({"a": pd.Categorical(["x", "y"] * 5_000)}),
+        pd.DataFrame({"a": pd.array([1, None] * 5_000, dtype="Int64")}),
+        pd.Series(pd.date_range("2000", periods=10_000, tz="UTC")),
+        pd.DataFrame({"a": range(10_000)}, index=[f"row {i}" for i in range(10_000)]),
+        pd.DataFrame({"a": range(10_000)}, index=pd.MultiIndex.from_product([range(100), range(100)])),
+        pd.DataFrame({"a": ["some text"] * 10_000}).iloc[:100],
+    ],
+    ids=["numbers", "text", "objects", "categories", "nullable", "times", "named", "levels", "slice"],
+)
+def test_sizeof_rows_is_what_pandas_says(rows):
+    usage = rows.memory_usage(deep=True)
+    assert sizeof(rows) == pytest.approx(int(getattr(usage, "sum", lambda: usage)()), rel=0.1, abs=2_000)
+
+
+@pytest.mark.parametrize(
     "call, value",
     [
         (lambda: parse_bytes("100 MB"), 100_000_000),

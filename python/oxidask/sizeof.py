@@ -66,25 +66,32 @@ def _register_numpy() -> None:
 def _register_pandas() -> None:
     import pandas as pd
 
-    def _sizeof_frame(frame: Any) -> int:
-        # Looking into each text of an object column would cost more than it is
-        # worth; a sample says enough.
-        if len(frame) <= 100:
-            return int(_total(frame.memory_usage(deep=True))) + 1000
-        shallow = _total(frame.memory_usage(deep=False))
-        sample = frame.iloc[:100]
-        extra = _total(sample.memory_usage(deep=True)) - _total(sample.memory_usage(deep=False))
-        return int(shallow + extra * len(frame) / 100) + 1000
+    def _sizeof_rows(rows: Any) -> int:
+        # Shuffles make many small frames, and `memory_usage` would build a column
+        # and a sum for each of their columns.
+        blocks = getattr(getattr(rows, "_mgr", None), "blocks", None)
+        if blocks is None:
+            usage = rows.memory_usage(deep=True)
+            return int(usage.sum() if hasattr(usage, "sum") else usage) + 1000
+        return sum(_sizeof_values(block.values) for block in blocks) + _sizeof_index(rows.index)
 
     def _sizeof_index(index: Any) -> int:
-        return int(index.memory_usage(deep=len(index) <= 100)) + 1000
+        # These have no one array, or would make one to be asked about.
+        if isinstance(index, (pd.MultiIndex, pd.RangeIndex)):
+            return int(index.memory_usage(deep=False)) + 1000
+        return _sizeof_values(index.array) + 1000
 
-    sizeof.register((pd.DataFrame, pd.Series), _sizeof_frame)
+    def _sizeof_values(values: Any) -> int:
+        """The bytes of some columns; of many objects a sample says enough."""
+        size = int(getattr(values, "nbytes", 0))
+        objects = getattr(values, "_ndarray", values)
+        if getattr(objects, "dtype", None) != object or not objects.size:
+            return size
+        sample = objects[..., :100].ravel()[:100]
+        return size + sum(map(sys.getsizeof, sample)) * objects.size // len(sample)
+
+    sizeof.register((pd.DataFrame, pd.Series), _sizeof_rows)
     sizeof.register(pd.Index, _sizeof_index)
-
-
-def _total(usage: Any) -> int:
-    return int(usage.sum()) if hasattr(usage, "sum") else int(usage)
 
 
 @sizeof.register_lazy("pyarrow")
