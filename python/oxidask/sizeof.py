@@ -85,7 +85,7 @@ def _register_pandas() -> None:
         """The bytes of some columns; of many objects a sample says enough."""
         size = int(getattr(values, "nbytes", 0))
         objects = getattr(values, "_ndarray", values)
-        if getattr(objects, "dtype", None) != object or not objects.size:
+        if getattr(getattr(objects, "dtype", None), "kind", "") != "O" or not objects.size:
             return size
         sample = objects[..., :100].ravel()[:100]
         return size + sum(map(sys.getsizeof, sample)) * objects.size // len(sample)
