@@ -64,6 +64,7 @@ def _register_numpy() -> None:
 
 @sizeof.register_lazy("pandas")
 def _register_pandas() -> None:
+    import numpy as np
     import pandas as pd
 
     def _sizeof_rows(rows: Any) -> int:
@@ -85,7 +86,7 @@ def _register_pandas() -> None:
         """The bytes of some columns; of many objects a sample says enough."""
         size = int(getattr(values, "nbytes", 0))
         objects = getattr(values, "_ndarray", values)
-        if getattr(getattr(objects, "dtype", None), "kind", "") != "O" or not objects.size:
+        if not isinstance(objects, np.ndarray) or objects.dtype.kind != "O" or not objects.size:
             return size
         sample = objects[..., :100].ravel()[:100]
         return size + sum(map(sys.getsizeof, sample)) * objects.size // len(sample)
