@@ -1,10 +1,11 @@
 """Plugins and files reach every process that runs tasks, whenever it is started."""
 
 import os
+import shutil
 import time
 
 import pytest
-from oxidask.distributed import Client, Environ, UploadFile, WorkerPlugin
+from oxidask.distributed import Client, CondaInstall, Environ, InstallPlugin, PipInstall, UploadFile, WorkerPlugin
 
 
 @pytest.fixture(params=[True, False], ids=["processes", "threads"])
@@ -134,6 +135,25 @@ def test_callbacks_run_once_in_each_process(client):
     assert set(counts) == {1}
     with pytest.raises(ZeroDivisionError):
         client.register_worker_callbacks(setup=lambda: 1 / 0)
+
+
+def test_what_is_installed_is_installed_once_on_a_worker(client, tmp_path):
+    path = str(tmp_path / "installed")
+
+    def install():
+        with open(path, "a") as file:
+            file.write("x")
+
+    client.gather(client.map(slow_mark, range(8), pure=False))
+    client.register_plugin(InstallPlugin(install))
+    client.gather(client.map(slow_mark, range(8), pure=False))
+    with open(path) as file:
+        assert file.read() == "x"
+    if shutil.which("conda") is None:
+        with pytest.raises(RuntimeError, match="conda is not there"):
+            client.register_plugin(CondaInstall(["numpy"]))
+    with pytest.raises(RuntimeError, match="pip install failed"):
+        client.register_plugin(PipInstall(["x"], pip_options=["--no-such-option"]))
 
 
 def _count(dask_worker):

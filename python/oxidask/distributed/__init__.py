@@ -34,6 +34,7 @@ from oxidask.distributed._future import Future, fire_and_forget
 from oxidask.distributed._lock import Event, Lock, MultiLock, Semaphore
 from oxidask.distributed._output import print, warn
 from oxidask.distributed._plugins import (
+    CondaInstall,
     Environ,
     InstallPlugin,
     NannyPlugin,
@@ -59,6 +60,7 @@ __all__ = [
     "Client",
     "ClientExecutor",
     "Cluster",
+    "CondaInstall",
     "Environ",
     "Event",
     "Future",

@@ -173,6 +173,21 @@ class Client(Work, Questions, Members, Watch, Notes):
             await in_thread(self._connect)
         return self
 
+    def start(self, **kwargs: Any) -> Any:
+        """Connects, if that was not done yet; for an asynchronous client an awaitable.
+
+        Examples
+        --------
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     client.start() is client
+        True
+        """
+        del kwargs
+        if self._asynchronous:
+            return self._started()
+        self._connect()
+        return self
+
     # -- state -------------------------------------------------------------
 
     @property

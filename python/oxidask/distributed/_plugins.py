@@ -11,6 +11,7 @@ import uuid
 from typing import Any
 
 __all__ = [
+    "CondaInstall",
     "Environ",
     "InstallPlugin",
     "NannyPlugin",
@@ -127,31 +128,34 @@ class UploadDirectory(NannyPlugin):
     ----------
     path : str
         The folder.
-    restart : bool
+    restart_workers : bool
+        Without effect: every process has the folder before its next task.
     update_path : bool
         Whether modules in it can be imported.
     skip_words : tuple of str
         Parts of paths that stay behind.
     skip : tuple of callables
         Functions of a file's name that say whether it stays behind.
-    mode : {"all", "scheduler"}
+    mode : {"workers", "all", "scheduler"}
+        Without effect: the scheduler runs no Python.
     """
 
     def __init__(
         self,
         path: str,
-        restart: bool = False,
+        restart_workers: bool = False,
         update_path: bool = False,
         skip_words: tuple[str, ...] = (".git", ".github", ".pytest_cache", "tests", "docs"),
         skip: tuple[Any, ...] = (lambda name: os.path.splitext(name)[1] == ".pyc",),
-        mode: str = "all",
+        mode: str = "workers",
     ) -> None:
-        if mode not in ("all", "scheduler"):
-            raise ValueError(f"mode is {mode!r}; it must be 'all' or 'scheduler'")
+        if mode not in ("all", "workers", "scheduler"):
+            raise ValueError(f"mode is {mode!r}; it must be 'workers', 'scheduler' or 'all'")
         path = os.path.expanduser(path)
         if not os.path.isdir(path):
             raise FileNotFoundError(f"{path} is no folder")
-        self.path, self.restart, self.update_path = os.path.split(os.path.abspath(path))[1], restart, update_path
+        self.path, self.update_path = os.path.split(os.path.abspath(path))[1], update_path
+        self.restart_workers = restart_workers
         self.name = f"upload-directory-{self.path}"
         self._files: dict[str, bytes] = {}
         for folder, _, names in os.walk(path):
@@ -176,7 +180,14 @@ class UploadDirectory(NannyPlugin):
 
 
 class InstallPlugin(WorkerPlugin):
-    """Calls a function that installs something, once on each worker."""
+    """Calls a function that installs something, once on each worker.
+
+    Parameters
+    ----------
+    install_fn : callable
+    restart_workers : bool
+        Without effect: processes that start later find what was installed.
+    """
 
     idempotent = True
 
@@ -186,8 +197,12 @@ class InstallPlugin(WorkerPlugin):
         self.restart_workers = restart_workers
 
     def setup(self, worker: Any) -> None:
-        """Installs."""
-        self._install()
+        """Installs, unless another process of the worker has."""
+        mark = os.path.join(worker.local_directory, f"{self.name}-{worker.name}")
+        if not os.path.exists(mark):
+            self._install()
+            with open(mark, "w"):
+                pass
 
 
 class PipInstall(InstallPlugin):
@@ -198,28 +213,58 @@ class PipInstall(InstallPlugin):
     packages : list of str
     pip_options : list of str, optional
     restart_workers : bool
+
+    Raises
+    ------
+    RuntimeError
+        When it is registered, if they cannot be installed.
     """
 
     def __init__(
         self, packages: list[str], pip_options: list[str] | None = None, restart_workers: bool = False
     ) -> None:
-        self.packages = list(packages)
-        self.pip_options = list(pip_options or [])
+        self.packages, self.pip_options = list(packages), list(pip_options or [])
         super().__init__(self._pip, restart_workers)
 
     def _pip(self) -> None:
-        requirements = None
-        try:
-            with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as file:
-                requirements = file.name
-                file.write("\n".join(self.packages))
-            command = [sys.executable, "-m", "pip", "install", *self.pip_options, "-r", requirements]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        finally:
-            if requirements is not None:
-                os.unlink(requirements)
-        if done.returncode != 0:
-            raise RuntimeError(f"pip install failed: {done.stderr.strip()}")
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("\n".join(self.packages))
+            file.flush()
+            _install_with("pip install", [sys.executable, "-m", "pip", "install", *self.pip_options, "-r", file.name])
+
+
+class CondaInstall(InstallPlugin):
+    """Installs packages with conda, into the environment of the workers.
+
+    Parameters
+    ----------
+    packages : list of str
+    conda_options : list of str, optional
+    restart_workers : bool
+
+    Raises
+    ------
+    RuntimeError
+        When it is registered, if they cannot be installed.
+    """
+
+    def __init__(
+        self, packages: list[str], conda_options: list[str] | None = None, restart_workers: bool = False
+    ) -> None:
+        self.packages, self.conda_options = list(packages), list(conda_options or [])
+        super().__init__(self._conda, restart_workers)
+
+    def _conda(self) -> None:
+        _install_with("conda install", ["conda", "install", "--yes", *self.conda_options, *self.packages])
+
+
+def _install_with(name: str, command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise RuntimeError(f"{command[0]} is not there to install anything") from error
+    if done.returncode != 0:
+        raise RuntimeError(f"{name} failed: {done.stderr.strip()}")
 
 
 def plugin_name(plugin: Any, name: str | None) -> str:

@@ -198,6 +198,9 @@ class SpecCluster(Cluster):
         Whether closing the cluster ends its workers and scheduler.
     scheduler_sync_interval
         Without effect.
+    shutdown_scheduler : bool
+        Whether the scheduler ends with the cluster; one in this process does in any
+        case end with the process.
 
     Raises
     ------
@@ -228,6 +231,7 @@ class SpecCluster(Cluster):
         name: str | None = None,
         shutdown_on_close: bool = True,
         scheduler_sync_interval: Any = 1,
+        shutdown_scheduler: bool = True,
     ) -> None:
         del loop, silence_logs, scheduler_sync_interval
         super().__init__(asynchronous, name)
@@ -235,7 +239,7 @@ class SpecCluster(Cluster):
         self.worker_spec: dict[Any, Any] = copy.copy(workers) or {}
         self.scheduler_spec = scheduler or {"cls": Scheduler, "options": {}}
         self.new_spec = copy.copy(worker)
-        self.shutdown_on_close = shutdown_on_close
+        self.shutdown_on_close, self.shutdown_scheduler = shutdown_on_close, shutdown_scheduler
         self._workers: dict[Any, Any] = {}
         self._scheduler: Any = None
         self._scheduler_file: str | None = None
@@ -293,7 +297,7 @@ class SpecCluster(Cluster):
         if finalizer is not None:
             finalizer.detach()
         if self.shutdown_on_close:
-            _end_all(self._workers, self._scheduler, os.getpid())
+            _end_all(self._workers, self._scheduler if self.shutdown_scheduler else None, os.getpid())
         self._folder.cleanup()
 
     # -- size --------------------------------------------------------------------

@@ -442,6 +442,20 @@ class Work:
             held = persist(*items, optimize_graph=optimize_graph, scheduler=self)
         return held[0] if single else list(held)
 
+    def normalize_collection(self, collection: Any) -> Any:
+        """The collection itself: what the cluster holds of it is found by its keys.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import Client
+        >>> from oxidask import delayed
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     one = delayed(1)
+        ...     client.normalize_collection(one) is one
+        True
+        """
+        return collection
+
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: Any = None, msg: Any = None
     ) -> Any:
