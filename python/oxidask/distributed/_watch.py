@@ -293,10 +293,12 @@ def progress(*futures: Any, notebook: Any = None, multi: Any = None, complete: A
 
     Examples
     --------
-    >>> from oxidask.distributed import Client
+    >>> from oxidask.distributed import Client, wait
     >>> with Client(n_workers=1, processes=False) as client:
-    ...     progress(client.map(abs, range(3)))
-    ...[########################################] | 100% Completed | ...
+    ...     futures = client.map(abs, range(3))
+    ...     _ = wait(futures)
+    ...     progress(futures)
+    [########################################] | 100% Completed | ...
     """
     del notebook, multi, complete, kwargs
     found = _context.futures_of(list(futures))
