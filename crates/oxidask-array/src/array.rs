@@ -8,6 +8,7 @@ use crate::expr::blockwise::Blockwise;
 use crate::expr::body::AxisMap;
 use crate::expr::concatenate::Concatenate;
 use crate::expr::map_blocks::MapBlocks;
+use crate::expr::place::{in_place, whole_of};
 use crate::expr::rechunk::Rechunk;
 use crate::expr::reshape::{Reshape, matched};
 use crate::expr::slice::Slice;
@@ -494,6 +495,7 @@ impl Array {
     /// The error of a task.
     pub fn compute(&self, executor: &dyn Executor) -> Result<Block> {
         let roots = oxidask_core::optimize(std::slice::from_ref(&self.expr))?;
+        let roots: Vec<ExprRef> = roots.into_iter().map(|root| in_place(root, executor)).collect();
         let (graph, _) = oxidask_core::lower(&roots)?;
         assemble(&self.meta, &executor.compute(graph, &|| Ok(()))?)
     }
@@ -508,11 +510,15 @@ impl Array {
     }
 }
 
-/// The blocks of an array as one block.
+/// The blocks of an array as one block; they may have been placed already (see
+/// [`in_place`]).
 ///
 /// # Errors
 /// If blocks are missing or have other shapes or dtypes than announced.
 pub fn assemble(meta: &ArrayMeta, values: &[Value]) -> Result<Block> {
+    if let Some(whole) = whole_of(values) {
+        return Ok(whole);
+    }
     let blocks = values.iter().map(|value| value.expect::<Block>()).collect::<Result<Vec<&Block>>>()?;
     if blocks.len() != meta.chunks.n_blocks() {
         return Err(Error::value(format!("an array of {} blocks got {}", meta.chunks.n_blocks(), blocks.len())));

@@ -107,15 +107,26 @@ impl Block {
         let memory = Memory::new(n_bytes);
         fill(memory.as_ptr())?;
         // SAFETY: the caller vouches that all elements were written.
-        let filled = unsafe { Filled::new(memory, n_bytes) };
-        Ok(Block {
+        Ok(unsafe { Block::of_memory(dtype, Arc::new(memory), shape) })
+    }
+
+    /// The block in C order that was written to memory.
+    ///
+    /// # Safety
+    /// The memory was asked for with room for the shape, whose elements have all
+    /// been written and will not be written again.
+    #[must_use]
+    pub(crate) unsafe fn of_memory(dtype: DType, memory: Arc<Memory>, shape: &[usize]) -> Self {
+        // SAFETY: passed on to the caller.
+        let filled = unsafe { Filled::new(memory, shape.iter().product::<usize>() * dtype.itemsize()) };
+        Block {
             dtype,
             buffer: Bytes::from_owner(filled),
             offset: 0,
             shape: shape.into(),
             strides: contiguous_strides(shape),
             owners: Some(Arc::new(())),
-        })
+        }
     }
 
     /// The same memory seen as elements of another dtype of the same size.

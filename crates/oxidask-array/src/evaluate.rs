@@ -62,10 +62,11 @@ pub trait Sink {
     /// The pointers are valid for reads of `n` elements of the results' dtypes.
     unsafe fn take(&mut self, at: usize, step: isize, results: [*const u8; 2], n: usize);
 
-    /// Where a tile whose first element belongs at `at` may be computed in
-    /// place, if the sink is plain memory in C order; it is not taken then.
-    fn place(&mut self, at: usize) -> Option<*mut u8> {
-        let _ = at;
+    /// Where a tile of `n_rows` rows, whose first element belongs at `at`, may be
+    /// computed in place, if its elements lie there one after another; it is not
+    /// taken then.
+    fn place(&mut self, at: usize, n_rows: usize) -> Option<*mut u8> {
+        let _ = (at, n_rows);
         None
     }
 }
@@ -277,7 +278,7 @@ pub fn evaluate(
         while column < row {
             let n = TILE.min(row - column).min(row);
             let first = starts[n_sources] + column as isize * sink_step;
-            machine.target = if ends_in_step { sink.place(first as usize) } else { None };
+            machine.target = if ends_in_step { sink.place(first as usize, rows) } else { None };
             machine.run(&walk, &starts, column, n)?;
             if machine.target.is_some() {
                 column += n;
@@ -431,22 +432,65 @@ unsafe fn fetch(source: &Source, begin: isize, step: isize, register: *mut u8, n
     }
 }
 
-/// Writes results into memory in C order.
+/// Writes results into memory.
 struct Store {
     out: *mut u8,
     itemsize: usize,
+    /// Whether the rows of the walked shape lie one after another.
+    is_dense: bool,
 }
 
 impl Sink for Store {
-    unsafe fn take(&mut self, at: usize, _: isize, results: [*const u8; 2], n: usize) {
+    unsafe fn take(&mut self, at: usize, step: isize, results: [*const u8; 2], n: usize) {
+        let to = self.out.wrapping_add(at * self.itemsize);
         // SAFETY: `out` has room for the whole walked shape, and the walk hands
         // over each place once.
-        unsafe { std::ptr::copy_nonoverlapping(results[0], self.out.add(at * self.itemsize), n * self.itemsize) };
+        unsafe {
+            if step == 1 {
+                std::ptr::copy_nonoverlapping(results[0], to, n * self.itemsize);
+            } else {
+                scatter(self.itemsize, (results[0], 1), (to, step), n);
+            }
+        }
     }
 
-    fn place(&mut self, at: usize) -> Option<*mut u8> {
-        Some(self.out.wrapping_add(at * self.itemsize))
+    fn place(&mut self, at: usize, n_rows: usize) -> Option<*mut u8> {
+        (self.is_dense || n_rows == 1).then(|| self.out.wrapping_add(at * self.itemsize))
     }
+}
+
+/// Writes the result of a program over `shape` to memory with strides of its
+/// own, of which the last is 1 unless its axis has length one.
+///
+/// # Errors
+/// Those of the instructions.
+///
+/// # Safety
+/// `out` has room for every element that the shape and `strides` name.
+pub unsafe fn evaluate_into(
+    program: &Program,
+    sources: &[Source],
+    shape: &[usize],
+    (out, strides): (*mut u8, &[isize]),
+) -> Result<()> {
+    let itemsize = program.dtype().itemsize();
+    if let ([Source::Block { block, strides: from }], true) = (sources, program.is_identity()) {
+        // SAFETY: the memory has room for the shape, and the source was laid
+        // over it.
+        unsafe { copy_strided(shape, itemsize, (block.as_ptr(), from), (out, strides)) };
+        return Ok(());
+    }
+    // Axes of length one are not walked, so that another may be the last.
+    let is_dense = strides == contiguous_strides(shape).as_slice();
+    let ends_in_one =
+        is_dense || (0..shape.len()).rev().find(|&axis| shape[axis] != 1).is_none_or(|axis| strides[axis] == 1);
+    if !ends_in_one {
+        let block = evaluate_to_block(program, sources, shape)?;
+        // SAFETY: passed on to the caller.
+        unsafe { copy_into(&block, out, strides) };
+        return Ok(());
+    }
+    evaluate(program, sources, shape, None, strides, false, &mut Store { out, itemsize, is_dense })
 }
 
 /// The result of a program over `shape` as a new block.
@@ -455,17 +499,9 @@ impl Sink for Store {
 /// Those of the instructions.
 pub fn evaluate_to_block(program: &Program, sources: &[Source], shape: &[usize]) -> Result<Block> {
     let strides = contiguous_strides(shape);
-    let itemsize = program.dtype().itemsize();
-    let fill = |out: *mut u8| {
-        if let ([Source::Block { block, strides: from }], true) = (sources, program.is_identity()) {
-            // SAFETY: the memory has room for the shape, and the source was
-            // laid over it.
-            unsafe { copy_strided(shape, itemsize, (block.as_ptr(), from), (out, &strides)) };
-            return Ok(());
-        }
-        evaluate(program, sources, shape, None, &strides, false, &mut Store { out, itemsize })
-    };
-    // SAFETY: both ways write every place of the shape.
+    // SAFETY: the memory is for this shape in C order.
+    let fill = |out: *mut u8| unsafe { evaluate_into(program, sources, shape, (out, &strides)) };
+    // SAFETY: every place of the shape is written.
     unsafe { Block::filled(program.dtype(), shape, fill) }
 }
 

@@ -193,7 +193,7 @@ pub fn resolve(index: &[Index], shape: &[usize]) -> Result<Resolved> {
                 n_out += 1;
             }
             Index::At(_) | Index::Slice { .. } if shape[axis] == UNKNOWN => {
-                return Err(Error::index(format!(
+                return Err(Error::value(format!(
                     "axis {axis} has an unknown length (shape {}), so that its positions cannot be named",
                     shape_text(shape)
                 ))

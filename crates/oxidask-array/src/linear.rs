@@ -20,8 +20,35 @@ impl Array {
         self.contract(other, Vec::new(), pairs)
     }
 
-    fn contract(&self, other: &Array, batch: Vec<(usize, usize)>, summed: Vec<(usize, usize)>) -> Result<Array> {
+    /// Sums of products over the axes that `summed` pairs, for every position of
+    /// the axes that `batch` pairs: the result has first the latter, then the
+    /// other axes of this array, then those of the other.
+    ///
+    /// # Errors
+    /// If axes are out of range or paired twice, their lengths differ, or the
+    /// elements cannot be multiplied.
+    ///
+    /// ```
+    /// use oxidask_array::{ChunkSpec, DType, creation};
+    /// # fn main() -> oxidask_core::Result<()> {
+    /// let x = creation::ones(&[5, 2, 3], DType::F64, &[ChunkSpec::Size(2)])?;
+    /// let y = creation::ones(&[3, 5, 4], DType::F64, &[ChunkSpec::Size(2)])?;
+    /// let products = x.contract(&y, vec![(0, 1)], vec![(2, 0)])?;
+    /// assert_eq!(products.shape().as_slice(), [5, 2, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contract(&self, other: &Array, batch: Vec<(usize, usize)>, summed: Vec<(usize, usize)>) -> Result<Array> {
         let (a, b) = (self.shape(), other.shape());
+        let named = |of: fn(&(usize, usize)) -> usize| batch.iter().chain(&summed).map(of).collect::<Vec<usize>>();
+        for (axes, ndim) in [(named(|pair| pair.0), a.len()), (named(|pair| pair.1), b.len())] {
+            let is_twice = axes.iter().enumerate().any(|(at, axis)| axes[..at].contains(axis));
+            if is_twice || axes.iter().any(|&axis| axis >= ndim) {
+                return Err(Error::value(format!(
+                    "the axes {axes:?} of an array of {ndim} dimensions cannot be paired"
+                )));
+            }
+        }
         if let Some(&(i, j)) = summed.iter().chain(&batch).find(|&&(i, j)| a[i] != b[j]) {
             return Err(Error::value(format!(
                 "arrays of shapes {} and {} cannot be multiplied: axis {i} of the first has length {}, axis {j} of the second {}",

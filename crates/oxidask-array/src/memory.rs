@@ -7,7 +7,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Blocks from this size on are put on large pages and kept for others.
 const LARGE_BYTES: usize = 1 << 20;
@@ -115,7 +115,7 @@ impl Drop for Memory {
 
 /// Initialised bytes of a block as the owner of a buffer.
 pub struct Filled {
-    memory: Memory,
+    memory: Arc<Memory>,
     len: usize,
 }
 
@@ -125,7 +125,7 @@ impl Filled {
     /// # Safety
     /// So many were asked for, and all of them have been written.
     #[must_use]
-    pub unsafe fn new(memory: Memory, len: usize) -> Self {
+    pub unsafe fn new(memory: Arc<Memory>, len: usize) -> Self {
         Filled { memory, len }
     }
 }

@@ -38,7 +38,7 @@ fn accumulator(dtype: DType) -> DType {
 impl Array {
     /// A reduction with NumPy's name: `sum`, `prod`, `mean`, `std`, `var`,
     /// `min`, `max`, `any`, `all`, `argmin`, `argmax`, `count_nonzero`, and
-    /// `nansum`, `nanprod`, `nanmean`, `nanmin`, `nanmax`.
+    /// `nansum`, `nanprod`, `nanmean`, `nanvar`, `nanstd`, `nanmin`, `nanmax`.
     ///
     /// Floats are summed in 64 bits with compensated rounding, so that the
     /// result hardly depends on the chunks.
@@ -94,7 +94,7 @@ impl Array {
             }
             "count_nonzero" => self.astype(DType::Bool)?.reduce("sum", options),
             "mean" => self.mean_of(options),
-            "var" | "std" => self.spread(name, options),
+            "var" | "std" | "nanvar" | "nanstd" => self.spread(name, options),
             "argmin" | "argmax" => self.position(name, name == "argmax", options),
             "nansum" => self.without_nan(0.0)?.reduce("sum", options),
             "nanprod" => self.without_nan(1.0)?.reduce("prod", options),
@@ -214,14 +214,18 @@ impl Array {
 
     fn spread(&self, name: &str, options: &Options) -> Result<Array> {
         if self.dtype().is_complex() {
+            if name.starts_with("nan") {
+                return Err(Error::type_(format!("{name} is not defined for dtype {}", self.dtype())));
+            }
             let (real, imaginary) = (Array::apply("real", &[self.into()])?, Array::apply("imag", &[self.into()])?);
             let variance = real.spread("var", options)?.add(imaginary.spread("var", options)?)?;
             return if name == "std" { variance.sqrt() } else { Ok(variance) };
         }
         let wide = DType::F64;
+        let skips_nan = name.starts_with("nan") && self.dtype().has_nan();
         let mut builder = Builder::new();
         let slots: Vec<Slot> = (0..3).map(|_| builder.input(DType::F64)).collect();
-        let divisor = if self.is_count_unknown(options)? {
+        let divisor = if skips_nan || self.is_count_unknown(options)? {
             let ddof = builder.constant(Constant::from_f64(DType::F64, options.ddof));
             let zero = builder.constant(Constant::from_f64(DType::F64, 0.0));
             let rest = builder.step(Func::Subtract, &[slots[0], ddof]);
@@ -231,12 +235,12 @@ impl Array {
             builder.constant(Constant::from_f64(DType::F64, divisor))
         };
         let mut output = builder.step(Func::Divide, &[slots[2], divisor]);
-        if name == "std" {
+        if name.ends_with("std") {
             output = builder.step(Func::Sqrt, &[output]);
         }
         let output = builder.cast(output, self.mean_dtype(options));
         let before = cast_program(self.dtype(), wide)?;
-        self.reduced(name, before, Kind::Moments, builder.finish(output), options)
+        self.reduced(name, before, Kind::Moments { skips_nan }, builder.finish(output), options)
     }
 
     fn without_nan(&self, instead: f64) -> Result<Array> {

@@ -5,7 +5,7 @@ use crate::chunks::{ChunkSpec, Chunks, UNKNOWN, shape_text};
 use crate::dtype::DType;
 use crate::expr::compress::Compress;
 use crate::expr::points::points;
-use crate::expr::take::take;
+use crate::expr::take::{take, take_in_chunks};
 use crate::index::axis_in;
 use oxidask_core::{Error, Result};
 
@@ -55,6 +55,30 @@ impl Array {
             return self.slice(&index);
         }
         Array::from_expr(take(self.expr(), axis, positions)?)
+    }
+
+    /// As [`Array::take`], in chunks of the given sizes along the axis.
+    ///
+    /// # Errors
+    /// If the sizes do not add up to the number of positions, the axis is out of
+    /// range, or a position out of bounds.
+    ///
+    /// ```
+    /// use oxidask_array::{Array, Block, ChunkSpec};
+    /// # fn main() -> oxidask_core::Result<()> {
+    /// let x = Array::from_block(Block::from_vec((0..6).collect(), &[6]), &[ChunkSpec::Size(3)])?;
+    /// let shared = x.take_in_chunks(&[0, 1, 2, 3, 2, 3, 4, 5], 0, &[4, 4])?;
+    /// assert_eq!(shared.chunks().numblocks().as_slice(), [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_in_chunks(&self, positions: &[i64], axis: i64, sizes: &[usize]) -> Result<Array> {
+        let axis = axis_in(axis, self.ndim())?;
+        if sizes.is_empty() || sizes.iter().sum::<usize>() != positions.len() {
+            return Err(Error::value(format!("chunks {sizes:?} do not hold {} positions", positions.len())));
+        }
+        let positions = self.positions(axis, positions)?;
+        Array::from_expr(take_in_chunks(self.expr(), axis, positions, sizes.to_vec())?)
     }
 
     /// The elements at points, given as one list of positions for each axis, in

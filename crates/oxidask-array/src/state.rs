@@ -90,6 +90,7 @@ impl<T: Number> Sink for FoldSink<T> {
 
 /// Folds floats into their moments.
 pub struct MomentsSink {
+    skips_nan: bool,
     counts: Vec<f64>,
     means: Vec<f64>,
     squares: Vec<f64>,
@@ -98,9 +99,9 @@ pub struct MomentsSink {
 impl MomentsSink {
     /// Nothing folded yet.
     #[must_use]
-    pub fn new(shape: &[usize]) -> Self {
+    pub fn new(shape: &[usize], skips_nan: bool) -> Self {
         let n = shape.iter().product();
-        MomentsSink { counts: vec![0.0; n], means: vec![0.0; n], squares: vec![0.0; n] }
+        MomentsSink { skips_nan, counts: vec![0.0; n], means: vec![0.0; n], squares: vec![0.0; n] }
     }
 
     fn join(&mut self, at: usize, moments: Moments) {
@@ -124,7 +125,15 @@ impl Sink for MomentsSink {
     unsafe fn take(&mut self, at: usize, step: isize, results: [*const u8; 2], n: usize) {
         // SAFETY: moments are taken of programs that answer `f64`.
         let row: &[f64] = unsafe { elements(results[0], n) };
-        if step == 0 {
+        if self.skips_nan {
+            if step == 0 {
+                let rest: Vec<f64> = row.iter().copied().filter(|x| !x.is_nan()).collect();
+                return self.join(at, row_moments(&rest));
+            }
+            for (i, &x) in row.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
+                self.join(at.wrapping_add_signed(i as isize * step), Moments { count: 1.0, mean: x, squares: 0.0 });
+            }
+        } else if step == 0 {
             self.join(at, row_moments(row));
         } else if step == 1 {
             // Rows arrive in the same stretches every time, so that all columns
@@ -208,7 +217,7 @@ impl<T: Number> Sink for ArgSink<T> {
 pub fn planes(kind: Kind, state: &Value) -> Result<Vec<Block>> {
     match kind {
         Kind::Fold(_) => Ok(vec![state.expect::<Block>()?.clone()]),
-        Kind::Moments => {
+        Kind::Moments { .. } => {
             let block = state.expect::<Block>()?.to_contiguous();
             let Some((&3, shape)) = block.shape().split_first() else {
                 return Err(Error::value("a state of moments has three planes"));
@@ -257,11 +266,11 @@ pub fn combine(kind: Kind, dtype: DType, states: &[Value]) -> Result<Value> {
                 Ok(Value::new(Block::from_vec_as(dtype, values, shape)))
             })
         }
-        Kind::Moments => {
+        Kind::Moments { skips_nan } => {
             let blocks = states.iter().map(|state| state.expect::<Block>()).collect::<Result<Vec<&Block>>>()?;
             let first = blocks.first().ok_or_else(|| Error::value("there are no states to combine"))?;
             let shape = shape_of(first, &blocks)?.get(1..).unwrap_or_default();
-            let mut sink = MomentsSink::new(shape);
+            let mut sink = MomentsSink::new(shape, skips_nan);
             for state in states {
                 let planes: Vec<Vec<f64>> =
                     planes(kind, state)?.iter().map(Block::to_vec).collect::<Result<Vec<_>>>()?;

@@ -6,6 +6,7 @@
 mod blocks;
 mod core;
 mod graph;
+mod kernels;
 mod memory;
 mod parse;
 
@@ -19,5 +20,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<graph::BlocksCore>()?;
     module.add_function(wrap_pyfunction!(graph::array_table, module)?)?;
     module.add_function(wrap_pyfunction!(graph::array_delayed, module)?)?;
+    kernels::register(module)?;
     module.add_function(wrap_pyfunction!(core::array_functions, module)?)
 }

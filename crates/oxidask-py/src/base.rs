@@ -66,6 +66,13 @@ pub trait Collection: Send + Sync {
         Ok(foreign::unwrapped(object))
     }
 
+    /// The optimised plan of a collection, as `executor` is to compute it at once
+    /// for [`Collection::finish`].
+    fn at_once(&self, root: ExprRef, executor: &dyn oxidask_core::Executor) -> ExprRef {
+        let _ = executor;
+        root
+    }
+
     /// The executor for this kind of collection if its user chooses none.
     fn scheduler(&self) -> &'static str {
         THREADS
@@ -274,6 +281,14 @@ fn graph_for(
     }
     let roots: Vec<ExprRef> = lazy.iter().map(|lazy| lazy.expr.clone()).collect();
     let roots = oxidask_frame::plan::as_queries(oxidask_core::optimize(&roots)?, executor);
+    let roots: Vec<ExprRef> = lazy
+        .iter()
+        .zip(roots)
+        .map(|(lazy, root)| match &lazy.collection {
+            Some(collection) => collection.at_once(root, executor),
+            None => root,
+        })
+        .collect();
     oxidask_core::lower(&roots)
 }
 

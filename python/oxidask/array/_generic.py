@@ -94,7 +94,7 @@ def has_unknown(chunks: Iterable[Iterable[Any]]) -> bool:
 @functools.lru_cache(maxsize=256)
 def is_native(dtype: np.dtype) -> bool:
     """Whether the engine computes with a dtype; others stay with NumPy."""
-    if dtype.kind not in "biuf" or dtype == np.float16:
+    if dtype.kind not in "biufcmM":
         return False
     try:
         ArrayCore.normalize_chunks((), [], dtype.name)

@@ -129,6 +129,8 @@ def outer(
     chunks : tuple of tuple of int, optional
         The chunks of the result, where ``last`` changes them.
     """
+    if _is_native_plan(x, plans):
+        return _native_outer(x, plans, last)
     from oxidask.tokenize import tokenize
 
     pieces: list[list[list[Piece]]] = []
@@ -158,6 +160,31 @@ def outer(
     meta = x._meta if last is None else _meta_of(x, last, len(result))
     token = tokenize("outer", [None if p is None else [np.asarray(c) for c in p] for p in plans], last, result)
     return table(Outer(pieces, lengths, last), label, token, [x], reads, result, meta, passes_block=True)
+
+
+def _is_native_plan(x: Any, plans: Sequence[Any]) -> bool:
+    """Whether the engine can make a selection: its own array, and positions along known chunks."""
+    from oxidask._oxidask import ArrayCore
+
+    return isinstance(x._core, ArrayCore) and all(
+        plan is None or (len(plan) > 0 and not any(is_unknown(n) for n in sizes))
+        for plan, sizes in zip(plans, x.chunks, strict=True)
+    )
+
+
+def _native_outer(x: Any, plans: Sequence[Any], last: tuple[Any, ...] | None) -> Any:
+    """The selection by the engine, one axis after another, the one that leaves the least first."""
+    from oxidask._oxidask import array_take
+    from oxidask.array.core import _wrap
+
+    core = x._core
+    lengths = [0.0 if plan is None else sum(map(len, plan)) / max(1, n) for plan, n in zip(plans, x.shape, strict=True)]
+    for axis in sorted(range(len(plans)), key=lengths.__getitem__):
+        plan = plans[axis]
+        if plan is not None:
+            positions = np.concatenate([np.asarray(part, dtype=np.int64).ravel() for part in plan])
+            core = array_take(core, positions, axis, [len(part) for part in plan])
+    return _wrap(core if last is None else core.getitem(last))
 
 
 def _meta_of(x: Any, last: tuple[Any, ...], ndim: int) -> Any:

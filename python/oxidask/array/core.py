@@ -25,6 +25,15 @@ __all__ = ["Array"]
 #: The names of the engine's elementwise functions, without those that NumPy refuses for some dtypes.
 NATIVE = frozenset(name for name, _ in _oxidask.array_functions()) - {"isnat", "conj", "conjugate"}
 
+#: Of these, those that NumPy refuses for a kind of dtype, or where it has an answer of its own for what is
+#: infinite, not a number, or divided by zero.
+_LEFT_TO_NUMPY = {
+    "c": frozenset(
+        "sign sqrt tanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg radians degrees".split()
+    ),
+    "m": frozenset("floor_divide fmod sign".split()),
+}
+
 #: Functions of NumPy that reduce, by the ufunc whose ``reduce`` they are.
 _REDUCTIONS = {
     "add": "sum",
@@ -98,6 +107,11 @@ def native(*arrays: Any) -> bool:
     return all(isinstance(x._core, ArrayCore) for x in arrays)
 
 
+def ordered(*arrays: Any) -> bool:
+    """Whether all arrays belong to the engine, and it can put their elements in order."""
+    return native(*arrays) and all(x.dtype.kind != "c" for x in arrays)
+
+
 def _core_of(x: Any) -> ArrayCore:
     core = _operand(x)
     return core if isinstance(core, ArrayCore) else asarray(x)._core
@@ -133,7 +147,8 @@ def _apply(name: str, *args: Any, dtype: Any = None, out: Any = None, where: Any
     func = getattr(np, name)
     # NumPy has second names for some: acos, pow.
     name = func.__name__ if func.__name__ in NATIVE else name
-    if where is True and not kwargs and name in NATIVE and all(_is_native_operand(x) for x in args):
+    refused = any(name in _LEFT_TO_NUMPY.get(x.dtype.kind, ()) for x in args if hasattr(x, "dtype"))
+    if where is True and not kwargs and name in NATIVE and not refused and all(map(_is_native_operand, args)):
         try:
             operands = [_operand(x) for x in args]
             if dtype is not None:
@@ -672,6 +687,8 @@ def computed_chunks(x: Array) -> tuple[tuple[int, ...], ...]:
 
 def _with_chunks(x: Array, chunks: Any) -> Array:
     """The same blocks, said to be of other sizes."""
+    if native(x) and not has_unknown(chunks):
+        return _wrap(_oxidask.array_with_chunks(x._core, [list(sizes) for sizes in chunks]))
     numbers = block_numbers(x.numblocks).ravel()
     reads = np.stack([np.zeros_like(numbers), numbers], axis=-1)[:, None, :]
     return table(None, x._core.label, "chunks", [x], reads, tuple(map(tuple, chunks)), x._meta)  # type: ignore[no-any-return]

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from oxidask import _oxidask
 from oxidask.array._generic import table
 from oxidask.array._meta import meta_from_array
 from oxidask.array.blockwise import blockwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array
+from oxidask.array.core import Array, _wrap, native, ordered
 from oxidask.array.reductions import _flat, reduction
 
 __all__ = [
@@ -187,6 +188,12 @@ def histogram(
             raise ValueError(
                 f"a and its weights differ in chunks: {a.chunks} and {weights.chunks}\nhint: rechunk one of them"
             )
+    counts = _native_histogram(a, edges, weights)
+    if counts is not None:
+        if density:
+            widths = asanyarray(np.diff(edges)).rechunk(counts.chunks)
+            return counts / widths / counts.sum(), edges
+        return counts, edges
     x = a.ravel() if a.ndim != 1 else a
     w = None if weights is None else (weights.ravel() if weights.ndim != 1 else weights)
     n = edges.shape[0] - 1
@@ -210,6 +217,19 @@ def histogram(
         widths = edges[1:] - edges[:-1] if lazy else asanyarray(np.diff(edges)).rechunk(counts.chunks)
         return counts / widths / counts.sum(), edges
     return counts, edges
+
+
+def _native_histogram(a: Array, edges: Any, weights: Array | None) -> Array | None:
+    """The counts by the engine; None where it counts otherwise than NumPy."""
+    if isinstance(edges, Array) or edges.dtype.kind not in "iuf" or len(edges) < 2 or not native(a):
+        return None
+    # Whole numbers of 64 bits may lie between two floats.
+    if a.dtype.kind not in "biuf" or (a.dtype.kind in "iu" and a.dtype.itemsize == 8 and edges.dtype.kind in "iu"):
+        return None
+    if weights is not None and not (native(weights) and weights.dtype == np.float64):
+        return None
+    edges = np.ascontiguousarray(edges, dtype=np.float64)
+    return _wrap(_oxidask.array_histogram(a._core, edges, None if weights is None else weights._core))
 
 
 def histogram2d(
@@ -413,6 +433,8 @@ def unique(
         raise NotImplementedError("unique along an axis is not offered\nhint: use map_blocks, or compute first")
     if not equal_nan:
         raise NotImplementedError("equal_nan=False is not offered")
+    if ordered(ar) and not (return_index or return_inverse or return_counts) and ar.size == ar.size:
+        return _wrap(_oxidask.array_unique(ar._core))
     shape = ar.shape
     flat = ar.ravel()
     step = Unique()

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from oxidask.array._generic import block_numbers, table
+from oxidask import _oxidask
+from oxidask.array._generic import block_numbers, has_unknown, is_native, table
 from oxidask.array._meta import meta_from_array, quiet
 from oxidask.array.blockwise import blockwise, elemwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array, _into
+from oxidask.array.core import Array, _into, _wrap, native, ordered
 from oxidask.array.reductions import reduction
 from oxidask.array.shaping import axis_of
 
@@ -224,6 +225,16 @@ def _cumulative(name: str, what: str, binop: Callable[..., Any], ident: int, tot
     def function(
         x: Any, axis: int | None = None, dtype: Any = None, out: Any = None, *, method: str = "sequential"
     ) -> Array:
+        x = asanyarray(x)
+        if axis is None:
+            x, axis = x.ravel(), 0
+        axis = axis_of(axis, x.ndim)
+        if native(x) and x.dtype.kind not in "mM" and (dtype is None or is_native(np.dtype(dtype))):
+            try:
+                made = _oxidask.array_cumulative(x._core, name, axis, None if dtype is None else np.dtype(dtype).name)
+                return _into(out, _wrap(made))  # type: ignore[no-any-return]
+            except TypeError:
+                pass
         preop = getattr(np, total) if method == "blelloch" and dtype is None else None
         return cumreduction(getattr(np, name), binop, ident, x, axis, dtype, out, method=method, preop=preop)
 
@@ -373,6 +384,8 @@ def topk(a: Any, k: int, axis: int = -1, split_every: Any = None) -> Array:
     """
     a = asanyarray(a)
     axis = axis_of(axis, a.ndim)
+    if ordered(a) and k and not has_unknown(a.chunks):
+        return _wrap(_oxidask.array_topk(a._core, k, axis))
     best = TopK(k)
     return reduction(
         a,
@@ -480,6 +493,9 @@ def _sorted(name: str, a: Any, axis: int | None, descending: bool, stable: bool,
         a, axis = a.ravel(), 0
     axis = axis_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i == axis else "auto" for i in range(a.ndim)}) if a.numblocks[axis] > 1 else a
+    if ordered(a) and not (descending and name == "argsort"):
+        made = _wrap(_oxidask.array_sort(a._core, axis, name == "argsort"))
+        return made[(slice(None),) * axis + (slice(None, None, -1),)] if descending else made
     return elemwise(SortAlong(name, axis, descending, stable), a, meta=meta_from_array(a._meta, a.ndim, dtype))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from oxidask import _oxidask
 from oxidask.array._info import check_device
 from oxidask.array._meta import quiet
 from oxidask.array.blockwise import blockwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array
+from oxidask.array.core import Array, _wrap, native
 from oxidask.array.shaping import axis_of, roll
 
 #: The transforms, and how long the last axis of a result is.
@@ -103,6 +104,16 @@ def fft_wrap(
         rule = _LENGTHS[kind]
         if lengths is None or not kind.startswith(("irfft", "hfft")):
             sizes[last] = rule(sizes[last])
+        if native(a) and dtype is None and fft_func is getattr(np.fft, kind, None):
+            try:
+                # Whole numbers are transformed in double precision, however short they are.
+                core = a._core.astype("float64") if a.dtype.kind in "biu" else a._core
+                made = _oxidask.array_fourier(
+                    core, kind.rstrip("2n"), None if lengths is None else list(lengths), list(axes), extra.get("norm")
+                )
+                return _wrap(made)
+            except TypeError:
+                pass
         kwargs: dict[str, Any] = (
             {"s": lengths, "axes": axes} if several else {"n": None if lengths is None else lengths[0], "axis": axes[0]}
         )

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from oxidask.array._generic import block_numbers, table
+from oxidask import _oxidask
+from oxidask.array._generic import block_numbers, has_unknown, table
 from oxidask.array._meta import quiet
 from oxidask.array._norms import matrix_norm, norm, vector_norm
 from oxidask.array._stacks import (
@@ -31,7 +32,7 @@ from oxidask.array._stacks import (
     trace,
 )
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array
+from oxidask.array.core import Array, _wrap, native
 from oxidask.array.products import matmul, outer, tensordot, vecdot
 from oxidask.array.shaping import matrix_transpose
 
@@ -176,6 +177,13 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
     dtype = np.linalg.qr(np.ones((1, 1), data.dtype))[0].dtype
     n = data.shape[1]
     rows = data.chunks[0]
+    if native(data) and dtype.kind == "f" and not has_unknown(data.chunks) and min(data.shape) > 0:
+        q, r = map(_wrap, _oxidask.array_qr(data._core))
+        q = q if q.chunks[0] == rows else q.rechunk({0: rows})
+        if not compute_svd:
+            return q, r
+        u, s, vh = _svd_block(r, r.shape[0], n, dtype)
+        return q.dot(u), s, vh
     first = _factor_rows(data)
     heights = [min(m, n) if m == m else n for m in rows]
     unknown = any(m != m for m in rows) or n != n

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from oxidask import _oxidask
 from oxidask.array._meta import compute_meta, quiet
 from oxidask.array.blockwise import blockwise, broadcast_shape
 from oxidask.array.convert import asanyarray
@@ -17,7 +18,7 @@ __all__ = ["dot", "einsum", "matmul", "outer", "tensordot", "vdot", "vecdot"]
 
 
 def _both_native(a: Array, b: Array) -> bool:
-    return native(a, b)
+    return native(a, b) and not {a.dtype.kind, b.dtype.kind} & set("mM")
 
 
 class Contract:
@@ -194,6 +195,54 @@ def outer(a: Any, b: Any) -> Array:
     return asanyarray(a).ravel()[:, None] * asanyarray(b).ravel()[None, :]
 
 
+def _einsum_of_pairs(arrays: list[Array], names: list[str], output: str, dtype: np.dtype) -> Array | None:
+    """An einsum as products of two arrays each, by the engine; None where blocks of all of them are needed."""
+    lengths: dict[str, Any] = {}
+    for x, own in zip(arrays, names, strict=True):
+        fits = all(lengths.setdefault(name, n) == n for name, n in zip(own, x.shape, strict=True))
+        if not fits or len(set(own)) < len(own) or not native(x) or x.dtype.kind not in "iufc" or x.dtype == np.float16:
+            return None
+    if np.result_type(*[x.dtype for x in arrays]) != dtype or len(set(output)) < len(output):
+        return None
+    terms = [(x.astype(dtype), own) for x, own in zip(arrays, names, strict=True)]
+    samples = [np.broadcast_to(np.empty((), dtype), x.shape) for x in arrays]
+    path = np.einsum_path(f"{','.join(names)}->{output}", *samples, optimize="greedy")[0][1:]
+    for step in path:
+        chosen = [terms.pop(at) for at in sorted(step, reverse=True)][::-1]
+        term = chosen[0]
+        for i, other in enumerate(chosen[1:], start=2):
+            needed = set(output).union(*[own for _, own in terms], *[own for _, own in chosen[i:]])
+            term = _product(term, other, needed, dtype)
+        terms.append(term)
+    made, own = _summed(terms[0], set(output), dtype)
+    return made.transpose(tuple(own.index(name) for name in output)) if own != output else made
+
+
+def _summed(term: tuple[Array, str], needed: set[str], dtype: np.dtype) -> tuple[Array, str]:
+    """The array without the axes that nothing else needs."""
+    x, own = term
+    gone = tuple(axis for axis, name in enumerate(own) if name not in needed)
+    return (x.sum(axis=gone, dtype=dtype), "".join(n for n in own if n in needed)) if gone else term
+
+
+def _product(left: tuple[Array, str], right: tuple[Array, str], needed: set[str], dtype: np.dtype) -> tuple[Array, str]:
+    """The product of two arrays, summed over the axes that nothing else needs."""
+    (a, own_a), (b, own_b) = _summed(left, needed | set(right[1]), dtype), _summed(right, needed | set(left[1]), dtype)
+    common = [name for name in own_a if name in own_b]
+    batch, summed = [n for n in common if n in needed], [n for n in common if n not in needed]
+    only_a, only_b = ("".join(n for n in own if n not in common) for own in (own_a, own_b))
+    if summed and only_a and only_b:
+        pairs = [[(own_a.index(n), own_b.index(n)) for n in group] for group in (batch, summed)]
+        return _wrap(_oxidask.array_contract(a._core, b._core, *pairs)), "".join(batch) + only_a + only_b
+    # Little is multiplied: the products run into the sum.
+    letters = "".join(common) + only_a + only_b
+    spread = []
+    for x, own in ((a, own_a), (b, own_b)):
+        x = x.transpose(tuple(own.index(name) for name in letters if name in own))
+        spread.append(x[tuple(slice(None) if name in own else None for name in letters)])
+    return _summed((spread[0] * spread[1], letters), needed, dtype)
+
+
 class Einsum:
     """An einsum of blocks with the summed axes kept, at length one."""
 
@@ -239,6 +288,9 @@ def einsum(*args: Any, dtype: Any = None, optimize: Any = False, split_every: An
     if dtype is None:
         dtype = np.result_type(*[x.dtype for x in arrays])
     names = inputs.split(",")
+    made = _einsum_of_pairs(arrays, names, output, np.dtype(dtype))
+    if made is not None:
+        return made
     summed = tuple(sorted(set("".join(names)) - set(output)))
     # Of length one, an axis broadcasts; blockwise lines up what is equal.
     pairs: list[Any] = []

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from oxidask import config
+from oxidask import _oxidask, config
 from oxidask.array._generic import block_numbers, is_unknown, join, position_of, table
 from oxidask.array._meta import compute_meta, meta_from_array, quiet
 from oxidask.array.blockwise import blockwise
@@ -618,8 +618,10 @@ REDUCTIONS: dict[str, tuple[str, bool, bool, str]] = {
     "nanargmax": ("The position of the largest element that is not NaN", False, False, "arg"),
     "count_nonzero": ("The number of elements that are not zero", False, False, "sum"),
 }
+#: Reductions of numbers, which NumPy refuses for spans of time or has other answers for.
+_NOT_OF_SPANS = frozenset("prod std var nansum nanprod nanmean nanstd nanvar".split())
 #: Which of them the engine has.
-NATIVE = set(REDUCTIONS) - {"nanstd", "nanvar", "nanargmin", "nanargmax"}
+NATIVE = set(REDUCTIONS) - {"nanargmin", "nanargmax"}
 
 
 def reduce(
@@ -639,7 +641,8 @@ def reduce(
     if x.ndim == 0 and axis in (0, -1):
         raise np.exceptions.AxisError(axis, 0)
     axes = axes_of(axis, x.ndim)
-    if native(x) and name in NATIVE and not isinstance(split_every, dict):
+    refused = x.dtype.kind == "m" and name in _NOT_OF_SPANS
+    if native(x) and name in NATIVE and not refused and not isinstance(split_every, dict):
         every = (
             None
             if split_every in (None, True)
@@ -868,6 +871,9 @@ def _whole_along(name: str, a: Any, axis: Any, keepdims: bool, out: Any, **kwarg
         return _quantile(name.replace("median", "quantile"), a, 0.5, None, out, "linear", keepdims, None)
     axes = axes_of(axis, a.ndim)
     a = a.rechunk({i: -1 if i in axes else "auto" for i in range(a.ndim)})
+    if len(axes) == 1 and native(a) and a.dtype.kind in "iuf":
+        own = _wrap(_oxidask.array_quantiles(a._core, [0.5], axes[0], "mean", name == "nanmedian"))
+        return _into(out, own if keepdims else own.squeeze(axes[0]))  # type: ignore[no-any-return]
     ind = tuple(range(a.ndim))
     made = blockwise(
         Along(name, axes, keepdims=True, **kwargs),
@@ -962,9 +968,14 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
     if weights is not None:
         kwargs["weights"] = np.asarray(weights)
     with quiet():
-        dtype = np.asarray(getattr(np, name)(np.ones(1, dtype=a.dtype), points, method=method)).dtype
+        # Python's own number does not widen the result.
+        given = q if isinstance(q, int | float) else points
+        dtype = np.asarray(getattr(np, name)(np.ones(1, dtype=a.dtype), given, method=method)).dtype
+    exact = _native_quantiles(name, a, points, axes, dtype, method) if weights is None else None
+    if exact is not None:
+        return _into(out, _with_points(exact, axes, points, keepdims))  # type: ignore[no-any-return]
     made = blockwise(
-        Quantile(name, points, axes, kwargs),
+        Quantile(name, given, axes, kwargs),
         out_ind,
         a,
         own,
@@ -976,6 +987,38 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, out: Any, method: str, keepd
         meta=np.empty((0,) * len(out_ind), dtype),
     )
     return _into(out, made)  # type: ignore[no-any-return]
+
+
+#: Methods whose quantiles are elements.
+_OF_ELEMENTS = ("lower", "higher", "nearest", "inverted_cdf")
+
+
+def _native_quantiles(
+    name: str, a: Array, points: np.ndarray, axes: tuple[int, ...], dtype: Any, method: str
+) -> Array | None:
+    """The quantiles by the engine, their axis in the place of the reduced one; None where NumPy's differ."""
+    if len(axes) != 1 or not native(a) or points.ndim > 1 or not points.size or a.dtype.kind not in "iuf":
+        return None
+    if a.dtype.kind != "f" and (method in _OF_ELEMENTS or a.dtype.itemsize > 4):
+        # Whole numbers stay whole, and may be too large for floats.
+        return None
+    if not ((points >= 0) & (points <= 1)).all():
+        return None
+    try:
+        core = a._core.astype(np.dtype(dtype).name)
+        made = _oxidask.array_quantiles(core, points.ravel().tolist(), axes[0], method, name == "nanquantile")
+    except (NotImplementedError, TypeError):
+        return None
+    return _wrap(made)
+
+
+def _with_points(made: Array, axes: tuple[int, ...], points: np.ndarray, keepdims: bool) -> Array:
+    """Quantiles with their axis where NumPy has it: before all others, or none for a single one."""
+    (axis,) = axes
+    if points.ndim == 0:
+        return made if keepdims else made.squeeze(axis)
+    moved = made.transpose((axis, *(a for a in range(made.ndim) if a != axis)))
+    return moved[(slice(None),) * (axis + 1) + (None,)] if keepdims else moved
 
 
 class Quantile:

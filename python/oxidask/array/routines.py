@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from oxidask import _oxidask
 from oxidask._oxidask import ArrayCore
-from oxidask.array._generic import is_unknown
+from oxidask.array._generic import has_unknown, is_unknown
 from oxidask.array._meta import quiet
 from oxidask.array.blockwise import blockwise, broadcast_shape, elemwise
 from oxidask.array.convert import asanyarray, asarray
-from oxidask.array.core import Array, _is_native_operand, _operand, _wrap
+from oxidask.array.core import Array, _is_native_operand, _operand, _wrap, ordered
 from oxidask.array.shaping import axes_of, axis_of, broadcast_to
 
 __all__ = [
@@ -716,6 +717,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Arra
         raise ValueError("searchsorted looks in an array of one axis")
     if sorter is not None:
         a = a[sorter]
+    if ordered(a, v) and side in ("left", "right") and not has_unknown(a.chunks):
+        return _wrap(_oxidask.array_searchsorted(a._core, v._core, side == "right"))
     ind = tuple(range(v.ndim))
     # The position in a sorted array is the number of elements before it, in all chunks.
     found = blockwise(

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from oxidask import _oxidask
 from oxidask._oxidask import ArrayCore
-from oxidask.array._generic import block_numbers, empty_block, is_unknown, joined, position_of, table
+from oxidask.array._generic import block_numbers, empty_block, has_unknown, is_unknown, joined, position_of, table
 from oxidask.array._lazy_points import by_lazy_arrays
 from oxidask.array._select import even_chunks, outer, split_positions
-from oxidask.array.core import Array, _wrap, asarray
+from oxidask.array.core import Array, _wrap, asarray, native
 from oxidask.errors import *  # noqa: F403
 
 __all__ = ["BlockView", "VIndex"]
@@ -100,6 +101,11 @@ def _is_mask(entry: Any) -> bool:
 
 def _outer_index(x: Array, index: list[Any]) -> Array:
     """Slices, integers, Nones and one-dimensional arrays, each for its own axis."""
+    if native(x):
+        places = [i for i, entry in enumerate(index) if isinstance(entry, np.ndarray)]
+        axes = [sum(entry is not None for entry in index[:place]) for place in places]
+        if not any(is_unknown(n) for axis in axes for n in x.chunks[axis]):
+            return _native_take(x, index, places, axes)
     plans: list[Any] = []
     last: list[Any] = []
     chunks: list[tuple[Any, ...]] = []
@@ -122,6 +128,21 @@ def _outer_index(x: Array, index: list[Any]) -> Array:
     if trivial and all(plan is None for plan in plans):
         return x
     return outer(x, plans, last=None if trivial else tuple(last), chunks=tuple(chunks))
+
+
+def _native_take(x: Array, index: list[Any], places: list[int], axes: list[int]) -> Array:
+    """As :func:`_outer_index`, by the engine: first the basic index, then the positions along each axis."""
+    taken = [
+        split_positions(positions, even_chunks(len(positions), x.chunks[axis]))
+        for positions, axis in ((checked(index[place], x.shape[axis], axis), axis) for place, axis in zip(places, axes))
+    ]
+    basic = tuple(slice(None) if isinstance(entry, np.ndarray) else entry for entry in index)
+    is_all = all(isinstance(entry, slice) and entry == slice(None) for entry in basic)
+    made = x if is_all else _wrap(x._core.getitem(basic))
+    plans: list[Any] = [None] * made.ndim
+    for place, plan in zip(places, taken, strict=True):
+        plans[sum(not isinstance(entry, int) for entry in index[:place])] = plan
+    return made if all(plan is None for plan in plans) else outer(made, plans)  # type: ignore[no-any-return]
 
 
 def _plan(entry: Any, sizes: Sequence[Any], axis: int, shape: Any) -> Any:
@@ -285,6 +306,8 @@ def points_of(x: Array, points: Sequence[np.ndarray]) -> Array:
     lead = x.chunks[:k]
     if any(is_unknown(size) for sizes in lead for size in sizes):
         raise ValueError("points need chunks of known sizes\nhint: call compute_chunk_sizes() first")
+    if k == x.ndim and native(x):
+        return _wrap(_oxidask.array_points(x._core, [np.ascontiguousarray(p, dtype=np.int64) for p in points]))
     size = max(1, math.prod(max(sizes, default=1) for sizes in lead))
     cuts = [size] * (n // size) + ([n % size] if n % size or not n else [])
     borders = [np.cumsum([0, *sizes]) for sizes in lead]
@@ -371,13 +394,22 @@ def masked(x: Array, mask: Array) -> Array:
 
     if not all(is_unknown(a) or is_unknown(b) or a == b for a, b in zip(x.shape, mask.shape, strict=True)):
         raise IndexError(f"Boolean array with shape {mask.shape} does not fit an array of shape {x.shape}")
-    if x.ndim > 1:
-        x, mask = x.ravel(), mask.ravel()
     if x.ndim == 0:
         x, mask = x.reshape(1), mask.reshape(1)
+    if _on_one_another(x, mask):
+        return _wrap(_oxidask.array_masked(x._core, mask._core, None))
+    if x.ndim > 1:
+        x, mask = x.ravel(), mask.ravel()
     return blockwise(
         _take_mask, "i", x, "i", mask, "i", dtype=x.dtype, token="getitem", adjust_chunks={"i": _unknown}, meta=x._meta
     )
+
+
+def _on_one_another(x: Array, mask: Array) -> bool:
+    """Whether the engine can bring a mask of the array's axes to its chunks."""
+    if not native(x, mask):
+        return False
+    return x.chunks == mask.chunks or not (has_unknown(x.chunks) or has_unknown(mask.chunks))
 
 
 def _take_mask(x: Any, mask: Any) -> Any:
@@ -409,6 +441,8 @@ def along_mask(x: Array, mask: Array, axis: int) -> Array:
         raise IndexError(
             f"Boolean array with size {mask.shape[0]} is not long enough for axis {axis} with size {x.shape[axis]}"
         )
+    if native(x, mask) and not has_unknown((x.chunks[axis], mask.chunks[0])):
+        return _wrap(_oxidask.array_masked(x._core, mask._core, axis))
     ind = tuple(range(x.ndim))
     return blockwise(
         AlongMask(axis), ind, x, ind, mask, (axis,), token="getitem", adjust_chunks={axis: _unknown}, meta=x._meta

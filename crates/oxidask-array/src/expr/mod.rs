@@ -13,6 +13,7 @@ pub mod contract;
 pub mod count;
 pub mod map_blocks;
 pub mod matrix;
+pub mod place;
 pub mod points;
 pub mod rechunk;
 pub mod reduce;

@@ -4,8 +4,10 @@
 //! A state has the shape of the result with reduced axes kept at length one, so
 //! that combining is elementwise whatever the axes are.
 
+use super::blockwise::Blockwise;
 use super::body::{Body, Operand, Reads};
 use super::compress::Compress;
+use super::place::{in_rows, row_chunks};
 use super::rechunk::Rechunk;
 use super::{ArrayMeta, node};
 use crate::block::{Dims, Strides, contiguous_strides};
@@ -36,7 +38,10 @@ pub enum Kind {
     /// All elements folded into one.
     Fold(Fold),
     /// Count, mean and sum of squared distances of floats.
-    Moments,
+    Moments {
+        /// Whether NaN is left out.
+        skips_nan: bool,
+    },
     /// The extreme and its position.
     Arg {
         /// The largest rather than the smallest.
@@ -158,6 +163,20 @@ impl Reduce {
 }
 
 impl Reduce {
+    /// With blocks of whole rows, if every axis is reduced and all that is read
+    /// lies in memory so: there are no gaps to be read over then.
+    fn in_rows(&self) -> Option<ExprRef> {
+        if !self.shared.reduced.iter().all(|&reduced| reduced) {
+            return None;
+        }
+        // The body is seen as a node of its own, which is what can be cut anew.
+        row_chunks(&self.body.chunks)?;
+        let blockwise = Blockwise::build(self.label.clone(), self.body.clone(), self.reads.clone());
+        let rows = in_rows(node::<Blockwise>(&blockwise)?)?;
+        let rows = node::<Blockwise>(&rows)?;
+        Some(self.over(rows.body.clone(), rows.reads.clone()))
+    }
+
     /// The fold of a masked array as a fold of all of it, in which elements that
     /// the mask leaves out are replaced by the neutral one.
     fn without_compress(&self) -> Result<Option<ExprRef>> {
@@ -226,7 +245,7 @@ impl Expr for Reduce {
     }
 
     fn rewrite(&self, uses: &Uses) -> Result<Option<ExprRef>> {
-        if let Some(better) = self.without_rechunk() {
+        if let Some(better) = self.without_rechunk().or_else(|| self.in_rows()) {
             return Ok(Some(better));
         }
         if let Some(better) = self.without_compress()? {
@@ -326,7 +345,7 @@ impl Shared {
         let each = match (finish, self.kind) {
             (Some(finish), _) => finish.program.dtype().itemsize(),
             (None, Kind::Fold(_)) => self.dtype.itemsize(),
-            (None, Kind::Moments) => 24,
+            (None, Kind::Moments { .. }) => 24,
             (None, Kind::Arg { .. }) => self.dtype.itemsize() + 8,
         };
         Some((n * each) as u64)
@@ -388,8 +407,8 @@ impl Op for PartialOp {
                 evaluate(program, &sources, &shape, None, &strides, true, &mut sink)?;
                 sink.into_state(&kept)
             }),
-            Kind::Moments => {
-                let mut sink = MomentsSink::new(&kept);
+            Kind::Moments { skips_nan } => {
+                let mut sink = MomentsSink::new(&kept, skips_nan);
                 evaluate(program, &sources, &shape, None, &strides, true, &mut sink)?;
                 sink.into_state(&kept)
             }

@@ -294,6 +294,13 @@ mod tests {
     }
 
     #[test]
+    fn moments_of_nan_are_nan() {
+        assert!(row_moments(&[f64::NAN]).squares.is_nan());
+        assert!(row_moments(&[f64::INFINITY, 1.0]).squares.is_nan());
+        assert_eq!(row_moments(&[3.0; 40]).squares, 0.0);
+    }
+
+    #[test]
     fn moments_agree_however_they_are_cut() {
         let row: Vec<f64> = (0..1000).map(|i| 1e6 + f64::from(i % 17)).collect();
         let whole = row_moments(&row);

@@ -13,6 +13,7 @@ pub mod math;
 pub mod number;
 pub mod order;
 pub mod random;
+pub mod sort;
 pub mod transform;
 
 /// The instruction sets that loops are compiled for.

@@ -1,10 +1,13 @@
 //! Functions of lanes that compare elements: sorting and quantiles.
 
+use super::multiversion;
 use super::number::Number;
+use super::sort::sort as sort_integers;
 use crate::dtype::{Bool, DType, Ticks};
 use half::f16;
 use oxidask_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::mem::MaybeUninit;
 
 /// What a quantile is where it falls between two elements: NumPy's methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub enum Interpolation {
     NormalUnbiased,
     InterpolatedInvertedCdf,
     InvertedCdf,
+    /// As linear, but between two elements always their mean: medians.
+    Mean,
 }
 
 impl Interpolation {
@@ -41,6 +46,7 @@ impl Interpolation {
             "normal_unbiased" => Interpolation::NormalUnbiased,
             "interpolated_inverted_cdf" => Interpolation::InterpolatedInvertedCdf,
             "inverted_cdf" => Interpolation::InvertedCdf,
+            "mean" => Interpolation::Mean,
             _ => return Err(Error::unsupported(format!("quantiles have no method '{name}'"))),
         })
     }
@@ -119,53 +125,36 @@ fn turned(bits: i64) -> i64 {
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
-/// Lanes from this length on are sorted digit by digit.
-const RADIX_FROM: usize = 1 << 12;
-/// Bits of a digit: its counts fit the first-level cache.
-const DIGIT: usize = 11;
-
-/// Sorts integers by their digits, lowest first; digits that are the same
-/// everywhere are skipped.
-fn radix_sort(keys: &mut Vec<i64>) {
-    const N_DIGITS: usize = 64_usize.div_ceil(DIGIT);
-    const N_VALUES: usize = 1 << DIGIT;
-    // The sign bit is turned over, so that negative numbers come first.
-    let digit = |key: i64, at: usize| (((key as u64) ^ (1 << 63)) >> (at * DIGIT)) as usize & (N_VALUES - 1);
-    let mut counts = vec![[0_usize; N_VALUES]; N_DIGITS];
-    for &key in keys.iter() {
-        for (at, counts) in counts.iter_mut().enumerate() {
-            counts[digit(key, at)] += 1;
+multiversion! {
+    fn write_keys<T: Sortable>(lane: &[T], out: &mut [MaybeUninit<i64>]) {
+        for (out, &x) in out.iter_mut().zip(lane) {
+            out.write(x.to_key());
         }
-    }
-    let mut other = vec![0_i64; keys.len()];
-    for (at, counts) in counts.iter_mut().enumerate() {
-        if counts.contains(&keys.len()) {
-            continue;
-        }
-        let mut start = 0;
-        for count in counts.iter_mut() {
-            start += std::mem::replace(count, start);
-        }
-        for &key in keys.iter() {
-            let place = &mut counts[digit(key, at)];
-            other[*place] = key;
-            *place += 1;
-        }
-        std::mem::swap(keys, &mut other);
     }
 }
 
-fn sort_keys(keys: &mut Vec<i64>) {
-    if keys.len() >= RADIX_FROM { radix_sort(keys) } else { keys.sort_unstable() }
+multiversion! {
+    fn read_keys<T: Sortable>(keys: &[i64], lane: &mut [T]) {
+        for (x, &key) in lane.iter_mut().zip(keys) {
+            *x = T::from_key(key);
+        }
+    }
+}
+
+/// The integers of a lane.
+fn keys_of<T: Sortable>(lane: &[T]) -> Vec<i64> {
+    let mut keys = Vec::with_capacity(lane.len());
+    write_keys(lane, keys.spare_capacity_mut());
+    // SAFETY: there is room for one key for every element, and all were written.
+    unsafe { keys.set_len(lane.len()) };
+    keys
 }
 
 /// Sorts a lane in ascending order, NaN last.
 pub fn sort<T: Sortable>(lane: &mut [T]) {
-    let mut keys: Vec<i64> = lane.iter().map(|x| x.to_key()).collect();
-    sort_keys(&mut keys);
-    for (x, key) in lane.iter_mut().zip(keys) {
-        *x = T::from_key(key);
-    }
+    let mut keys = keys_of(lane);
+    sort_integers(&mut keys);
+    read_keys(&keys, lane);
 }
 
 /// Appends the positions of a lane's elements in ascending order; those of
@@ -184,7 +173,7 @@ fn argsort_keys(mut pairs: Vec<(i64, i64)>, positions: &mut Vec<i64>) {
 /// Appends the `k` largest (or smallest) elements of a lane, the most extreme
 /// first.
 pub fn top<T: Sortable>(lane: &[T], k: usize, largest: bool, out: &mut Vec<T>) {
-    let mut keys: Vec<i64> = lane.iter().map(|x| x.to_key()).collect();
+    let mut keys = keys_of(lane);
     top_keys(&mut keys, k, largest);
     out.extend(keys.into_iter().map(T::from_key));
 }
@@ -208,8 +197,8 @@ fn top_keys(keys: &mut Vec<i64>, k: usize, largest: bool) {
 
 /// Sorts a lane and keeps each of equal elements once.
 pub fn distinct<T: Sortable>(lane: &[T]) -> Vec<T> {
-    let mut keys: Vec<i64> = lane.iter().map(|x| x.to_key()).collect();
-    sort_keys(&mut keys);
+    let mut keys = keys_of(lane);
+    sort_integers(&mut keys);
     keys.dedup();
     keys.into_iter().map(T::from_key).collect()
 }
@@ -259,6 +248,8 @@ pub fn quantiles(
         };
         out.push(if weight == 0.0 {
             low
+        } else if interpolation == Interpolation::Mean {
+            0.5 * (low + high)
         } else if weight >= 0.5 {
             // As NumPy does, so that rounding keeps quantiles in order.
             high - (high - low) * (1.0 - weight)
@@ -270,6 +261,7 @@ pub fn quantiles(
 
 #[cfg(test)]
 mod tests {
+    use super::super::sort::RADIX_FROM;
     use super::*;
 
     #[test]
@@ -314,6 +306,7 @@ mod tests {
             (Interpolation::Nearest, 0.9, 8.0),
             (Interpolation::Hazen, 0.9, 8.0),
             (Interpolation::Weibull, 0.3, 1.5),
+            (Interpolation::Mean, 0.5, 3.0),
         ];
         for (method, share, expected) in cases {
             for shares in [vec![share], vec![share; 6]] {

@@ -98,9 +98,121 @@ pub fn run(transform: &Transform, lanes: &Block, shape: &[usize]) -> Result<Bloc
         return Err(Error::value("a Fourier transform needs at least one point"));
     }
     match lanes.dtype().to_complex() {
-        DType::C64 => lanes_of::<f32, C64>(transform, lanes, shape, C64, |z| z.0),
-        _ => lanes_of::<f64, C128>(transform, lanes, shape, C128, |z| z.0),
+        DType::C64 => typed::<f32, C64>(transform, lanes, shape, C64, |z| z.0),
+        _ => typed::<f64, C128>(transform, lanes, shape, C128, |z| z.0),
     }
+}
+
+fn typed<F: FftNum + Element, C: Element>(
+    transform: &Transform,
+    lanes: &Block,
+    shape: &[usize],
+    wrap: impl Fn(Complex<F>) -> C,
+    unwrap: impl Fn(C) -> Complex<F>,
+) -> Result<Block> {
+    match transform.kind {
+        Kind::Rfft | Kind::Ihfft if transform.n.is_multiple_of(2) => Ok(from_real(transform, lanes, shape, wrap)),
+        Kind::Irfft | Kind::Hfft if transform.n.is_multiple_of(2) => Ok(to_real(transform, lanes, shape, unwrap)),
+        _ => lanes_of(transform, lanes, shape, wrap, unwrap),
+    }
+}
+
+/// The powers 0 to n/2 of the n-th root of unity.
+fn roots<F: FftNum>(n: usize) -> Vec<Complex<F>> {
+    let angle = |k: usize| -2.0 * std::f64::consts::PI * k as f64 / n as f64;
+    (0..=n / 2).map(|k| Complex::new(of(angle(k).cos()), of(angle(k).sin()))).collect()
+}
+
+/// Appends lane number `at`, cut or padded with zeros to `n` elements of `T`.
+fn read_lane<T: Element>(lanes: &Block, at: usize, n: usize, input: &mut Vec<T>) {
+    let length = lanes.shape()[lanes.shape().len() - 1];
+    input.clear();
+    input.reserve(length.max(n));
+    // SAFETY: the block is contiguous, and `input` has room for a lane.
+    unsafe {
+        let from = lanes.as_ptr().wrapping_add(at * length * lanes.dtype().itemsize());
+        cast::cast(lanes.dtype(), T::DTYPE, from, input.as_mut_ptr().cast(), length);
+        input.set_len(length);
+    }
+    // SAFETY: all bytes of a zero are zero, in every dtype of a transform.
+    input.resize(n, unsafe { std::mem::zeroed() });
+}
+
+/// Transforms of real lanes of even length: neighbours are the two parts of one
+/// complex number, so that the transform is half as long (Cooley, Lewis and
+/// Welch, 1970).
+fn from_real<F: FftNum + Element, C: Element>(
+    transform: &Transform,
+    lanes: &Block,
+    shape: &[usize],
+    wrap: impl Fn(Complex<F>) -> C,
+) -> Block {
+    let (n, half) = (transform.n, transform.n / 2);
+    let fft = FftPlanner::<F>::new().plan_fft_forward(half);
+    let roots = roots::<F>(n);
+    let zero = Complex::new(of::<F>(0.0), of::<F>(0.0));
+    let scale = of::<F>(0.5 * transform.scale());
+    let mut scratch = vec![zero; fft.get_inplace_scratch_len()];
+    let mut lane = vec![zero; half];
+    let mut input: Vec<F> = Vec::new();
+    let n_lanes: usize = shape[..shape.len() - 1].iter().product();
+    let mut out: Vec<C> = Vec::with_capacity(n_lanes * (half + 1));
+    for at in 0..n_lanes {
+        read_lane(lanes, at, n, &mut input);
+        for (z, pair) in lane.iter_mut().zip(input.chunks_exact(2)) {
+            *z = Complex::new(pair[0], pair[1]);
+        }
+        fft.process_with_scratch(&mut lane, &mut scratch);
+        // What comes of the even elements, and of the odd ones.
+        let spectrum = (0..=half).zip(&roots).map(|(k, root)| {
+            let (own, mirrored) = (lane[if k == half { 0 } else { k }], lane[if k == 0 { 0 } else { half - k }].conj());
+            let (even, odd) = (own + mirrored, own - mirrored);
+            let turned = root * Complex::new(odd.im, -odd.re);
+            let z = Complex::new((even.re + turned.re) * scale, (even.im + turned.im) * scale);
+            wrap(if transform.kind == Kind::Ihfft { z.conj() } else { z })
+        });
+        out.extend(spectrum);
+    }
+    Block::from_vec(out, shape)
+}
+
+/// The inverse of [`from_real`]: real lanes of even length from half of their
+/// symmetric spectrum.
+fn to_real<F: FftNum + Element, C: Element>(
+    transform: &Transform,
+    lanes: &Block,
+    shape: &[usize],
+    unwrap: impl Fn(C) -> Complex<F>,
+) -> Block {
+    let (n, half) = (transform.n, transform.n / 2);
+    let fft = FftPlanner::<F>::new().plan_fft_inverse(half);
+    let roots = roots::<F>(n);
+    let zero = Complex::new(of::<F>(0.0), of::<F>(0.0));
+    let scale = of::<F>(transform.scale());
+    let mut scratch = vec![zero; fft.get_inplace_scratch_len()];
+    let mut lane = vec![zero; half];
+    let mut input: Vec<C> = Vec::new();
+    let n_lanes: usize = shape[..shape.len() - 1].iter().product();
+    let mut out: Vec<F> = Vec::with_capacity(n_lanes * n);
+    // The kind that runs forward is the inverse of the conjugate spectrum.
+    let sign = of::<F>(if transform.kind == Kind::Hfft { -1.0 } else { 1.0 });
+    for at in 0..n_lanes {
+        read_lane(lanes, at, half + 1, &mut input);
+        let value = |k: usize| {
+            let z = unwrap(input[k]);
+            // The ends have no imaginary part.
+            let im = if k == 0 || k == half { of::<F>(0.0) } else { z.im * sign };
+            Complex::new(z.re, im)
+        };
+        for (k, z) in lane.iter_mut().enumerate() {
+            let (own, mirrored) = (value(k), value(half - k).conj());
+            let odd = (own - mirrored) * roots[k].conj();
+            *z = own + mirrored + Complex::new(-odd.im, odd.re);
+        }
+        fft.process_with_scratch(&mut lane, &mut scratch);
+        out.extend(lane.iter().flat_map(|z| [z.re * scale, z.im * scale]));
+    }
+    Block::from_vec(out, shape)
 }
 
 fn lanes_of<F: FftNum + Element, C: Element>(
@@ -127,12 +239,7 @@ fn lanes_of<F: FftNum + Element, C: Element>(
     let mut complexes: Vec<C> = Vec::with_capacity(if answers_real { 0 } else { n_lanes * m });
     let mut input: Vec<C> = Vec::with_capacity(length);
     for at in 0..n_lanes {
-        // SAFETY: the block is contiguous, and `input` has room for a lane.
-        unsafe {
-            let from = lanes.as_ptr().add(at * length * lanes.dtype().itemsize());
-            cast::cast(lanes.dtype(), C::DTYPE, from, input.as_mut_ptr().cast(), length);
-            input.set_len(length);
-        }
+        read_lane(lanes, at, length, &mut input);
         load(transform, &input, &mut lane, &unwrap);
         fft.process_with_scratch(&mut lane, &mut scratch);
         for z in &lane[..m] {

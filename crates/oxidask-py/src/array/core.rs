@@ -6,7 +6,7 @@ use super::parse::{Number, Value, chunk_specs, dtype_of, index_of, optional_dtyp
 use crate::base::{Collection, PyExpr};
 use crate::error::OrRaise;
 use oxidask_array::array::{assemble, unify};
-use oxidask_array::chunks::normalize;
+use oxidask_array::chunks::{UNKNOWN, normalize};
 use oxidask_array::expr::meta_of;
 use oxidask_array::reduction::Options;
 use oxidask_array::ufunc::UFUNCS;
@@ -41,6 +41,10 @@ impl Collection for Arrays {
         Ok(Array::from_expr(expr.clone())?.whole().expr().clone())
     }
 
+    fn at_once(&self, root: ExprRef, executor: &dyn oxidask_core::Executor) -> ExprRef {
+        oxidask_array::expr::place::in_place(root, executor)
+    }
+
     fn wrap(&self, py: Python<'_>, expr: ExprRef) -> PyResult<Py<PyAny>> {
         static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let core = ArrayCore(Array::from_expr(expr).or_raise()?);
@@ -71,7 +75,22 @@ impl ArrayCore {
     }
 }
 
-fn wrap(array: Result<Array>) -> PyResult<ArrayCore> {
+/// A length as Python sees it: NumPy's one NaN where it is not known, so that
+/// equal chunks compare equal.
+fn length(py: Python<'_>, length: usize) -> PyResult<Bound<'_, PyAny>> {
+    static NAN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if length == UNKNOWN {
+        return Ok(NAN.import(py, "numpy", "nan")?.clone());
+    }
+    Ok(length.into_pyobject(py)?.into_any())
+}
+
+fn lengths(py: Python<'_>, all: impl IntoIterator<Item = usize>) -> PyResult<Bound<'_, PyTuple>> {
+    PyTuple::new(py, all.into_iter().map(|one| length(py, one)).collect::<PyResult<Vec<_>>>()?)
+}
+
+/// The array of the engine as Python holds it.
+pub fn wrap(array: Result<Array>) -> PyResult<ArrayCore> {
     array.map(ArrayCore).or_raise()
 }
 
@@ -226,9 +245,10 @@ impl ArrayCore {
         self.0.expr().label().into_owned()
     }
 
+    /// The length of every axis; NaN where it is not known.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0.shape())
+        lengths(py, self.0.shape())
     }
 
     /// NumPy's name of the dtype.
@@ -237,20 +257,21 @@ impl ArrayCore {
         self.0.dtype().name()
     }
 
-    /// The sizes of the chunks along every axis.
+    /// The sizes of the chunks along every axis; NaN where they are not known.
     #[getter]
     fn chunks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let chunks = self.0.chunks();
-        let axes: Vec<Bound<'py, PyTuple>> = (0..chunks.ndim())
-            .map(|axis| PyTuple::new(py, chunks.sizes(axis).collect::<Vec<usize>>()))
-            .collect::<PyResult<_>>()?;
+        let axes: Vec<Bound<'py, PyTuple>> =
+            (0..chunks.ndim()).map(|axis| lengths(py, chunks.sizes(axis))).collect::<PyResult<_>>()?;
         PyTuple::new(py, axes)
     }
 
-    /// The largest chunk along every axis.
+    /// The largest chunk along every axis; NaN where it is not known.
     #[getter]
     fn chunksize<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0.chunks().chunksize())
+        let chunks = self.0.chunks();
+        let largest = (0..chunks.ndim()).map(|axis| chunks.sizes(axis).max().unwrap_or(0));
+        lengths(py, largest)
     }
 
     /// How many chunks there are along every axis.
@@ -269,14 +290,17 @@ impl ArrayCore {
         self.0.ndim()
     }
 
+    /// How many elements there are; NaN where that is not known.
     #[getter]
-    fn size(&self) -> usize {
-        self.0.len()
+    fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        length(py, if self.0.chunks().has_unknown() { UNKNOWN } else { self.0.len() })
     }
 
+    /// Bytes of all elements; NaN where that is not known.
     #[getter]
-    fn nbytes(&self) -> u64 {
-        self.0.nbytes()
+    fn nbytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let n_bytes = usize::try_from(self.0.nbytes()).unwrap_or(UNKNOWN);
+        length(py, if self.0.chunks().has_unknown() { UNKNOWN } else { n_bytes })
     }
 
     /// How many tasks computing it takes.

@@ -2,6 +2,7 @@
 
 use super::core::ArrayCore;
 use crate::error::OrRaise;
+use oxidask_array::chunks::UNKNOWN;
 use oxidask_array::dtype::Constant;
 use oxidask_array::{ChunkSpec, DType, Index, Operand, Scalar};
 use oxidask_core::config::parse_bytes;
@@ -87,7 +88,12 @@ fn chunk_spec(object: &Bound<'_, PyAny>) -> PyResult<ChunkSpec> {
             }
         };
     }
-    match object.extract::<Vec<usize>>() {
+    let one = |size: &Bound<'_, PyAny>| match size.extract::<f64>() {
+        Ok(size) if size.is_nan() => Ok(UNKNOWN),
+        _ => size.extract(),
+    };
+    let sizes = object.try_iter().and_then(|sizes| sizes.map(|size| one(&size?)).collect::<PyResult<Vec<usize>>>());
+    match sizes {
         Ok(sizes) => Ok(ChunkSpec::Sizes(sizes)),
         Err(_) => Err(PyTypeError::new_err(format!(
             "{} is no chunk size\nhint: use an int, a tuple of ints, -1, None, 'auto' or a text such as '64 MiB'",
