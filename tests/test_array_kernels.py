@@ -115,7 +115,7 @@ def test_order(pair, data):
 def test_quantiles(pair, data):
     x, lazy = pair
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
-    if not x.shape[axis]:
+    if not x.shape[axis] or (x.ndim == 1 and not (x == x).any()):
         return
     keepdims = data.draw(st.booleans())
     with np.errstate(all="ignore"):
@@ -158,7 +158,7 @@ def test_reductions(name, pair, data):
     axis = data.draw(st.sampled_from([None, *range(x.ndim)]))
     if name == "nanmax" and (not x.size or x.dtype == bool):
         return
-    with np.errstate(all="ignore"), pytest.warns(None) if False else np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         expected = getattr(np, name)(x, axis=axis)
         got = np.asarray(getattr(da, name)(lazy, axis=axis).compute())
     wide = x.astype("f8")

@@ -29,9 +29,23 @@ NATIVE = frozenset(name for name, _ in _oxidask.array_functions()) - {"isnat", "
 #: infinite, not a number, or divided by zero.
 _LEFT_TO_NUMPY = {
     "c": frozenset(
-        "sign sqrt tanh arcsin arccos arctan arcsinh arccosh arctanh deg2rad rad2deg radians degrees".split()
+        [
+            "sign",
+            "sqrt",
+            "tanh",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "arcsinh",
+            "arccosh",
+            "arctanh",
+            "deg2rad",
+            "rad2deg",
+            "radians",
+            "degrees",
+        ]
     ),
-    "m": frozenset("floor_divide fmod sign".split()),
+    "m": frozenset(["floor_divide", "fmod", "sign"]),
 }
 
 #: Functions of NumPy that reduce, by the ufunc whose ``reduce`` they are.

@@ -619,7 +619,7 @@ REDUCTIONS: dict[str, tuple[str, bool, bool, str]] = {
     "count_nonzero": ("The number of elements that are not zero", False, False, "sum"),
 }
 #: Reductions of numbers, which NumPy refuses for spans of time or has other answers for.
-_NOT_OF_SPANS = frozenset("prod std var nansum nanprod nanmean nanstd nanvar".split())
+_NOT_OF_SPANS = frozenset(["prod", "std", "var", "nansum", "nanprod", "nanmean", "nanstd", "nanvar"])
 #: Which of them the engine has.
 NATIVE = set(REDUCTIONS) - {"nanargmin", "nanargmax"}
 

@@ -132,10 +132,10 @@ def _outer_index(x: Array, index: list[Any]) -> Array:
 
 def _native_take(x: Array, index: list[Any], places: list[int], axes: list[int]) -> Array:
     """As :func:`_outer_index`, by the engine: first the basic index, then the positions along each axis."""
-    taken = [
-        split_positions(positions, even_chunks(len(positions), x.chunks[axis]))
-        for positions, axis in ((checked(index[place], x.shape[axis], axis), axis) for place, axis in zip(places, axes))
-    ]
+    taken = []
+    for place, axis in zip(places, axes, strict=True):
+        positions = checked(index[place], x.shape[axis], axis)
+        taken.append(split_positions(positions, even_chunks(len(positions), x.chunks[axis])))
     basic = tuple(slice(None) if isinstance(entry, np.ndarray) else entry for entry in index)
     is_all = all(isinstance(entry, slice) and entry == slice(None) for entry in basic)
     made = x if is_all else _wrap(x._core.getitem(basic))
