@@ -1034,7 +1034,8 @@ class Quantile:
         keepdims, weights = options.pop("keepdims"), options.pop("weights", None)
         n = len(self.axes)
         moved = np.moveaxis(block, self.axes, range(-n, 0))
-        flat = moved.reshape((*moved.shape[: moved.ndim - n], -1))
+        lead = moved.shape[: moved.ndim - n]
+        flat = moved.reshape((*lead, math.prod(moved.shape[moved.ndim - n :])))
         if weights is not None:
             if weights.ndim == block.ndim:
                 weights = np.moveaxis(weights, self.axes, range(-n, 0)).reshape(flat.shape)
@@ -1044,8 +1045,8 @@ class Quantile:
         made = getattr(np, self.__name__)(flat, self.q, axis=-1, **options)
         if not keepdims:
             return made
-        lead = np.ndim(self.q)
-        return np.expand_dims(made, tuple(a + lead for a in self.axes))
+        before = np.ndim(self.q)
+        return np.expand_dims(made, tuple(a + before for a in self.axes))
 
 
 __all__ = [*REDUCTIONS, "median", "moment", "nanmedian", "nanquantile", "quantile", "reduction"]
