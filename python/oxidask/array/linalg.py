@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from oxidask import _oxidask
-from oxidask.array._generic import block_numbers, has_unknown, table
+from oxidask.array._generic import _same, block_numbers, has_unknown, table
 from oxidask.array._meta import quiet
 from oxidask.array._norms import matrix_norm, norm, vector_norm
 from oxidask.array._stacks import (
@@ -178,7 +178,7 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
     n = data.shape[1]
     rows = data.chunks[0]
     if native(data) and dtype.kind == "f" and not has_unknown(data.chunks) and min(data.shape) > 0:
-        q, r = map(_wrap, _oxidask.array_qr(data._core))
+        q, r = (_as_blocks(_wrap(core)) for core in _oxidask.array_qr(data._core))
         q = q if q.chunks[0] == rows else q.rechunk({0: rows})
         if not compute_svd:
             return q, r
@@ -207,6 +207,13 @@ def tsqr(data: Any, compute_svd: bool = False, _max_vchunk_size: int | None = No
     k = r.shape[0]
     u, s, vh = _svd_block(r, k, n, dtype)
     return q.dot(u), s, vh
+
+
+def _as_blocks(x: Array) -> Array:
+    """The array with blocks of its own, which can be persisted, where they are parts of what a task answers."""
+    flat = block_numbers(x.numblocks).ravel()
+    reads = np.stack([np.zeros_like(flat), flat], -1)[:, None, :]
+    return table(_same, "qr", "qr-part", [x], reads, x.chunks, x._meta)  # type: ignore[no-any-return]
 
 
 def _factor_rows(data: Array) -> Array:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from oxidask.array._generic import has_unknown
+from oxidask.array._select import outer
 from oxidask.array.blocks import map_blocks
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array
+from oxidask.array.core import Array, native
 from oxidask.array.shaping import axis_of
 
 __all__ = ["map_overlap"]
@@ -165,8 +167,6 @@ def overlap(x: Any, depth: Any, boundary: Any, *, allow_rechunk: bool = True) ->
     >>> overlap(da.arange(4, chunks=2), 1, "none").chunks
     ((3, 3),)
     """
-    from oxidask.array._select import outer
-
     x = asanyarray(x)
     depth2, boundary2 = coerce_depth(x.ndim, depth), coerce_boundary(x.ndim, boundary)
     sizes = []
@@ -253,6 +253,14 @@ def trim_internal(x: Any, axes: Any, boundary: Any = None) -> Array:
     chunks = tuple(
         tuple(size - sum(trim.cut(axis, at)) for at, size in enumerate(sizes)) for axis, sizes in enumerate(x.chunks)
     )
+    if native(x) and not has_unknown(x.chunks) and all(n >= 0 for sizes in chunks for n in sizes):
+        plans: list[Any] = []
+        for axis, sizes in enumerate(x.chunks):
+            starts = np.cumsum([0, *sizes[:-1]])
+            cuts = [trim.cut(axis, at) for at in range(len(sizes))]
+            kept = [np.arange(s + b, s + n - e) for s, n, (b, e) in zip(starts, sizes, cuts, strict=True)]
+            plans.append(kept if any(map(any, cuts)) else None)
+        return x if all(plan is None for plan in plans) else outer(x, plans, "trim")  # type: ignore[no-any-return]
     return map_blocks(trim, x, chunks=chunks, dtype=x.dtype, meta=x._meta)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import builtins
 import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from oxidask.array._generic import block_numbers, is_unknown, join, position_of,
 from oxidask.array._meta import compute_meta, meta_from_array, quiet
 from oxidask.array.blockwise import blockwise
 from oxidask.array.convert import asanyarray
-from oxidask.array.core import Array, _into, _wrap, native
+from oxidask.array.core import Array, _into, _split_every, _wrap, native
 from oxidask.array.percentiles import METHODS, of_all
 from oxidask.array.shaping import axes_of, axis_of
 
@@ -620,6 +619,8 @@ REDUCTIONS: dict[str, tuple[str, bool, bool, str]] = {
 }
 #: Reductions of numbers, which NumPy refuses for spans of time or has other answers for.
 _NOT_OF_SPANS = frozenset(["prod", "std", "var", "nansum", "nanprod", "nanmean", "nanstd", "nanvar"])
+#: Reductions that no elements refuse, which chunks of unknown sizes may turn out to have.
+_NOT_OF_NOTHING = frozenset(["min", "max", "nanmin", "nanmax", "argmin", "argmax"])
 #: Which of them the engine has.
 NATIVE = set(REDUCTIONS) - {"nanargmin", "nanargmax"}
 
@@ -641,15 +642,9 @@ def reduce(
     if x.ndim == 0 and axis in (0, -1):
         raise np.exceptions.AxisError(axis, 0)
     axes = axes_of(axis, x.ndim)
-    refused = x.dtype.kind == "m" and name in _NOT_OF_SPANS
-    if native(x) and name in NATIVE and not refused and not isinstance(split_every, dict):
-        every = (
-            None
-            if split_every in (None, True)
-            else 2**31
-            if split_every is False
-            else builtins.max(2, operator.index(split_every))
-        )
+    refused = (x.dtype.kind == "m" and name in _NOT_OF_SPANS) or (name in _NOT_OF_NOTHING and _has_nan(x))
+    if native(x) and name in NATIVE and not refused:
+        every = _split_every(split_every)
         if every is None and config.get("split_every", None):
             every = builtins.max(2, int(config.get("split_every")))
         if name not in ("argmin", "argmax") or not isinstance(axis, tuple | list):
