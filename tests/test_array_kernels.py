@@ -262,3 +262,56 @@ def test_large_results_are_written_in_place(scheduler):
     both = da.compute(lazy + 1, (lazy + 1).sum(), lazy + 1, scheduler=scheduler)
     np.testing.assert_array_equal(both[0], x + 1)
     np.testing.assert_array_equal(both[2], x + 1)
+
+
+@pytest.mark.parametrize("boundary", ["none", "reflect", "periodic", "nearest", 7])
+@pytest.mark.parametrize("depth", [1, {0: 2, 1: 0}, {0: (2, 0), 1: (1, 1)}])
+def test_overlaps_are_exchanged_and_trimmed(boundary, depth):
+    if isinstance(depth, dict) and isinstance(depth[0], tuple) and boundary != "none":
+        return
+    x = numbers((11, 9), "float64", 4)
+    lazy = da.from_array(x, chunks=((5, 3, 3), (4, 5)))
+    shared = da.overlap.overlap(lazy, depth, boundary)
+    same(da.overlap.trim_overlap(shared, depth, boundary), x, exact=True)
+    same(da.map_overlap(lambda b: b * 2, lazy, depth=depth, boundary=boundary), x * 2, exact=True)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "float16", "M8[ns]", "m8[s]"])
+def test_other_dtypes(dtype):
+    x = np.random.default_rng(0).integers(-9, 9, size=(5, 7))
+    x = (x + 1j * x[::-1]).astype(dtype) if dtype.startswith("complex") else x.astype(dtype)
+    lazy = da.from_array(x, chunks=(2, 3))
+    assert lazy.dtype == x.dtype
+    same(lazy[::-1, 1:].T, x[::-1, 1:].T, exact=True)
+    same(lazy[:, [3, 0, 3]], x[:, [3, 0, 3]], exact=True)
+    same(lazy.max(axis=0), x.max(axis=0), exact=True)
+    same(lazy == lazy[0], x == x[0], exact=True)
+    same(da.where(lazy == lazy[0], lazy, lazy[::-1]), np.where(x == x[0], x, x[::-1]), exact=True)
+    same(da.concatenate([lazy, lazy], axis=1).rechunk(4), np.concatenate([x, x], axis=1), exact=True)
+    same(lazy.reshape(-1).argmin(), x.reshape(-1).argmin(), exact=True)
+    if dtype != "M8[ns]":
+        same(lazy + lazy, x + x)
+        same(lazy.sum(axis=1), x.sum(axis=1))
+    if x.dtype.kind in "cf":
+        same(lazy.mean(), x.mean())
+        same(da.exp(lazy / 9), np.exp(x / 9))
+        same(lazy @ lazy.T, x @ x.T)
+    else:
+        same(lazy - lazy[0], x - x[0], exact=True)
+        same(da.sort(lazy, axis=0), np.sort(x, axis=0), exact=True)
+    if x.dtype.kind == "c":
+        for name in ("sqrt", "arctan", "tanh"):
+            with np.errstate(all="ignore"):
+                same(getattr(da, name)(lazy), getattr(np, name)(x))
+    if x.dtype.kind == "m":
+        with pytest.raises(TypeError):
+            lazy.prod().compute()
+
+
+@pytest.mark.parametrize("name", ["min", "max", "argmax"])
+def test_extremes_of_what_may_be_nothing(name):
+    x = np.arange(6.0)
+    lazy = da.from_array(x, chunks=2)
+    assert lazy[lazy > 2].max().compute() == 5
+    with pytest.raises(ValueError):
+        getattr(lazy[lazy > 9], name)().compute()
