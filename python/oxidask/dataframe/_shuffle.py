@@ -88,7 +88,8 @@ def _is_missing(value: Any) -> bool:
 
 def cut(rows: Any, places: np.ndarray, n: int) -> list[Any]:
     """The rows of each of ``n`` places, in their order."""
-    places = np.asarray(places).astype("int64")
+    # NumPy sorts numbers of two bytes by counting, many times faster than longer ones.
+    places = np.asarray(places).astype("int16" if n < 2**15 else "int64")
     order = np.argsort(places, kind="stable")
     ends = np.searchsorted(places[order], np.arange(n + 1))
     taken = rows.take(order)
@@ -236,6 +237,10 @@ def places_of(keys: Any, bounds: list[Any]) -> np.ndarray:
     if not inner:
         return np.zeros(len(keys), dtype="int64")
     values = keys.where(keys.notna(), bounds[0]) if keys.isna().any() else keys
+    if isinstance(values.dtype, pd.StringDtype):
+        # Texts are compared one by one, and keys repeat.
+        codes, texts = pd.factorize(values)
+        return np.searchsorted(np.array(inner, dtype=object), texts.to_numpy(dtype=object), side="right")[codes]
     marks = pd.Series(inner, dtype=values.dtype) if not isinstance(values.dtype, np.dtype) else pd.Series(inner)
     return np.asarray(marks.searchsorted(values.array if values.dtype == object else values, side="right"))
 
