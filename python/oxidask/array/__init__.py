@@ -54,9 +54,11 @@ from oxidask.array import (
     blockwise as _blockwise,
     convert,
     core,
+    covariance,
     creation,
     cumulative,
     delayed as _delayed,
+    differences,
     overlap,
     products,
     reductions,
@@ -70,9 +72,11 @@ from oxidask.array.blockwise import *
 from oxidask.array.convert import *
 from oxidask.array.convert import array
 from oxidask.array.core import *
+from oxidask.array.covariance import *
 from oxidask.array.creation import *
 from oxidask.array.cumulative import *
 from oxidask.array.delayed import from_delayed
+from oxidask.array.differences import *
 from oxidask.array.overlap import map_overlap, sliding_window_view
 from oxidask.array.products import *
 from oxidask.array.reductions import *
@@ -116,8 +120,10 @@ __all__ = [
     *_blockwise.__all__,
     *convert.__all__,
     *core.__all__,
+    *covariance.__all__,
     *creation.__all__,
     *cumulative.__all__,
+    *differences.__all__,
     *products.__all__,
     *reductions.__all__,
     *routines.__all__,
