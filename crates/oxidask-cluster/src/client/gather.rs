@@ -55,10 +55,21 @@ impl Client {
         let is_pending = |table: &super::Table, key: &Key| {
             table.closed.is_none() && table.entries.get(key).is_some_and(|entry| matches!(entry.state, State::Pending))
         };
-        let mut pending = keys.to_vec();
+        let mut pending: Vec<Key> = keys.iter().copied().filter(|key| is_pending(&table, key)).collect();
+        if first && pending.len() < keys.len() {
+            return Ok(true);
+        }
         loop {
-            pending.retain(|key| is_pending(&table, key));
-            if pending.is_empty() || first && pending.len() < keys.len() {
+            // News come with every packet, so not all of many keys are looked at each
+            // time: whoever waits for all of them waits for one after another.
+            if first {
+                if !pending.iter().all(|key| is_pending(&table, key)) {
+                    return Ok(true);
+                }
+            } else {
+                while pending.pop_if(|key| !is_pending(&table, key)).is_some() {}
+            }
+            if pending.is_empty() {
                 return Ok(true);
             }
             if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) {
