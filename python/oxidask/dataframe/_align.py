@@ -14,6 +14,7 @@ import pandas as pd
 
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
+from oxidask.dataframe.core import NOT_NATIVE, native_form
 
 __all__ = ["aligned", "is_broadcast", "repartition_divisions", "union_divisions"]
 
@@ -123,6 +124,9 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
             f"divisions from {divisions[0]!r} to {divisions[-1]!r} do not cover the old ones, "
             f"from {old[0]!r} to {old[-1]!r}"
         )
+    answer = _divided(rows, divisions)
+    if answer is not NOT_NATIVE:
+        return answer
     n_old, n_new = len(old) - 1, len(divisions) - 1
     ranges, bounds = [], []
     for number in range(n_new):
@@ -138,6 +142,20 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
 
     plan = rows._plan.groups("repartition", _cut, ranges, Plan.source(bounds, "bounds"))
     return new(plan, rows._meta, divisions)
+
+
+def _divided(rows: Any, divisions: tuple[Any, ...]) -> Any:
+    """The engine's form of new divisions."""
+    from oxidask.dataframe._shuffle import _is_exact
+
+    index = rows._meta.index if rows._kind in ("frame", "series") else None
+    if index is None or index.nlevels > 1 or not _is_exact(index.dtype):
+        return NOT_NATIVE
+    try:
+        return native_form(rows, "repartition_at", (divisions,), {})
+    except ValueError:
+        # Divisions of another type than the index, which pandas compares.
+        return NOT_NATIVE
 
 
 def check_divisions(divisions: Sequence[Any]) -> None:

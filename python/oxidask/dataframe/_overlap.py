@@ -15,7 +15,7 @@ import pandas as pd
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate, make_meta
-from oxidask.dataframe.core import Collection, _plan_of, own_meta
+from oxidask.dataframe.core import NOT_NATIVE, Collection, _plan_of, native_form, own_meta
 
 __all__ = ["cumulative", "fill_along", "map_overlap"]
 
@@ -271,6 +271,10 @@ def fill_along(self: Any, name: str, axis: Any, limit: Any) -> Any:
     """``ffill`` or ``bfill`` across partitions."""
     if axis in (1, "columns"):
         return self._each(name, axis=1, limit=limit)
+    if limit is None:
+        answer = native_form(self, name, (), {})
+        if answer is not NOT_NATIVE:
+            return answer
     if limit is not None:
         reach = (limit, 0) if name == "ffill" else (0, limit)
         return map_overlap(_rows.call, self, *reach, name, limit=limit)

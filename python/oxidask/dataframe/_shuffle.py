@@ -11,7 +11,7 @@ import pandas as pd
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate
-from oxidask.dataframe.core import Collection
+from oxidask.dataframe.core import NOT_NATIVE, Collection, native_form
 
 __all__ = ["by_hash", "set_index", "set_sorted_index", "shuffle_frame", "sort_frame"]
 
@@ -133,6 +133,10 @@ def shuffle_frame(self: Any, on: Any, npartitions: int | None, ignore_index: boo
         missing = [key for key in keys if key not in list(self._meta.columns) and key not in self._meta.index.names]
         if missing:
             raise KeyError(f"there is no column {missing[0]!r} to shuffle on")
+        if not ignore_index and self._kind == "frame" and all(key in self._meta.columns for key in keys):
+            answer = native_form(self, "shuffle", (keys, n), {})
+            if answer is not NOT_NATIVE:
+                return answer
     plan = by_hash(self, keys, n)
     if ignore_index:
         plan = plan.map("reset_index", _rows.call, "reset_index", drop=True)
@@ -345,6 +349,10 @@ def set_index(self: Any, other: Any, drop: bool, npartitions: Any, divisions: An
         bounds = list(divisions)
     else:
         bounds, in_order = find_divisions(column, n)
+    if bounds is not None and len(bounds) > 1 and _is_exact(column._meta.dtype):
+        answer = native_form(self, "set_index_divided", (column if lazy else other, drop, bounds), {})
+        if answer is not NOT_NATIVE:
+            return answer
     meta = emulate(_set_pair, self, column) if lazy else emulate(_with_index, self, other, drop)
     if bounds is None:
         func, args = (_set_pair, (column._plan,)) if lazy else (_with_index, (other, drop))
@@ -363,6 +371,11 @@ def set_index(self: Any, other: Any, drop: bool, npartitions: Any, divisions: An
         scatter = _ByRange(bounds, other, False, False)
         plan = self._plan.shuffle(scatter, gather, len(bounds) - 1).map("set_index", _with_index_sorted, other, drop)
     return new(plan, meta, tuple(bounds))
+
+
+def _is_exact(dtype: Any) -> bool:
+    """Whether divisions of the type mean to the engine what they mean to pandas: numbers, text, times without zones."""
+    return getattr(dtype, "kind", "") in "iufM" or isinstance(dtype, pd.StringDtype)
 
 
 def _ends(rows: Any) -> Any:

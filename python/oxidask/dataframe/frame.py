@@ -498,8 +498,9 @@ class DataFrame(FrameStatistics, Rows):
             raise ValueError(f"ascending has {len(ascending)} values for {len(keys)} columns")
         if isinstance(ascending, list) and not all(isinstance(one, (bool, np.bool_)) for one in ascending):
             raise NotImplementedError(f"ascending holds True or False for each column, and got {ascending}")
-        if npartitions is None and sort_function is None and not ignore_index and self._native is not None:
-            answer = native_form(self, "sort_values", (keys, ascending, na_position), {})
+        counted = npartitions is None or isinstance(npartitions, int)
+        if counted and sort_function is None and not ignore_index and self._native is not None:
+            answer = native_form(self, "sort_values", (keys, ascending, na_position, npartitions), {})
             if answer is not NOT_NATIVE:
                 return answer  # type: ignore[no-any-return]
         return sort_frame(  # type: ignore[no-any-return]

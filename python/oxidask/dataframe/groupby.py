@@ -163,9 +163,10 @@ class _GroupBy:
         return [meta(key) if isinstance(key, Collection) else key for key in self.by]
 
     # -- native ---------------------------------------------------------------------------
-    def _native(self, name: str, args: Any = (), kwargs: Any = None, meta: Any = None) -> Any:
+    def _native(self, name: str, args: Any = (), kwargs: Any = None, meta: Any = None, split_out: Any = None) -> Any:
         """The engine's answer, or none; one that does not look like ``meta`` is none."""
-        answer = self._native_answer(name, args, kwargs)
+        n = self.obj.npartitions if split_out is True else _split_out(split_out)
+        answer = self._native_answer(name, args, kwargs, max(n, 1))
         if answer is None or meta is None:
             return answer
         if isinstance(meta, pd.DataFrame):
@@ -174,7 +175,7 @@ class _GroupBy:
             alike = answer._kind == "series" and answer.name == meta.name
         return answer if alike else None
 
-    def _native_answer(self, name: str, args: Any, kwargs: Any) -> Any:
+    def _native_answer(self, name: str, args: Any, kwargs: Any, split_out: int) -> Any:
         # Only categories tell observed groups from others, and the engine does not group by them.
         if self.obj._native is None or not self.group_keys or not self._engine_keys():
             return None
@@ -183,6 +184,7 @@ class _GroupBy:
             grouped = self.obj._native.groupby(keys, sort=self.sort, dropna=self.dropna is not False)
             if self._slice is not None:
                 grouped = grouped[self._slice]
+            grouped.split_out = split_out
             return wrap_native(getattr(grouped, name)(*args, **(kwargs or {})))
         except (_NoForm, NotImplementedError, TypeError, AttributeError, ValueError):
             return None
@@ -254,9 +256,9 @@ class _GroupBy:
         call = _Method(self._flags, self._slice, name, (), kwargs)
         meta = self._emulated(call)
         plain = {key: value for key, value in kwargs.items() if value not in (None, False)}
-        if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False) and _split_out(split_out) == 1:
+        if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False):
             answer = self._native(
-                name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta
+                name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta, split_out
             )
             if answer is not None:
                 return answer
@@ -290,8 +292,8 @@ class _GroupBy:
         """How many rows each group has."""
         del shuffle_method
         meta = self._emulated(_Method(self._flags, self._slice, "size", (), {}))
-        if split_every is None and _split_out(split_out) == 1:
-            answer = self._native("size", (), None, meta)
+        if split_every is None:
+            answer = self._native("size", (), None, meta, split_out)
             if answer is not None:
                 return answer
         return self._tree([(None, "size")], meta, kwargs, split_every, split_out)
@@ -327,8 +329,8 @@ class _GroupBy:
         shown_arg, shown_kwargs = _shown(arg), {key: _shown(value) for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, "agg", () if arg is None else (shown_arg,), shown_kwargs)
         meta = self._emulated(call)
-        if split_every in (None, False) and _split_out(split_out) == 1 and not _has_own(arg, kwargs):
-            answer = self._native("agg", () if arg is None else (arg,), kwargs, meta)
+        if split_every in (None, False) and not _has_own(arg, kwargs):
+            answer = self._native("agg", () if arg is None else (arg,), kwargs, meta, split_out)
             if answer is not None:
                 return answer
         specs = self._specs(arg, kwargs, meta)
@@ -413,7 +415,7 @@ class _GroupBy:
     def nunique(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
         """How many distinct values each group has."""
         del shuffle_method, split_every
-        answer = self._native("nunique") if _split_out(split_out) == 1 else None
+        answer = self._native("nunique", split_out=split_out)
         return answer if answer is not None else self._whole("nunique", split_out=split_out)
 
     def get_group(self, key: Any) -> Any:

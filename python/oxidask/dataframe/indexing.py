@@ -181,6 +181,7 @@ class Loc:
         if last < first:
             last = first
         part = rows.partitions[first : last + 1]
+        made = self._native_slice(part, low_label, high_label, columns)
         bounds = list(divisions[first : last + 2])
         if low_label is not None:
             bounds[0] = max(bounds[0], low_label) if low_label <= bounds[-1] else bounds[0]
@@ -188,7 +189,25 @@ class Loc:
             bounds[-1] = min(bounds[-1], high_label) if high_label >= bounds[0] else bounds[0]
         if bounds != sorted(bounds):
             bounds = [None] * len(bounds)
+        if made is not NOT_NATIVE:
+            object.__setattr__(made, "_own_divisions", tuple(bounds))
+            return made
         return new(part._plan.map("loc", _loc_slice, low, high, columns), meta, tuple(bounds))
+
+    def _native_slice(self, part: Any, low: Any, high: Any, columns: Any) -> Any:
+        """The engine's form of a slice of labels, of some columns."""
+        from oxidask.dataframe._shuffle import _is_exact
+
+        if part._kind not in ("frame", "series") or not _is_exact(part._meta.index.dtype):
+            return NOT_NATIVE
+        if columns is not None:
+            if not isinstance(columns, (str, list)) or any(isinstance(one, (bool, np.bool_)) for one in columns):
+                return NOT_NATIVE
+            part = part[columns]
+        try:
+            return native_form(part, "loc_between", (low, high), {})
+        except ValueError:
+            return NOT_NATIVE
 
 
 def _loc_any(rows: Any, keys: list[Any], columns: Any) -> Any:

@@ -177,9 +177,10 @@ def _merged(
     left: Any, right: Any, left_on: Any, right_on: Any, left_index: bool, right_index: bool, how: str,
     kwargs: dict[str, Any], npartitions: Any, broadcast: Any,
 ) -> Any:  # fmt: skip
-    native = not left_index and not right_index and not kwargs["indicator"] and npartitions is None
+    native = not left_index and not right_index and npartitions is None
     if native and left._native is not None and _labels(left_on, left) and _labels(right_on, right):
         names = {"left_on": left_on, "right_on": right_on, "how": how, "suffixes": tuple(kwargs["suffixes"])}
+        names["indicator"] = kwargs["indicator"]
         if _are_told_apart(left, right, _list(left_on), _list(right_on), names["suffixes"]):
             answer = native_form(left, "merge", (right,), names)
             if answer is not NOT_NATIVE:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from oxidask.dataframe._methods import finished, signature_of
+from oxidask.dataframe.core import NOT_NATIVE, native_form
 
 __all__ = ["GroupRolling", "Rolling"]
 
@@ -97,8 +98,19 @@ class Rolling:
     def _call(self, name: str, args: Any, kwargs: Any) -> Any:
         from oxidask.dataframe._overlap import map_overlap
 
+        answer = self._native(name, args, kwargs)
+        if answer is not NOT_NATIVE:
+            return answer
         before, after = self._reach()
         return map_overlap(_rolled, self.obj, before, after, self._arguments(), self._columns, name, args, kwargs)
+
+    def _native(self, name: str, args: Any, kwargs: Any) -> Any:
+        """The engine's answer for windows of so many rows."""
+        counted = isinstance(self.window, (int, np.integer)) and self.win_type is None
+        if not counted or args or not set(kwargs) <= {"ddof"}:
+            return NOT_NATIVE
+        rows = self.obj if self._columns is None else self.obj[self._columns]
+        return native_form(rows, "rolling_aggregate", (name, self.window, self.min_periods, self.center), kwargs)
 
     def aggregate(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """One or several aggregations of every window."""

@@ -378,6 +378,9 @@ class Rows(Collection):
         if freq is not None:
             made = elemwise(_rows.call, self, "shift", periods, freq=freq)
             return made.clear_divisions()
+        answer = native_form(self, "shift", (int(periods),), {})
+        if answer is not NOT_NATIVE:
+            return answer
         before, after = (periods, 0) if periods > 0 else (0, -periods)
         return map_overlap(_shifted, self, before, after, periods, None)
 
@@ -399,6 +402,9 @@ class Rows(Collection):
             raise TypeError("periods must be an integer")
         if axis in (1, "columns"):
             return self._each("diff", periods, axis=1)
+        answer = native_form(self, "diff", (int(periods),), {})
+        if answer is not NOT_NATIVE:
+            return answer
         before, after = (periods, 0) if periods > 0 else (0, -periods)
         return map_overlap(_rows.call, self, before, after, "diff", periods)
 
@@ -582,8 +588,9 @@ class Rows(Collection):
         split_every_of(split_every, self.npartitions)
         if keep not in ("first", "last", False):
             raise ValueError('keep must be either "first", "last" or False')
-        if keep and n == 1 and split_every is None and not ignore_index:
-            answer = native_form(self, "drop_duplicates", (), {key: v for key, v in kwargs.items() if v is not None})
+        if n >= 1 and split_every is None and not ignore_index:
+            more = {key: value for key, value in kwargs.items() if value is not None}
+            answer = native_form(self, "drop_duplicates", (), {**more, "split_out": n})
             if answer is not NOT_NATIVE:
                 return answer
         step = Duplicates(kwargs)
@@ -696,6 +703,10 @@ for _name in ("cumsum", "cumprod", "cummax", "cummin"):
         del dtype, out
         from oxidask.dataframe._overlap import cumulative
 
+        if skipna and axis in (0, "index", None):
+            answer = native_form(self, _name, (), {})
+            if answer is not NOT_NATIVE:
+                return answer
         return cumulative(self, _name, axis, skipna)
 
     _running.__name__ = _name

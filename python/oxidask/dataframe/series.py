@@ -215,8 +215,8 @@ class Series(SeriesStatistics, Rows):
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):
             raise ValueError(f"na_position is 'first' or 'last', not {na_position!r}")
-        if npartitions is None and sort_function is None and not ignore_index:
-            answer = native_form(self, "sort_values", (ascending, na_position), {})
+        if (npartitions is None or isinstance(npartitions, int)) and sort_function is None and not ignore_index:
+            answer = native_form(self, "sort_values", (ascending, na_position, npartitions), {})
             if answer is not NOT_NATIVE:
                 return answer
         return sort_frame(

@@ -2,8 +2,11 @@
 //! border that partitions cross as Arrow streams.
 
 mod apply;
+mod column;
 mod handles;
 mod partition;
+mod readers;
+mod scalars;
 
 use crate::base::Collection;
 use crate::error::OrRaise;
@@ -17,7 +20,8 @@ use std::sync::Arc;
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     partition::register(module)?;
-    handles::register(module)
+    handles::register(module)?;
+    readers::register(module)
 }
 
 /// What a frame's rows are to their user: one stateless object for each kind.

@@ -19,8 +19,11 @@ __all__ = ["read_csv", "read_fwf", "read_table"]
 #: Arguments that the engine's reader takes.
 NATIVE = {
     "sep", "delimiter", "header", "names", "usecols", "dtype", "na_values", "keep_default_na", "parse_dates", "skiprows",
-    "comment", "quotechar", "quoting", "compression",
+    "comment", "quotechar", "quoting", "compression", "encoding", "storage_options",
 }  # fmt: skip
+
+#: Addresses that the engine reads by itself; other file systems are fsspec's.
+REMOTE = ("s3://", "http://", "https://")
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip", ".zst": "zstd"}
 
@@ -172,7 +175,7 @@ def _native(name: str, urlpath: Any, blocksize: Any, kwargs: dict[str, Any], mor
         return None
     paths = [urlpath] if isinstance(urlpath, (str, os.PathLike)) else list(urlpath)
     paths = [os.fspath(path) for path in paths]
-    if not all(is_local(path) for path in paths) or given.get("quoting", 0) not in (0, 3):
+    if not all(is_local(path) or path.startswith(REMOTE) for path in paths) or given.get("quoting", 0) not in (0, 3):
         return None
     separator = given.get("sep", given.get("delimiter", ","))
     if not isinstance(separator, str) or (len(separator) != 1 and not separator):
@@ -242,8 +245,8 @@ def _read(
         # A byte that ends lines may be half of a character there.
         blocksize = None
     more = {"assume_missing": assume_missing, "include_path_column": include_path_column, "sample": sample}
-    if lineterminator in (None, "\n") and not enforce and not storage_options:
-        made = _native(name, urlpath, blocksize, kwargs, more)
+    if lineterminator in (None, "\n") and not enforce:
+        made = _native(name, urlpath, blocksize, {**kwargs, "storage_options": storage_options}, more)
         if made is not None:
             return made
     return _through_pandas(

@@ -93,6 +93,11 @@ def read_json(
         from oxidask.utils import parse_bytes
 
         blocksize = parse_bytes(blocksize)
+    plain = lines and orient == "records" and errors == "strict" and not (kwargs or include_path_column)
+    if plain and meta is None and engine is None:
+        made = _native(url_path, blocksize, sample, compression, encoding, storage_options)
+        if made is not None:
+            return made
     paths = expand(url_path, storage_options)
     if include_path_column is True:
         include_path_column = "path"
@@ -128,6 +133,34 @@ def read_json(
         meta = make_meta(meta)
     reader.meta = meta
     return new(Plan.source(blocks, "blocks").map("read-json", reader), meta, None)
+
+
+#: Names by which pandas takes numbers and texts for times.
+_TIMES = ("_at", "_time", "timestamp", "modified", "date")
+
+
+def _native(urlpath: Any, blocksize: Any, sample: int, compression: Any, encoding: str, storage_options: Any) -> Any:
+    """The engine's reader of lines, if columns are plain and none would become times."""
+    from oxidask.dataframe._collection import wrap_native
+    from oxidask.dataframe.io.csv import REMOTE
+    from oxidask.dataframe.io.files import is_local
+    from oxidask.dataframe.native import io as native
+
+    paths = [urlpath] if isinstance(urlpath, (str, os.PathLike)) else list(urlpath)
+    paths = [os.fspath(path) for path in paths]
+    if not all(is_local(path) or path.startswith(REMOTE) for path in paths):
+        return None
+    try:
+        made = native.read_json(
+            paths, blocksize, sample=sample, compression=compression, encoding=encoding, storage_options=storage_options
+        )
+        meta = made._meta
+    except (NotImplementedError, TypeError, ValueError):
+        # Nested records, and texts that are no JSON: pandas reads them, or says what is wrong.
+        return None
+    plain = all(dtype.kind in "iufb" or isinstance(dtype, pd.StringDtype) for dtype in meta.dtypes)
+    times = any(str(name).lower().endswith(_TIMES) for name in meta.columns)
+    return wrap_native(made) if plain and not times and len(meta.columns) else None
 
 
 def _write(

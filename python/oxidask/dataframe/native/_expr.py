@@ -17,9 +17,7 @@ def scalar(value: Any) -> Any:
     """A value as the engine takes it: plain Python, times as nanoseconds."""
     if value is pd.NaT or value is pd.NA:
         return None
-    if isinstance(value, (pd.Timestamp, datetime.datetime, np.datetime64)):
-        return ("datetime", pd.Timestamp(value).as_unit("ns").value)
-    if isinstance(value, datetime.date):
+    if isinstance(value, (datetime.date, np.datetime64)):
         return ("datetime", pd.Timestamp(value).as_unit("ns").value)
     if isinstance(value, (pd.Timedelta, datetime.timedelta, np.timedelta64)):
         return ("timedelta", pd.Timedelta(value).as_unit("ns").value)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from oxidask._oxidask import Frame, concat_frames
+from oxidask._oxidask import Column, Frame, concat_frames
 from oxidask.dataframe import _labels
 from oxidask.dataframe.native._expr import Collection, n_rows, scalar
+from oxidask.dataframe.native._windows import Windows
 from oxidask.dataframe.native.groupby import DataFrameGroupBy, keys_of
-from oxidask.dataframe.native.series import Index, Scalar, Series, dtype_name
+from oxidask.dataframe.native.series import REDUCTIONS, Index, Scalar, Series, dtype_name
 
 __all__ = ["DataFrame", "concat", "merge"]
 
@@ -45,7 +46,7 @@ class _Partitions:
         return DataFrame(self._of._frame.partitions(blocks))
 
 
-class DataFrame(Collection):
+class DataFrame(Collection, Windows):
     """A lazy table in partitions, with pandas' names and answers.
 
     Operations build a plan; ``compute()`` runs it and answers a pandas frame.
@@ -223,6 +224,9 @@ class DataFrame(Collection):
             frame = frame.with_column(name, changed._column)
         return DataFrame(frame)
 
+    def _each_column(self, change: Callable[[Column], Column]) -> DataFrame:
+        return self._each(lambda series, _: Series(change(series._column)))
+
     def astype(self, dtype: Any) -> DataFrame:
         """With all columns, or those of a mapping, converted to other types."""
         if isinstance(dtype, Mapping):
@@ -285,13 +289,15 @@ class DataFrame(Collection):
     def _sort_names(self, by: Any) -> list[str]:
         return [_labels.encode(label) for label in _label_list(by)]
 
-    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last") -> DataFrame:
-        """In order of columns, in one partition."""
+    def sort_values(
+        self, by: Any, ascending: Any = True, na_position: str = "last", npartitions: int | None = None
+    ) -> DataFrame:
+        """In order of columns, in as many partitions."""
         names = self._sort_names(by)
         directions = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(names)
         if len(directions) != len(names):
             raise ValueError(f"ascending has {len(directions)} values for {len(names)} columns")
-        return DataFrame(self._frame.sort_values(names, directions, na_position == "last"))
+        return DataFrame(self._frame.sort_values(names, directions, na_position == "last", None, npartitions))
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
         """The ``n`` rows with the largest values, largest first."""
@@ -303,10 +309,10 @@ class DataFrame(Collection):
         names = self._sort_names(columns)
         return DataFrame(self._frame.sort_values(names, [True] * len(names), True, n))
 
-    def drop_duplicates(self, subset: Any = None, keep: str = "first") -> DataFrame:
-        """One row of each kind, in one partition."""
+    def drop_duplicates(self, subset: Any = None, keep: Any = "first", split_out: int = 1) -> DataFrame:
+        """One row of each kind, in one partition unless ``split_out`` asks for more."""
         names = None if subset is None else self._sort_names(subset)
-        return DataFrame(self._frame.drop_duplicates(names, keep))
+        return DataFrame(self._frame.drop_duplicates(names, keep or "neither", split_out))
 
     def reset_index(self, drop: bool = False) -> DataFrame:
         """With numbered rows in every partition; the index becomes a column unless ``drop``."""
@@ -326,6 +332,23 @@ class DataFrame(Collection):
         column = other._column if isinstance(other, Series) else self._frame.column(_labels.encode(other))
         return DataFrame(self._frame.set_index(column, drop, sorted))
 
+    def set_index_divided(self, other: Any, drop: bool, divisions: Any) -> DataFrame:
+        """A column as index, the rows sorted into partitions with these divisions."""
+        column = other._column if isinstance(other, Series) else self._frame.column(_labels.encode(other))
+        return DataFrame(self._frame.set_index_divided(column, drop, [scalar(bound) for bound in divisions]))
+
+    def repartition_at(self, divisions: Any) -> DataFrame:
+        """The same rows in partitions with these divisions."""
+        return DataFrame(self._frame.repartition_at([scalar(bound) for bound in divisions]))
+
+    def loc_between(self, start: Any, stop: Any) -> DataFrame:
+        """The rows whose labels lie between two, both included."""
+        return DataFrame(self._frame.loc(scalar(start), scalar(stop)))
+
+    def shuffle(self, on: list[Any], npartitions: int) -> DataFrame:
+        """The rows with equal keys brought into one of so many partitions."""
+        return DataFrame(self._frame.shuffle([_labels.encode(label) for label in on], npartitions))
+
     def repartition(self, npartitions: int) -> DataFrame:
         """The same rows in another number of partitions, in the same order."""
         return DataFrame(self._frame.repartition(npartitions))
@@ -338,6 +361,7 @@ class DataFrame(Collection):
         left_on: Any = None,
         right_on: Any = None,
         suffixes: tuple[str, str] = ("_x", "_y"),
+        indicator: bool | str = False,
     ) -> DataFrame:
         """Rows of both frames with equal keys, side by side, numbered anew.
 
@@ -349,6 +373,8 @@ class DataFrame(Collection):
             The key columns; those that both have, if none are given.
         suffixes : (str, str)
             What tells other columns of the same name apart.
+        indicator : bool or str
+            Whether a column, ``_merge`` or of that name, says where a row comes from.
 
         Raises
         ------
@@ -373,7 +399,8 @@ class DataFrame(Collection):
             on = [label for label in self.columns if label in right]
         left_names = self._sort_names(on if left_on is None else left_on)
         right_names = self._sort_names(on if right_on is None else right_on)
-        return DataFrame(self._frame.merge(right._frame, how, left_names, right_names, tuple(suffixes)))
+        side = "_merge" if indicator is True else indicator or None
+        return DataFrame(self._frame.merge(right._frame, how, left_names, right_names, tuple(suffixes), side))
 
     def groupby(self, by: Any, sort: bool | None = None, dropna: bool = True) -> DataFrameGroupBy:
         """Groups of rows with equal keys.
@@ -392,45 +419,25 @@ class DataFrame(Collection):
     def _reduce(self, func: str, numeric_only: bool = False, ddof: int = 1) -> Series:
         return Series(self._frame.reduce(func, numeric_only, ddof))
 
-    def sum(self, numeric_only: bool = False) -> Series:
-        """The sum of every column."""
-        return self._reduce("sum", numeric_only)
 
-    def mean(self, numeric_only: bool = False) -> Series:
-        """The mean of every column."""
-        return self._reduce("mean", numeric_only)
+#: Reductions of frames that leave out other columns on request.
+_NUMERIC = ("sum", "mean", "min", "max", "count", "prod", "median")
 
-    def min(self, numeric_only: bool = False) -> Series:
-        """The smallest value of every column."""
-        return self._reduce("min", numeric_only)
 
-    def max(self, numeric_only: bool = False) -> Series:
-        """The largest value of every column."""
-        return self._reduce("max", numeric_only)
+def _reduction(name: str, doc: str) -> Any:
+    def spread(self: DataFrame, ddof: int = 1, numeric_only: bool = False) -> Series:
+        return self._reduce(name, numeric_only, ddof)
 
-    def count(self, numeric_only: bool = False) -> Series:
-        """How many values are there in every column."""
-        return self._reduce("count", numeric_only)
+    def plain(self: DataFrame, numeric_only: bool = False) -> Series:
+        return self._reduce(name, numeric_only)
 
-    def std(self, ddof: int = 1, numeric_only: bool = False) -> Series:
-        """The standard deviation of every column."""
-        return self._reduce("std", numeric_only, ddof)
+    method = spread if name in ("std", "var") else plain
+    method.__name__, method.__doc__ = name, f"{doc} For every column."
+    return method
 
-    def var(self, ddof: int = 1, numeric_only: bool = False) -> Series:
-        """The variance of every column."""
-        return self._reduce("var", numeric_only, ddof)
 
-    def prod(self, numeric_only: bool = False) -> Series:
-        """The product of every column."""
-        return self._reduce("prod", numeric_only)
-
-    def median(self, numeric_only: bool = False) -> Series:
-        """The exact median of every column."""
-        return self._reduce("median", numeric_only)
-
-    def nunique(self) -> Series:
-        """How many distinct values every column has."""
-        return self._reduce("nunique")
+for _name in (*_NUMERIC, "std", "var", "nunique"):
+    setattr(DataFrame, _name, _reduction(_name, REDUCTIONS[_name]))
 
 
 def _operator(name: str, reflected: bool) -> Any:

@@ -54,11 +54,14 @@ def _function(func: Any) -> str:
 
 
 class _GroupBy:
+    #: In how many partitions the groups come.
+    split_out = 1
+
     def __init__(self, frame: Frame, keys: list[Column], sort: bool, dropna: bool) -> None:
         self._frame, self._keys, self._sort, self._dropna = frame, keys, sort, dropna
 
     def _agg(self, columns: Aggregations, ddof: int = 1) -> Frame:
-        return self._frame.groupby_agg(self._keys, columns, self._sort, self._dropna, ddof)
+        return self._frame.groupby_agg(self._keys, columns, self._sort, self._dropna, ddof, self.split_out)
 
     def _values(self) -> list[str]:
         keys = {key.name for key in self._keys}
@@ -66,7 +69,7 @@ class _GroupBy:
 
     def size(self) -> Series:
         """How many rows each group has."""
-        return Series(self._frame.groupby_size(self._keys, self._sort, self._dropna))
+        return Series(self._frame.groupby_size(self._keys, self._sort, self._dropna, self.split_out))
 
 
 def _each(name: str, doc: str, ddof: bool = False) -> Any:

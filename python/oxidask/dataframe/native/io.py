@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from oxidask import _oxidask
+from oxidask.bytes import storage_pairs
 from oxidask.dataframe import _labels, _pandas
 from oxidask.dataframe.native._collection import wrap
 from oxidask.dataframe.native.series import dtype_name
 
-__all__ = ["from_pandas", "read_csv", "read_parquet"]
+__all__ = ["from_pandas", "read_csv", "read_json", "read_parquet"]
 
 
 def _paths(urlpath: Any) -> list[str]:
@@ -47,6 +48,8 @@ def read_csv(
     include_path_column: bool | str = False,
     sample: int = 256000,
     compression: str | None = "infer",
+    encoding: str | None = None,
+    storage_options: dict[str, Any] | None = None,
 ) -> Any:
     r"""Reads CSV files into a frame: a partition for every ``blocksize`` bytes.
 
@@ -88,8 +91,12 @@ def read_csv(
         A further column, ``path`` or of that name, with the path of the file.
     sample : int
         Bytes from which types are inferred.
-    compression : "infer" or None
-        By the file's name only.
+    compression : "infer", None, "gzip", "bz2", "xz" or "zstd"
+        By the file's name, or the same for all.
+    encoding : str
+        UTF-8 by default. Files in another one are a partition each.
+    storage_options : dict
+        Arguments of the file system, as fsspec spells them.
 
     Returns
     -------
@@ -114,8 +121,8 @@ def read_csv(
     """
     if header not in (0, None, "infer"):
         raise NotImplementedError(f"header={header!r}: the header is the first record, or None\nhint: use skiprows")
-    if compression not in (None, "infer", "gzip"):
-        raise NotImplementedError(f"compression={compression!r} is not offered; .gz files are read by their name")
+    if compression not in (None, "infer", "gzip", "bz2", "xz", "zstd"):
+        raise NotImplementedError(f"the engine does not decompress {compression!r}")
     names = None if names is None else _text_list(names)
     has_header = header == 0 or (header == "infer" and names is None)
     options: dict[str, Any] = {
@@ -133,6 +140,9 @@ def read_csv(
         "sample": int(sample) if sample else 256000,
         "path_column": "path" if include_path_column is True else include_path_column or None,
         "blocksize": blocksize if blocksize != "default" else "64MiB",
+        "compression": compression,
+        "encoding": encoding,
+        "storage_options": storage_pairs(storage_options),
     }
     if isinstance(dtype, Mapping):
         options["dtypes"] = [(str(name), dtype_name(own)) for name, own in dtype.items()]
@@ -143,6 +153,34 @@ def read_csv(
         # pandas numbers the columns of a file without names.
         frame = frame.rename({name: _labels.encode(int(name)) for name in frame.columns if name.isdigit()})
     return wrap(frame, "frame")
+
+
+def read_json(
+    urlpath: Any, blocksize: Any = None, *, sample: int = 1 << 20, compression: str | None = "infer",
+    encoding: str | None = None, storage_options: dict[str, Any] | None = None,
+) -> Any:  # fmt: skip
+    r"""Reads files of JSON objects, one a line, into a frame.
+
+    Only the beginning of the first file is read now, for columns and types.
+
+    Parameters
+    ----------
+    urlpath : str, path, or list of them
+    blocksize : int or str
+        Bytes for each partition; whole files by default.
+    sample : int
+        Bytes from which types are inferred.
+    compression, encoding, storage_options
+        As for ``read_csv``.
+    """
+    options = {
+        "blocksize": blocksize,
+        "sample": int(sample),
+        "compression": compression,
+        "encoding": encoding,
+        "storage_options": storage_pairs(storage_options),
+    }
+    return wrap(_oxidask.read_json(_paths(urlpath), options), "frame")
 
 
 def _dates(parse_dates: Any) -> list[str]:

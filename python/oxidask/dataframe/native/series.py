@@ -10,6 +10,7 @@ import pandas as pd
 from oxidask._oxidask import Column, Frame
 from oxidask.dataframe import _labels
 from oxidask.dataframe.native._expr import Collection, n_rows, scalar
+from oxidask.dataframe.native._windows import Windows
 
 if TYPE_CHECKING:
     from oxidask.dataframe.native.accessors import DatetimeAccessor, StringAccessor
@@ -143,7 +144,7 @@ class Array(_Columnar):
         return f"<oxidask Array {self._column.name or ''}: {self._column.dtype}>"
 
 
-class Series(_Columnar):
+class Series(_Columnar, Windows):
     """A lazy column with its index.
 
     Examples
@@ -179,6 +180,9 @@ class Series(_Columnar):
     def index(self) -> Index:
         """The labels of the rows."""
         return self.to_frame().index
+
+    def _each_column(self, change: Callable[[Column], Column]) -> Series:
+        return Series(change(self._column))
 
     # -- elementwise -------------------------------------------------------
     def abs(self) -> Series:
@@ -347,14 +351,14 @@ class Series(_Columnar):
         """The ``n`` smallest values, smallest first."""
         return self._on_frame(lambda frame: frame.sort_values(frame.columns, [True], True, n))
 
-    def sort_values(self, ascending: bool = True, na_position: str = "last") -> Series:
-        """In order, in one partition."""
+    def sort_values(self, ascending: bool = True, na_position: str = "last", npartitions: int | None = None) -> Series:
+        """In order, in as many partitions."""
         last = na_position == "last"
-        return self._on_frame(lambda frame: frame.sort_values(frame.columns, [ascending], last))
+        return self._on_frame(lambda frame: frame.sort_values(frame.columns, [ascending], last, None, npartitions))
 
-    def drop_duplicates(self, keep: str = "first") -> Series:
-        """One row of each value, in one partition."""
-        return self._on_frame(lambda frame: frame.drop_duplicates(None, keep))
+    def drop_duplicates(self, keep: Any = "first", split_out: int = 1) -> Series:
+        """One row of each value, in one partition unless ``split_out`` asks for more."""
+        return self._on_frame(lambda frame: frame.drop_duplicates(None, keep or "neither", split_out))
 
     def to_frame(self, name: Any = None) -> DataFrame:
         """The frame of this column alone."""
@@ -372,53 +376,18 @@ class Series(_Columnar):
         """The same rows in another number of partitions."""
         return self._on_frame(lambda frame: frame.repartition(npartitions))
 
+    def repartition_at(self, divisions: Iterable[Any]) -> Series:
+        """The same rows in partitions with these divisions."""
+        bounds = [scalar(bound) for bound in divisions]
+        return self._on_frame(lambda frame: frame.repartition_at(bounds))
+
+    def loc_between(self, start: Any, stop: Any) -> Series:
+        """The rows whose labels lie between two, both included."""
+        return self._on_frame(lambda frame: frame.loc(scalar(start), scalar(stop)))
+
     # -- reductions --------------------------------------------------------
     def _reduce(self, func: str_, ddof: int = 1) -> Scalar:
         return Scalar(self._column.reduce(func, ddof))
-
-    def sum(self) -> Scalar:
-        """The sum of the values that are there."""
-        return self._reduce("sum")
-
-    def mean(self) -> Scalar:
-        """Their mean."""
-        return self._reduce("mean")
-
-    def min(self) -> Scalar:
-        """The smallest."""
-        return self._reduce("min")
-
-    def max(self) -> Scalar:
-        """The largest."""
-        return self._reduce("max")
-
-    def count(self) -> Scalar:
-        """How many values are there."""
-        return self._reduce("count")
-
-    def std(self, ddof: int = 1) -> Scalar:
-        """The standard deviation."""
-        return self._reduce("std", ddof)
-
-    def var(self, ddof: int = 1) -> Scalar:
-        """The variance."""
-        return self._reduce("var", ddof)
-
-    def prod(self) -> Scalar:
-        """The product."""
-        return self._reduce("prod")
-
-    def any(self) -> Scalar:
-        """Whether any holds."""
-        return self._reduce("any")
-
-    def all(self) -> Scalar:
-        """Whether all hold."""
-        return self._reduce("all")
-
-    def median(self) -> Scalar:
-        """The median, exact: all values come together in one task."""
-        return self._reduce("median")
 
     def quantile(self, q: float = 0.5) -> Scalar:
         """The value below which this share of the values lies, exact and interpolated linearly.
@@ -426,10 +395,6 @@ class Series(_Columnar):
         All values come together in one task; Dask answers an approximation.
         """
         return Scalar(self._column.quantile(q))
-
-    def nunique(self) -> Scalar:
-        """How many distinct values there are."""
-        return self._reduce("nunique")
 
     def unique(self) -> Array:
         """The distinct values in order of first appearance.
@@ -485,21 +450,43 @@ class Index(_Columnar):
     def __len__(self) -> int:
         return int(Scalar(n_rows(self._frame)).compute())
 
-    def min(self) -> Scalar:
-        """The smallest label."""
-        return Scalar(self._column.reduce("min", 1))
-
-    def max(self) -> Scalar:
-        """The largest label."""
-        return Scalar(self._column.reduce("max", 1))
-
-    def nunique(self) -> Scalar:
-        """How many distinct labels there are."""
-        return Scalar(self._column.reduce("nunique", 1))
-
     def __repr__(self) -> str:
         return f"oxidask Index Structure:\nnpartitions={self.npartitions}\ndtype: {self._column.dtype}"
 
+
+#: Reductions to one value, and what they answer.
+REDUCTIONS = {
+    "sum": "The sum of the values that are there.",
+    "mean": "Their mean.",
+    "min": "The smallest.",
+    "max": "The largest.",
+    "count": "How many values are there.",
+    "std": "The standard deviation.",
+    "var": "The variance.",
+    "prod": "The product.",
+    "any": "Whether any holds.",
+    "all": "Whether all hold.",
+    "median": "The median, exact: all values come together in one task.",
+    "nunique": "How many distinct values there are.",
+}
+
+
+def _reduction(name: str, doc: str) -> Any:
+    def spread(self: _Columnar, ddof: int = 1) -> Scalar:
+        return Scalar(self._column.reduce(name, ddof))
+
+    def plain(self: _Columnar) -> Scalar:
+        return Scalar(self._column.reduce(name, 1))
+
+    method = spread if name in ("std", "var") else plain
+    method.__name__, method.__doc__ = name, doc
+    return method
+
+
+for _name, _doc in REDUCTIONS.items():
+    setattr(Series, _name, _reduction(_name, _doc))
+for _name in ("min", "max", "nunique"):
+    setattr(Index, _name, _reduction(_name, REDUCTIONS[_name]))
 
 #: ``str`` is an attribute of Series within its class.
 str_ = str
