@@ -135,7 +135,7 @@ def test_scatter(client):
 
 
 def test_scattered_values_take_no_place_of_a_task_that_is_freed():
-    for _ in range(20):
+    for _ in range(8):
         with Client(n_workers=1, processes=False) as client:
             # The number of this task is free again when the values are sent.
             client.submit(abs, -1).result()

@@ -1,8 +1,11 @@
 """Clusters whose workers are described one by one, and what local clusters are told."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from oxidask import config
@@ -116,6 +119,36 @@ def test_settings_and_preloads_reach_the_processes(tmp_path, monkeypatch):
         with Client(n_workers=1, threads_per_worker=1, preload=[str(tmp_path / "preloaded_numbers.py")]) as client:
             assert client.submit(config.get, "some.setting").result() == {"deep": [1, 2]}
             assert client.submit(os.getenv, "OXIDASK_TEST_PRELOADED").result() == "1"
+
+
+def test_a_client_waits_for_a_scheduler_that_is_about_to_start(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = []
+    # The client must find it by its address and secret alone, as other processes do.
+    later = threading.Timer(0.3, lambda: started.append(_late(port, tmp_path / "scheduler.json")))
+    later.start()
+    try:
+        with pytest.raises(PermissionError, match=f"the secret of the cluster at tcp://127.0.0.1:{port} is not known"):
+            Client(f"127.0.0.1:{port}", timeout="30s")
+        later.join(30)
+        with Client(scheduler_file=str(tmp_path / "scheduler.json")) as client:
+            assert client.scheduler_info()["n_workers"] == 0
+    finally:
+        later.join(30)
+        for scheduler in started:
+            scheduler.close()
+    begin = time.monotonic()
+    with pytest.raises(OSError, match=f"127.0.0.1:{port} within 0.3 s"):
+        Client(f"127.0.0.1:{port}", timeout=0.3)
+    assert time.monotonic() - begin < 10
+
+
+def _late(port, file):
+    from oxidask import _oxidask
+
+    return _oxidask.SchedulerHandle(f"tcp://127.0.0.1:{port}", scheduler_file=str(file))
 
 
 def test_arguments_of_local_clusters():

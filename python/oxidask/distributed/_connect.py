@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from typing import Any, NamedTuple
 
 from oxidask import _oxidask, config
@@ -39,8 +40,9 @@ class Target(NamedTuple):
             If the cluster's secret is not known, or is another.
         """
         seconds = 30.0 if timeout is None else timeout
+        if self.cluster is None:
+            _wait_for_listener(self.address, seconds)
         if self.secret is None:
-            _check_reachable(self.address, seconds)
             raise PermissionError(
                 f"the secret of the cluster at {self.address} is not known\n"
                 "hint: pass secret_file= or scheduler_file=, or set OXIDASK_SECRET_FILE: "
@@ -53,20 +55,40 @@ def _certificates(security: Any) -> str | None:
     return None if security is None else security._to_json()
 
 
+def _wait_for_listener(address: str, seconds: float) -> None:
+    """Waits until somebody listens at an address: a scheduler may be about to start.
+
+    A socket file that is not there is a mistake at once.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.01
+    while True:
+        try:
+            _check_reachable(address, max(0.001, deadline - time.monotonic()))
+            return
+        except ConnectionRefusedError as error:
+            if time.monotonic() + pause > deadline:
+                raise OSError(f"no cluster could be reached at {address} within {seconds} s: {error}") from error
+        except TimeoutError:
+            raise TimeoutError(f"{address} did not answer within {seconds} s") from None
+        except OSError as error:
+            raise OSError(f"no cluster can be reached at {address}: {error}") from error
+        time.sleep(pause)
+        pause = min(0.5, pause * 1.5)
+
+
 def _check_reachable(address: str, seconds: float) -> None:
     """Raises ``OSError`` if nobody listens at an address."""
-    try:
-        if address.startswith("unix://"):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(seconds)
-                probe.connect(address.removeprefix("unix://"))
-        else:
-            host, _, port = address.rpartition("://")[2].rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
-    except TimeoutError:
-        raise TimeoutError(f"{address} did not answer within {seconds} s") from None
-    except OSError as error:
-        raise OSError(f"no cluster can be reached at {address}: {error}") from error
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(seconds)
+            probe.connect(address.removeprefix("unix://"))
+    else:
+        host, _, port = address.rpartition("://")[2].rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(
+                f"{address} is not an address\nhint: write tcp://host:port, tls://host:port or unix:///path"
+            )
+        socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
 
 
 def find_cluster(where: Any, scheduler_file: str | None, secret_file: str | None, security: Any) -> Target | None:
