@@ -245,11 +245,17 @@ impl Builder {
         let after = Needs { index: wants_index, ..Needs::everything() };
         let wants = needs_for(&steps, after).index;
         let below = self.query(input, wants);
+        Builder::stepped(below, &steps, wants)
+    }
+
+    /// Steps on the rows of a query, whose names are forgotten first where they
+    /// are not wanted: to number rows would keep filters from moving below that.
+    fn stepped(below: Query, steps: &[Step], wants_index: bool) -> Query {
         if steps.is_empty() {
             return below;
         }
-        let mut all = if wants { Vec::new() } else { vec![Step::DropIndex] };
-        all.extend(without_unused_index(&steps));
+        let mut all = if wants_index { Vec::new() } else { vec![Step::DropIndex] };
+        all.extend(without_unused_index(steps));
         all.dedup_by(|a, b| *a == Step::DropIndex && *b == Step::DropIndex);
         Query::Steps(Box::new(below), all)
     }
@@ -263,13 +269,13 @@ impl Builder {
         wants_index: bool,
     ) -> Query {
         let after = Needs { index: wants_index, ..Needs::everything() };
-        let numbers = scan.n_levels() == 0 && needs_for(steps, after).index;
+        let wants = needs_for(steps, after).index;
+        let numbers = scan.n_levels() == 0 && wants;
         let same_for_all = single || (!numbers && steps.iter().all(is_rowwise));
         if !scan.is_whole() || !same_for_all {
             return self.leaf(expr, wants_index);
         }
-        let scan = Query::Parquet((**scan).clone());
-        if steps.is_empty() { scan } else { Query::Steps(Box::new(scan), without_unused_index(steps)) }
+        Builder::stepped(Query::Parquet((**scan).clone()), steps, wants)
     }
 
     /// A merge of all partitions. What was done to each of them in advance is

@@ -116,7 +116,7 @@ fn plans_are_explained_in_partitions_and_as_one_query() {
     let text = sums.explain().unwrap();
     let (parts, query) = text.split_once("as one query").unwrap();
     assert!(parts.contains("2 files, 2 blocks") && parts.contains("aggregate partially"), "{text}");
-    assert!(query.contains("col(\"x\") < 10") && query.contains("PROJECT 2/3 COLUMNS"), "{text}");
+    assert!(query.contains("SELECTION: col(\"x\") < 10") && query.contains("PROJECT 2/3 COLUMNS"), "{text}");
     let memory = Frame::from_frame(data(), 1).unwrap().explain().unwrap();
     assert_eq!(memory.trim(), "frame", "one table of one task gains nothing");
 }
