@@ -82,7 +82,10 @@ impl Gate {
     /// Waits for the next look; false if the pool is closed.
     fn wait_for_period(&self) -> bool {
         let mut state = self.state.lock();
-        !state.closed && (self.changed.wait_for(&mut state, PERIOD).timed_out() || !state.closed)
+        if !state.closed {
+            self.changed.wait_for(&mut state, PERIOD);
+        }
+        !state.closed
     }
 }
 
