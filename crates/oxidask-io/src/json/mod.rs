@@ -16,6 +16,7 @@ mod tests;
 pub use record::Records;
 use scan::Scanner;
 use std::borrow::Cow;
+use string::Text;
 
 /// Only Python can tell what comes out here: a value that has no equal in Rust,
 /// or an error.
@@ -143,7 +144,7 @@ impl<'a> Raw<'a> {
         match self.0.as_bytes().first() {
             Some(b'{') => Ok(Json::Object(self)),
             Some(b'[') => Ok(Json::Array(self)),
-            Some(b'"') => Ok(Json::Str(Scanner::new(self.0).string()?.decode()?)),
+            Some(b'"') => Ok(Json::Str(Text::scanned(self.0).decode()?)),
             Some(b'n') => Ok(Json::Null),
             Some(b't') => Ok(Json::Bool(true)),
             Some(b'f') => Ok(Json::Bool(false)),

@@ -12,6 +12,12 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// A string that was scanned before, of its text with quotes.
+    pub(super) fn scanned(quoted: &'a str) -> Self {
+        let raw = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        Text { raw, has_escapes: memchr::memchr(b'\\', raw.as_bytes()).is_some() }
+    }
+
     /// The string, if it stands there as it is.
     #[must_use]
     pub fn plain(self) -> Option<&'a str> {
@@ -100,6 +106,9 @@ pub(super) fn plain_bytes(bytes: &[u8]) -> usize {
         }
         at += BLOCK;
     }
+    // Behind the end stands what ends a stretch.
     let rest = &bytes[at..];
-    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
+    let mut last = [b'"'; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    at + rest.len().min(specials(&last).trailing_zeros() as usize)
 }

@@ -109,3 +109,20 @@ fn records_are_read_alike_whatever_the_shape_of_the_one_before() {
         }
     }
 }
+
+#[test]
+fn plain_stretches_end_wherever_something_special_is() {
+    for len in 0..40 {
+        for place in 0..len {
+            for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
+                for fill in [b'a', 0x80, 0xff, b'!', b'#', b' ', b'[', b']'] {
+                    let mut bytes = vec![fill; len];
+                    bytes[place] = special;
+                    assert_eq!(string::plain_bytes(&bytes), place);
+                    bytes[place] = fill;
+                    assert_eq!(string::plain_bytes(&bytes), len);
+                }
+            }
+        }
+    }
+}

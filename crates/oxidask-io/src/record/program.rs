@@ -1,6 +1,6 @@
 //! Programs: chains of steps on lines.
 
-use super::cell::Cell;
+use super::cell::{Cell, Scalar};
 use super::eval::{Known, eval};
 use super::term::{Function, Term};
 use super::text;
@@ -113,13 +113,54 @@ impl Program {
     /// A run of the program over lines.
     #[must_use]
     pub fn start<'a>(&'a self) -> Run<'a> {
-        Run { program: self, records: Records::new(&self.keys), found: Vec::new(), cells: Vec::new() }
+        let works = self.steps.iter().enumerate().map(|(place, step)| self.work(step, self.steps.get(place + 1)));
+        Run {
+            keys: &self.keys,
+            works: works.collect(),
+            records: Records::new(&self.keys),
+            found: Vec::new(),
+            cells: Vec::new(),
+        }
     }
+
+    fn work<'a>(&'a self, step: &'a Step, next: Option<&Step>) -> Work<'a> {
+        match step {
+            Step::Map(term) if step.maps(Function::Split) && next == Some(&Step::Flatten) => Work::Words(term),
+            Step::Map(term) if step.maps(Function::JsonLoads) => Work::Loads(term),
+            Step::Map(term) => Work::Map(term, self.field(term)),
+            Step::Filter(term) => Work::Keep(term, self.field(term), true),
+            Step::Remove(term) => Work::Keep(term, self.field(term), false),
+            Step::Flatten => Work::Flatten,
+        }
+    }
+
+    /// The place among the keys, if the term is the value of one in its argument.
+    fn field(&self, term: &Term) -> Option<usize> {
+        let Term::Call(Function::Item, args) = term else { return None };
+        let [Term::Arg(0), Term::Const(Scalar::Str(key))] = &args[..] else { return None };
+        self.keys.iter().position(|known| **known == **key)
+    }
+}
+
+/// A step, looked at once for all elements.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// `json.loads`
+    Loads(&'a Term),
+    /// `str.split`, whose words are flattened next.
+    Words(&'a Term),
+    /// What a term makes of it; the place of the key, if it only looks that up.
+    Map(&'a Term, Option<usize>),
+    /// It, if the term is true, or is not.
+    Keep(&'a Term, Option<usize>, bool),
+    /// The elements of it.
+    Flatten,
 }
 
 /// A program at work. What a line became is there until the next one comes.
 pub struct Run<'a> {
-    program: &'a Program,
+    keys: &'a [String],
+    works: Vec<Work<'a>>,
     records: Records<'a>,
     /// The values of the keys of the line's records.
     found: Vec<Option<Raw<'a>>>,
@@ -144,10 +185,10 @@ impl<'a> Run<'a> {
         self.cells.clear();
         self.found.clear();
         let cell = match cell {
-            Cell::Json(raw, _) if raw.is_object() && !self.program.keys.is_empty() => self.record(raw.text())?,
+            Cell::Json(raw, _) if raw.is_object() && !self.keys.is_empty() => self.record(raw.text())?,
             other => other,
         };
-        let done = self.push(&self.program.steps, cell);
+        let done = self.push(0, cell);
         if done.is_err() {
             self.cells.clear();
         }
@@ -168,57 +209,65 @@ impl<'a> Run<'a> {
     where
         'a: 'b,
     {
-        eval(term, args, Known { keys: &self.program.keys, found: &self.found })
+        eval(term, args, Known { keys: self.keys, found: &self.found })
     }
 
-    fn push(&mut self, steps: &'a [Step], cell: Cell<'a>) -> Result<(), Beyond> {
-        let Some((step, rest)) = steps.split_first() else {
+    /// The value that is at hand for a key of a record.
+    fn known(&self, cell: &Cell<'a>, place: Option<usize>) -> Option<Raw<'a>> {
+        match (cell, place) {
+            (Cell::Json(_, Some(first)), Some(place)) => *self.found.get(*first as usize + place)?,
+            _ => None,
+        }
+    }
+
+    /// Does the work from place `at` on.
+    fn push(&mut self, at: usize, cell: Cell<'a>) -> Result<(), Beyond> {
+        let Some(work) = self.works.get(at).copied() else {
             self.cells.push(cell);
             return Ok(());
         };
-        match step {
-            Step::Map(term) => {
-                if let Cell::Str(text) = &cell {
-                    if step.maps(Function::Split) && matches!(rest.first(), Some(Step::Flatten)) {
-                        return self.words(&rest[1..], text);
-                    }
-                    if let (true, Cow::Borrowed(line)) = (step.maps(Function::JsonLoads), text) {
-                        let record = self.record(line)?;
-                        return self.push(rest, record);
-                    }
-                }
-                let made = self.eval(term, &[cell])?;
-                self.push(rest, made)
+        match (work, cell) {
+            (Work::Loads(_), Cell::Str(Cow::Borrowed(line))) => {
+                let record = self.record(line)?;
+                self.push(at + 1, record)
             }
-            Step::Filter(term) | Step::Remove(term) => {
-                let wanted = matches!(step, Step::Filter(_));
-                let args = [cell];
-                if self.eval(term, &args)?.is_true() == wanted {
-                    let [cell] = args;
-                    self.push(rest, cell)?;
+            (Work::Words(_), Cell::Str(text)) => self.words(at + 2, &text),
+            (Work::Map(term, place), cell) => {
+                let made = match self.known(&cell, place) {
+                    Some(raw) => Cell::of_json(raw)?,
+                    None => self.eval(term, &[cell])?,
+                };
+                self.push(at + 1, made)
+            }
+            (Work::Loads(term) | Work::Words(term), cell) => {
+                let made = self.eval(term, &[cell])?;
+                self.push(at + 1, made)
+            }
+            (Work::Keep(term, place, wanted), cell) => {
+                let is_true = match self.known(&cell, place) {
+                    Some(raw) => Cell::of_json(raw)?.is_true(),
+                    None => self.eval(term, std::slice::from_ref(&cell))?.is_true(),
+                };
+                if is_true == wanted { self.push(at + 1, cell) } else { Ok(()) }
+            }
+            (Work::Flatten, Cell::Str(text)) => {
+                let base = text.as_ptr() as usize;
+                for symbol in text.split("").filter(|symbol| !symbol.is_empty()) {
+                    let start = symbol.as_ptr() as usize - base;
+                    self.push(at + 1, Cell::Str(text::slice(&text, start, start + symbol.len())))?;
                 }
                 Ok(())
             }
-            Step::Flatten => match cell {
-                Cell::Str(text) => {
-                    let base = text.as_ptr() as usize;
-                    for symbol in text.split("").filter(|symbol| !symbol.is_empty()) {
-                        let start = symbol.as_ptr() as usize - base;
-                        self.push(rest, Cell::Str(text::slice(&text, start, start + symbol.len())))?;
-                    }
-                    Ok(())
-                }
-                other => other.elements()?.into_iter().try_for_each(|cell| self.push(rest, cell)),
-            },
+            (Work::Flatten, other) => other.elements()?.into_iter().try_for_each(|cell| self.push(at + 1, cell)),
         }
     }
 
     /// Words are passed on one by one, without a list of them.
-    fn words(&mut self, rest: &'a [Step], text: &Cow<'a, str>) -> Result<(), Beyond> {
+    fn words(&mut self, next: usize, text: &Cow<'a, str>) -> Result<(), Beyond> {
         let mut done = Ok(());
         each_word(text, |start, end| {
             if done.is_ok() {
-                done = self.push(rest, Cell::Str(text::slice(text, start, end)));
+                done = self.push(next, Cell::Str(text::slice(text, start, end)));
             }
         });
         done
