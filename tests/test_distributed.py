@@ -348,8 +348,10 @@ def test_run_and_workers(client):
     assert len(pids) == 2 and len(set(pids.values())) == 2 and os.getpid() not in pids.values()
     address = next(iter(pids))
     name = client.scheduler_info()["workers"][address]["name"]
-    futures = [client.submit(os.getpid, workers=[name], pure=False) for _ in range(10)]
-    assert set(client.gather(futures)) == {pids[address]}
+    # A worker is called by its name, or by its address.
+    for called in (name, address, address.split("://")[1]):
+        futures = [client.submit(os.getpid, workers=[called], pure=False) for _ in range(10)]
+        assert set(client.gather(futures)) == {pids[address]}
 
 
 def test_a_second_client_shares_results(client, shared_cluster):

@@ -396,3 +396,22 @@ impl State {
 fn joined(worker: WorkerId, intro: &WorkerIntro) -> ToClient {
     ToClient::Joined { id: worker.0, intro: intro.clone() }
 }
+
+/// What users may call a worker by its address: with and without the protocol, and
+/// by its host, which other workers share.
+pub(super) fn aliases(address: &str) -> impl Iterator<Item = &str> {
+    let place = address.split_once("://").map(|(_, place)| place);
+    let host = place.and_then(|place| place.rsplit_once(':')).map(|(host, _)| host.trim_matches(['[', ']']));
+    std::iter::once(address).chain(place).chain(host.filter(|host| !host.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_worker_is_called_by_its_address_and_host() {
+        let all = |address| super::aliases(address).collect::<Vec<_>>();
+        assert_eq!(all("tcp://10.0.0.1:80"), ["tcp://10.0.0.1:80", "10.0.0.1:80", "10.0.0.1"]);
+        assert_eq!(all("tls://[::1]:80"), ["tls://[::1]:80", "[::1]:80", "::1"]);
+        assert_eq!(all("unix:///tmp/a"), ["unix:///tmp/a", "/tmp/a"]);
+    }
+}

@@ -180,10 +180,14 @@ impl State {
 
     /// Tells the core of a worker.
     pub(super) fn tell_of_worker(&mut self, worker: WorkerId, intro: &WorkerIntro) {
+        let name = self.coordinator.worker_name(&intro.name);
+        for alias in super::members::aliases(&intro.address) {
+            self.coordinator.also_called(name, alias);
+        }
         let resources = intro.resources.iter();
         let event = SchedulerEvent::WorkerJoined {
             worker,
-            name: self.coordinator.worker_name(&intro.name),
+            name,
             slots: intro.n_slots,
             memory_limit: intro.memory_limit,
             resources: resources.map(|(name, amount)| (self.coordinator.resource(name), *amount)).collect(),

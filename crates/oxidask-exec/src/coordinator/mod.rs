@@ -163,6 +163,8 @@ pub struct Coordinator<H> {
     /// Tasks whose end is told; see [`Coordinator::watch`].
     watched: HashSet<TaskId>,
     worker_names: HashMap<String, WorkerName>,
+    /// What else workers are called: their addresses and hosts.
+    aliases: HashMap<String, Vec<WorkerName>>,
     resources: HashMap<String, ResourceId>,
     n_graphs: u32,
 }
@@ -188,6 +190,7 @@ impl<H: Clone> Coordinator<H> {
             dropped: Vec::new(),
             watched: HashSet::new(),
             worker_names: HashMap::new(),
+            aliases: HashMap::new(),
             resources: HashMap::new(),
             n_graphs: 0,
         }
@@ -379,7 +382,7 @@ impl<H: Clone> Coordinator<H> {
     fn group_spec(&mut self, wishes: &Annotations) -> GroupSpec {
         GroupSpec {
             retries: wishes.retries,
-            workers: wishes.workers.iter().map(|name| self.worker_name(name)).collect(),
+            workers: wishes.workers.iter().flat_map(|name| self.workers_called(name)).collect(),
             allow_other_workers: wishes.allow_other_workers,
             resources: wishes.resources.iter().map(|(name, &amount)| (self.resource(name), amount)).collect(),
         }
@@ -473,6 +476,23 @@ impl<H: Clone> Coordinator<H> {
     pub fn worker_name(&mut self, name: &str) -> WorkerName {
         let next = WorkerName(self.worker_names.len() as u32);
         *self.worker_names.entry_ref(name).or_insert(next)
+    }
+
+    /// Lets users call a worker something else too, which several may share.
+    pub fn also_called(&mut self, worker: WorkerName, alias: &str) {
+        let called = self.aliases.entry_ref(alias).or_default();
+        if !called.contains(&worker) {
+            called.push(worker);
+        }
+    }
+
+    /// The workers with this name, or those that are called so too. A name that
+    /// nobody has yet may belong to a worker that is to come.
+    fn workers_called(&mut self, name: &str) -> Vec<WorkerName> {
+        match self.aliases.get(name) {
+            Some(workers) if !self.worker_names.contains_key(name) => workers.clone(),
+            _ => vec![self.worker_name(name)],
+        }
     }
 
     /// The number of an abstract resource's name.

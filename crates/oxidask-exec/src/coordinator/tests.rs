@@ -227,3 +227,24 @@ fn many_dead_tasks_are_buried_while_others_live() {
     }
     assert_eq!(coordinator.task_of(key(1)), Some(held.outputs[0]));
 }
+
+#[test]
+fn workers_are_wished_for_by_any_of_their_names() {
+    for wish in ["w", "tcp://host:1", "host"] {
+        let mut coordinator = with_worker();
+        let name = coordinator.worker_name("w");
+        coordinator.also_called(name, "tcp://host:1");
+        coordinator.also_called(name, "host");
+        let mut submission = submission(&[(1, &[])]);
+        submission.stages[0].annotations =
+            Some(Arc::new(Annotations { workers: vec![wish.into()], ..Annotations::default() }));
+        coordinator.submit(0, CLIENT, &submission).unwrap();
+        assert_eq!(computes(effects(&mut coordinator)).len(), 1, "{wish}");
+    }
+    let mut coordinator = with_worker();
+    let mut submission = submission(&[(1, &[])]);
+    submission.stages[0].annotations =
+        Some(Arc::new(Annotations { workers: vec!["other".into()], ..Annotations::default() }));
+    coordinator.submit(0, CLIENT, &submission).unwrap();
+    assert!(computes(effects(&mut coordinator)).is_empty());
+}
