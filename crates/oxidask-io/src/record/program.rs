@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
                 let record = self.record(line)?;
                 self.push(at + 1, record)
             }
-            (Work::Words(_), Cell::Str(text)) => self.words(at + 2, &text),
+            (Work::Words(_), Cell::Str(text)) => self.words(at + 2, text),
             (Work::Map(term, place), cell) => {
                 let made = match self.known(&cell, place) {
                     Some(raw) => Cell::of_json(raw)?,
@@ -263,11 +263,11 @@ impl<'a> Run<'a> {
     }
 
     /// Words are passed on one by one, without a list of them.
-    fn words(&mut self, next: usize, text: &Cow<'a, str>) -> Result<(), Beyond> {
+    fn words(&mut self, next: usize, text: Cow<'a, str>) -> Result<(), Beyond> {
         let mut done = Ok(());
-        each_word(text, |start, end| {
+        each_word(&text, |start, end| {
             if done.is_ok() {
-                done = self.push(next, Cell::Str(text::slice(text, start, end)));
+                done = self.push(next, Cell::Str(text::slice(&text, start, end)));
             }
         });
         done
