@@ -24,7 +24,7 @@ MIB = 1 << 20
 RATIO = 4
 #: What a process takes besides results: what kernels need while they run, what is on its way to and from disk,
 #: threads, modules imported late, tables of tasks. It does not grow with the data.
-ALLOWANCE = 80 * MIB
+ALLOWANCE = 128 * MIB
 
 
 def own_memory(name: str) -> int:

@@ -60,7 +60,7 @@ def client_of(path: Path) -> _oxidask.ClientHandle:
 
 
 def info_of(path: Path) -> Any:
-    return client_of(path).info()
+    return client_of(path).questions.info()
 
 
 def workers_of(path: Path, n_workers: int) -> list[dict[str, Any]]:

@@ -115,7 +115,7 @@ def test_what_is_waited_for_is_explained(client):
     assert [line.split("'")[1] for line in lines[:3]] == ["third", "second", "first"]
     go.set()
     eventually(lambda: second.done())
-    eventually(lambda: "no worker that is there has the name or the resources" in client.explain("third"))
+    eventually(lambda: "waits for a worker with GPU=1; none such is there" in client.explain("third"))
     failed = client.submit(divmod, 1, 0, key="failed")
     failed.exception()
     assert "division" in client.explain(failed)

@@ -143,7 +143,7 @@ impl Sink for MomentsSink {
         } else {
             for (i, &x) in row.iter().enumerate() {
                 // The distance from itself: NaN for what is not finite.
-                let one = Moments { count: 1.0, mean: x, squares: x - x };
+                let one = Moments { count: 1.0, mean: x, squares: if x.is_finite() { 0.0 } else { f64::NAN } };
                 self.join(at.wrapping_add_signed(i as isize * step), one);
             }
         }

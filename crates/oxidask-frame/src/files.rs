@@ -171,7 +171,7 @@ mod tests {
     fn text_is_decoded_and_decompressed() {
         let (_folder, path) = written("a.txt", b"caf\xe9");
         let storage = Storage { encoding: Some("latin-1".to_owned()), ..Storage::default() };
-        let file = &expand(&[path.clone()], storage).unwrap()[0];
+        let file = &expand(std::slice::from_ref(&path), storage).unwrap()[0];
         assert!(file.is_whole());
         assert_eq!(file.read(0, 100).unwrap().0, "café".as_bytes());
         let unknown = Storage { encoding: Some("martian".to_owned()), ..Storage::default() };

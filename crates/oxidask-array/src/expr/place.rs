@@ -52,8 +52,14 @@ pub fn in_place(root: ExprRef, executor: &dyn Executor) -> ExprRef {
         return root;
     }
     let n_elements = meta.shape().iter().fold(1_u64, |n, &length| n.saturating_mul(length as u64));
+    // What does not fit is left as it is, so that the executor refuses it.
+    let limit = executor.memory_limit().unwrap_or(u64::MAX);
     let (n_bytes, n_blocks) = (n_elements.saturating_mul(meta.dtype.itemsize() as u64), meta.chunks.n_blocks() as u64);
-    if n_blocks < 2 || n_bytes < LEAST_BYTES || n_bytes / n_blocks < LEAST_BLOCK_BYTES || n_bytes > isize::MAX as u64 {
+    if n_blocks < 2
+        || n_bytes < LEAST_BYTES
+        || n_bytes / n_blocks < LEAST_BLOCK_BYTES
+        || n_bytes > limit.min(isize::MAX as u64)
+    {
         return root;
     }
     // Every computation has memory of its own, so no two share tasks.

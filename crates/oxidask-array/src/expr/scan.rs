@@ -73,9 +73,9 @@ impl Expr for Scan {
         // What the next block along the axis starts from, for every row of blocks.
         let mut starts: Vec<Option<Input>> = vec![None; chunks.n_blocks()];
         let mut results = Blocks::with_capacity(chunks.n_blocks());
-        for block in 0..chunks.n_blocks() {
+        for (block, &read) in inputs[0].iter().enumerate() {
             let mut coordinates = chunks.coordinates(block);
-            let (at, read, number) = (coordinates[axis], inputs[0][block], block as u64);
+            let (at, number) = (coordinates[axis], block as u64);
             coordinates[axis] = 0;
             let row = chunks.number(&coordinates);
             let start = starts[row];

@@ -61,7 +61,7 @@ fn moments_and_spans() {
     let hours = times("timedelta64[h]", &[1, 2, 3]);
     let later = days.add(&hours).unwrap();
     assert_eq!((later.dtype().name(), ticks(&later)), ("datetime64[h]", vec![1, 31 * 24 + 2, i64::MIN]));
-    let span = days.sub(&days.slice(&s![(.., -1)]).unwrap()).unwrap();
+    let span = days.sub(days.slice(&s![(.., -1)]).unwrap()).unwrap();
     assert_eq!((span.dtype().name(), ticks(&span)), ("timedelta64[D]", vec![i64::MIN, 0, i64::MIN]));
     assert_eq!(floats(&hours.div(times("timedelta64[m]", &[30, 30, 45])).unwrap()), [2.0, 4.0, 4.0]);
     assert_eq!(ticks(&hours.mul(2).unwrap()), [2, 4, 6]);
@@ -72,7 +72,7 @@ fn moments_and_spans() {
     let months = days.astype(DType::from_name("datetime64[M]").unwrap()).unwrap();
     assert_eq!(ticks(&months), [0, 1, i64::MIN]);
     assert_eq!(floats(&days.isnan().unwrap()), [0.0, 0.0, 1.0]);
-    assert_eq!(floats(&days.lt(&days.add(1).unwrap()).unwrap()), [1.0, 1.0, 0.0]);
+    assert_eq!(floats(&days.lt(days.add(1).unwrap()).unwrap()), [1.0, 1.0, 0.0]);
     assert!(days.add(&days).is_err() && days.mul(2).is_err() && days.sum(None, false).is_err());
 }
 

@@ -98,6 +98,9 @@ pub(crate) struct Join {
     pub indicator: Option<String>,
 }
 
+/// Columns by their names in a result and on their own side.
+pub(crate) type NamePairs = Vec<(String, String)>;
+
 /// One side of a join: its columns that users see, and what they are called in
 /// the result.
 struct Side {
@@ -184,7 +187,7 @@ impl Join {
 
     /// Of both sides, the names of the columns in the result and their own.
     /// Keys of one name count as columns of both sides.
-    pub(crate) fn names(&self, left: &Schema, right: &Schema) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    pub(crate) fn names(&self, left: &Schema, right: &Schema) -> (NamePairs, NamePairs) {
         let (a, b) = self.sides(left, right);
         let pairs = |side: Side| side.new.into_iter().zip(side.names).collect();
         if self.how.keeps_left_only() { (pairs(a), Vec::new()) } else { (pairs(a), pairs(b)) }

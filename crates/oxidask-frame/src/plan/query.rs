@@ -282,7 +282,9 @@ impl Builder {
     /// left out where the merge does it to all rows anyway.
     fn tree(&mut self, input: &ExprRef, combine: &[Step], finish: &[Step], wants_index: bool) -> Query {
         let below = node(input);
-        let (each, rebuilt): (&[Step], Option<(&Node, fn(Arc<[Step]>, &Node) -> Kind)>) = match below {
+        /// How a node of the same kind is made with other steps.
+        type WithSteps = fn(Arc<[Step]>, &Node) -> Kind;
+        let (each, rebuilt): (&[Step], Option<(&Node, WithSteps)>) = match below {
             Some(node) => match &node.kind {
                 Kind::Map(steps) => (steps, Some((node, |steps, _| Kind::Map(steps)))),
                 Kind::Read(SourceKind::Parquet(_), steps) => (

@@ -120,11 +120,10 @@ fn combined<'py>(
     left: &Bound<'py, PyAny>,
     right: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    binop.call1((left, right)).map_err(|error| {
+    binop.call1((left, right)).inspect_err(|error| {
         let note = format!("while combining {} with {}", short(left), short(right));
         // Exceptions that take no notes are raised as they are.
         let _ = error.value(binop.py()).call_method1(intern!(binop.py(), "add_note"), (note,));
-        error
     })
 }
 

@@ -199,7 +199,7 @@ pub fn grouped(inputs: &[Value], key: &Term) -> Option<record::Rows> {
 
 /// Puts a text of ASCII into a case; others depend on Python's version of Unicode
 /// and are left to the steps.
-fn put_in_case(text: &mut String, case: Case) -> bool {
+fn put_in_case(text: &mut str, case: Case) -> bool {
     if !text.is_ascii() {
         return false;
     }
