@@ -205,7 +205,7 @@ fn clusters_one_after_another_leave_nothing_behind() {
     let n_cycles: u64 = std::env::var("OXIDASK_TEST_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let cycle = |number_of: u64| {
         // Every fourth has processes for workers, which takes longer.
-        let options = if number_of % 4 == 0 { options(1) } else { LocalClusterOptions::in_process(2) };
+        let options = if number_of.is_multiple_of(4) { options(1) } else { LocalClusterOptions::in_process(2) };
         let cluster = LocalCluster::start(options).unwrap();
         let client = cluster.client().unwrap();
         let (graph, expected) = sum_graph(number_of, 16, 0);
