@@ -41,9 +41,19 @@ impl Scheduler {
         }
     }
 
+    /// Whether a result would be gone with this worker: it has a copy, and so do
+    /// at most others that leave too.
     fn is_only_held_by(&self, task: TaskId, worker: WorkerId) -> bool {
         let record = &self.tasks[task];
-        record.state == TaskState::Done && HolderSets::is_single(record.holders) && record.holders == worker.0
+        if record.state != TaskState::Done {
+            return false;
+        }
+        if HolderSets::is_single(record.holders) {
+            return record.holders == worker.0;
+        }
+        let holders = self.holders(task);
+        let leaves = |&other: &WorkerId| other == worker || self.worker(other).is_none_or(|other| other.retiring);
+        holders.contains(&worker) && holders.iter().all(leaves)
     }
 
     pub(super) fn only_held_by(&self, worker: WorkerId) -> Vec<TaskId> {

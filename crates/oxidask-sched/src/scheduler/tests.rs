@@ -70,6 +70,17 @@ impl Cluster {
         cluster
     }
 
+    /// The worker that is told to copy a task, by what was said last.
+    fn copy_target(&mut self, task: u32) -> u32 {
+        let is_copy = |action: SchedulerAction| match action {
+            SchedulerAction::To { worker, order: Order::Copy { task: copied, .. } } if copied.0 == task => {
+                Some(worker.0)
+            }
+            _ => None,
+        };
+        std::mem::take(&mut self.actions).into_iter().find_map(is_copy).expect("a copy was ordered")
+    }
+
     fn join(&mut self, number: u32, slots: u32) {
         self.join_limited(number, slots, u64::MAX);
     }
@@ -455,6 +466,27 @@ fn a_retiring_worker_leaves_nothing_behind() {
     cluster.lose(0, Loss::Planned);
     cluster.expect(&[]);
     assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(1)]);
+}
+
+#[test]
+fn copies_on_workers_that_leave_do_not_count() {
+    let mut cluster = Cluster::new(&[1, 1, 1]).task(0, &[]).want(&[0]);
+    cluster.done(0, 0, 1, 8);
+    cluster.actions.clear();
+    cluster.tell(SchedulerEvent::Retire(WorkerId(0)));
+    let target = cluster.copy_target(0);
+    cluster.report(target, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.expect(&["retired w0"]);
+    // It has not gone yet when the one with the copy is to leave as well.
+    cluster.tell(SchedulerEvent::Retire(WorkerId(target)));
+    let last = cluster.copy_target(0);
+    assert!(last != 0 && last != target);
+    cluster.expect(&[]);
+    cluster.report(last, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.expect(&[&format!("retired w{target}")]);
+    cluster.lose(0, Loss::Planned);
+    cluster.lose(target, Loss::Planned);
+    assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(last)]);
 }
 
 #[test]
