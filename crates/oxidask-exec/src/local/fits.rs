@@ -49,7 +49,11 @@ pub(super) fn check<H>(submission: &Submission<H>, limit: u64, gathered: bool) -
     let mut outputs = submission.outputs.clone();
     outputs.sort_unstable();
     outputs.dedup();
-    let bytes = outputs.iter().map(|&row| made(submission, row)).fold(0, u64::saturating_add);
+    check_result(outputs.iter().map(|&row| made(submission, row)).fold(0, u64::saturating_add), limit)
+}
+
+/// Answers an error if results of so many bytes do not fit together.
+pub(super) fn check_result(bytes: u64, limit: u64) -> Result<()> {
     if bytes <= limit {
         return Ok(());
     }

@@ -15,6 +15,7 @@ mod future;
 mod link;
 mod machine;
 mod nested;
+mod windows;
 
 use crate::child::ChildCommand;
 use crate::coordinator::Submission;
@@ -249,6 +250,19 @@ impl Shared {
         accepted
     }
 
+    /// Has the outputs of a graph computed. With `check_result` they are refused
+    /// if they do not fit together.
+    fn gather(&self, graph: Graph, check_result: bool) -> Result<Gathering<'_>> {
+        let client = self.new_client();
+        let parts = graph.outputs.iter().map(|output| output.part_idx()).collect();
+        let bulk = Arc::new(Bulk::default());
+        let tasks = self.submit(client, graph, check_result, |_, tasks| {
+            bulk.expect(tasks);
+            Claim::Bulk(bulk.clone())
+        })?;
+        Ok(Gathering { shared: self, client, bulk, tasks, parts })
+    }
+
     /// Waits for a bulk claim, running tasks if nobody else does.
     fn wait(&self, bulk: &Bulk, interrupted: &dyn Fn() -> Result<()>) -> Result<()> {
         if self.kind != LocalKind::Sync {
@@ -271,6 +285,32 @@ impl Shared {
                 interrupted()
             },
         )
+    }
+}
+
+/// Outputs of a graph on their way to who called `compute`, who gives up what is
+/// not there yet by dropping it.
+struct Gathering<'a> {
+    shared: &'a Shared,
+    client: ClientId,
+    bulk: Arc<Bulk>,
+    tasks: Vec<TaskId>,
+    /// Which part of its task's result an output is.
+    parts: Vec<Option<u32>>,
+}
+
+impl Gathering<'_> {
+    /// The outputs, in order.
+    fn wait(self, interrupted: &dyn Fn() -> Result<()>) -> Result<Vec<Value>> {
+        self.shared.wait(&self.bulk, interrupted)?;
+        let values = self.bulk.take(&self.tasks)?;
+        values.into_iter().zip(&self.parts).map(|(value, &part)| decoded(value)?.part(part)).collect()
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.shared.pool.with(|now, node, link| link.client_gone(now, node, self.client));
     }
 }
 
@@ -315,19 +355,11 @@ impl Executor for Local {
         if shared.pool.is_inside() {
             return self.compute_nested(graph, interrupted);
         }
-        let client = shared.new_client();
-        let parts: Vec<Option<u32>> = graph.outputs.iter().map(|output| output.part_idx()).collect();
-        let bulk = Arc::new(Bulk::default());
-        let tasks = shared.submit(client, graph, true, |_, tasks| {
-            bulk.expect(tasks);
-            Claim::Bulk(bulk.clone())
-        })?;
-        let waited = shared.wait(&bulk, interrupted);
-        // Gives up what is not there yet, if something failed or was interrupted.
-        shared.pool.with(|now, node, link| link.client_gone(now, node, client));
-        waited?;
-        let values = bulk.take(&tasks)?;
-        values.into_iter().zip(parts).map(|(value, part)| decoded(value)?.part(part)).collect()
+        // Who watches sees one graph.
+        if !shared.observers.any() && windows::is_divisible(&graph) {
+            return shared.compute_windows(&graph, interrupted);
+        }
+        shared.gather(graph, true)?.wait(interrupted)
     }
 
     fn watch(&self, observer: Arc<dyn Observer>) -> WatchGuard {
