@@ -27,3 +27,9 @@ fi
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+
+# Tests of databases start a PostgreSQL server of their own; without its programs they are skipped.
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null && ! command -v initdb > /dev/null \
+    && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    apt-get install -y -qq postgresql > /dev/null || echo "PostgreSQL cannot be installed: its tests are skipped" >&2
+fi
