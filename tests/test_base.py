@@ -350,7 +350,9 @@ def test_sizeof_rows_is_what_pandas_says(rows):
         (lambda: format_bytes(123456), "120.56 kiB"),
         (lambda: format_time(0.00001), "10.00 us"),
         (lambda: key_split("x-y-abcdef0123"), "x-y"),
-        (lambda: key_split(("x-1", 0)), "x-1"),
+        (lambda: key_split(("x-1", 0)), "x"),
+        (lambda: key_split("_inc-1"), "inc"),
+        (lambda: key_split("0123456789abcdef0123456789abcdef"), "data"),
     ],
 )
 def test_utilities(call, value):

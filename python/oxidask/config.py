@@ -115,7 +115,15 @@ _DEFAULTS: dict[str, Any] = {
     },
     "optimization": {
         "annotations": {"fuse": True},
-        "fuse": {"active": None, "delayed": False},
+        "fuse": {
+            "active": None,
+            "delayed": False,
+            "ave-width": 1,
+            "max-width": None,
+            "max-height": float("inf"),
+            "max-depth-new-edges": None,
+            "rename-keys": True,
+        },
     },
     "distributed": {
         "worker": {"memory": {"target": 0.60, "spill": 0.70, "pause": 0.80, "terminate": 0.95}},

@@ -155,8 +155,8 @@ def key_split(s: Any) -> str:
 
     Examples
     --------
-    >>> key_split("inc-0123456789abcdef0123456789abcdef"), key_split(("sum-tree", 0))
-    ('inc', 'sum-tree')
+    >>> key_split("inc-0123456789abcdef0123456789abcdef"), key_split(("sum-tree", 0)), key_split("load-3")
+    ('inc', 'sum-tree', 'load')
     """
     if isinstance(s, bytes):
         s = s.decode()
@@ -164,10 +164,21 @@ def key_split(s: Any) -> str:
         return key_split(s[0])
     if not isinstance(s, str):
         return "Other"
-    words = s.split("-")
-    kept = [words[0].lstrip("'(\"")]
-    for word in words[1:]:
-        if len(word) >= 8 and all(letter in "0123456789abcdef" for letter in word):
+    first, *words = s.split("-")
+    if len(first) == 32 and set(first) <= set("0123456789abcdef"):
+        return "data"
+    if first.startswith("<"):
+        # The repr of an object: its class says what it is.
+        first = first.strip("<>").split()[0].rpartition(".")[2] if len(first) > 1 else ""
+    elif not first[:1].isalpha():
+        first = first.split(",")[0].strip("_'()\"")
+    if not first:
+        return "Other"
+    kept = [first]
+    for word in words:
+        # Words say what a key is about; a hash or a number begins what tells it from others. A hash of
+        # letters alone is taken for one if it is as long as hashes are.
+        if not word.isalpha() or (len(word) == 8 and set(word) <= set("abcdef")):
             break
         kept.append(word)
     return "-".join(kept)

@@ -249,6 +249,9 @@ class Collection(base.DaskMethodsMixin):
         # A delayed value runs on threads unless told otherwise, where a bag would take processes.
         return _oxidask.find_lazy((_oxidask.bag_delayed(whole, False)[0],), False)[0]
 
+    #: The plan is optimised before it becomes a graph of tasks.
+    __dask_optimize__ = None
+
     def __dask_tokenize__(self) -> Any:
         expr = self._native.__oxidask_expr__() if self._native is not None else self._plan.expr
         return (type(self).__name__, expr.key)
