@@ -13,6 +13,7 @@ from oxidask import delayed
 from oxidask.distributed import (
     Client,
     Future,
+    ClosedError,
     KilledWorker,
     LocalCluster,
     as_completed,
@@ -538,12 +539,22 @@ def test_processes_false_runs_in_this_process():
         assert client.gather(client.map(inc, range(100))) == list(range(1, 101))
 
 
+def test_a_timeout_tells_what_the_result_waits_for(client):
+    wanting = client.submit(inc, 1, resources={"unobtainium": 1})
+    with pytest.raises(TimeoutError, match="a worker with unobtainium=1; none such is there"):
+        wanting.result(timeout=0.1)
+    behind = client.submit(inc, wanting)
+    with pytest.raises(TimeoutError, match="one of which is this(.|\n)*unobtainium"):
+        behind.exception(timeout=0.1)
+    client.cancel([wanting, behind])
+
+
 def test_closing_loses_pending_futures_and_says_so(own_client):
     future = own_client.submit(slow_inc, 1, 5)
     own_client.close()
-    with pytest.raises(KilledWorker, match="closed"):
+    with pytest.raises(ClosedError, match="closed"):
         future.result(timeout=10)
-    with pytest.raises(KilledWorker, match="closed"):
+    with pytest.raises(ClosedError, match="closed"):
         own_client.submit(inc, 1)
 
 

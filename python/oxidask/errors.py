@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError
 
 __all__ = [
     "CancelledError",
+    "ClosedError",
     "KilledWorker",
     "MissingError",
     "RemoteTraceback",
@@ -26,6 +27,10 @@ class TaskError(RuntimeError):
     The message holds the original type and text; the remote traceback is the
     cause.
     """
+
+
+class ClosedError(RuntimeError):
+    """The client, cluster or executor that was asked is closed."""
 
 
 class KilledWorker(RuntimeError):

@@ -37,7 +37,7 @@ fn a_graph_is_computed_and_nothing_is_left_behind() {
         assert!(pids.iter().all(|(_, pid)| !is_alive(*pid)), "workers live on");
         assert!(!folder.exists(), "the folder is still there");
         let error = client.submit(sum_graph(2, 8, 0).0).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Lost);
+        assert_eq!(error.kind(), ErrorKind::Closed);
     }
 }
 

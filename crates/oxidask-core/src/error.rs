@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Interrupted,
     /// Two builds that do not fit talked to each other.
     Version,
+    /// The client, cluster or executor that was asked is closed.
+    Closed,
 }
 
 #[derive(Clone)]

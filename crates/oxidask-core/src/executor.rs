@@ -89,6 +89,12 @@ pub trait FutureHandle: Send + Sync {
 
     /// Stops it for all holders; a task that runs already is abandoned.
     fn cancel(&self);
+
+    /// What it waits for, in words, if the executor knows. May ask a scheduler, so
+    /// only for who has waited already.
+    fn explain(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A result that is being computed, or is held, by an executor.
@@ -130,8 +136,18 @@ impl Future {
         if self.0.wait(timeout) {
             return self.0.result();
         }
-        let waited = timeout.unwrap_or_default();
-        Err(Error::new(ErrorKind::Timeout, format!("the result was not there after {waited:?}")))
+        Err(self.timed_out(timeout.unwrap_or_default()))
+    }
+
+    /// The error for a result that was not there in time, which tells what it waits
+    /// for.
+    #[must_use]
+    pub fn timed_out(&self, waited: Duration) -> Error {
+        let error = Error::new(ErrorKind::Timeout, format!("the result was not there after {waited:?}"));
+        match self.0.explain() {
+            Some(reason) => error.within(reason),
+            None => error,
+        }
     }
 
     /// Waits for the result, asking `interrupted` several times a second.

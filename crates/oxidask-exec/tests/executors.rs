@@ -216,16 +216,35 @@ fn a_task_may_compute_and_wait_on_its_own_executor() {
 }
 
 #[test]
+fn a_timeout_tells_what_the_result_waits_for() {
+    let executor = local(LocalKind::Threads);
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    let receiver = std::sync::Mutex::new(receiver);
+    let wait = move |_: u64, _: &[Value]| {
+        let _ = receiver.lock().map(|receiver| receiver.recv());
+        Ok(Value::new(oxidask_core::Parts(vec![])))
+    };
+    let mut graph = Graph::new();
+    graph.outputs = graph.blocks(Key::named("late"), Arc::new(FnOp::new("late", wait)), 1, |_, _| {});
+    let futures = executor.submit(graph).unwrap();
+    let error = futures[0].result(Some(Duration::from_millis(20))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("late-"), "{error}");
+    drop(sender);
+    futures[0].result(None).unwrap();
+}
+
+#[test]
 fn a_closed_executor_says_so() {
     for kind in ALL {
         let executor = local(kind);
         let futures = executor.submit(one(Add { plus: 1, user_code: false }, "a")).unwrap();
         futures[0].result(None).unwrap();
         executor.close();
-        assert_eq!(futures[0].result(None).unwrap_err().kind(), ErrorKind::Lost);
+        assert_eq!(futures[0].result(None).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(
             compute(&executor, one(Add { plus: 1, user_code: false }, "b")).unwrap_err().kind(),
-            ErrorKind::Lost
+            ErrorKind::Closed
         );
         executor.close();
     }

@@ -82,6 +82,7 @@ pub fn to_py(py: Python<'_>, error: Error) -> PyErr {
         ErrorKind::Missing => own(py, "MissingError", message),
         ErrorKind::Cancelled => own(py, "CancelledError", message),
         ErrorKind::Lost => own(py, "KilledWorker", message),
+        ErrorKind::Closed => own(py, "ClosedError", message),
         ErrorKind::Version => own(py, "VersionMismatchError", message),
         // `ErrorKind` may grow; what we do not know yet is a failed task.
         _ => own(py, "TaskError", message),

@@ -101,7 +101,7 @@ impl FutureHandle {
     /// The error, once it is there.
     fn error(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<PyErr>> {
         if !self.wait_until(py, timeout)? {
-            return Err(timed_out(py, timeout));
+            return Err(timed_out(py, &self.future, timeout));
         }
         match self.future.handle().status() {
             Status::Finished | Status::Pending => Ok(None),
@@ -139,9 +139,10 @@ fn wait(future: &Future, deadline: Option<Instant>) -> Result<bool> {
     }
 }
 
-fn timed_out(py: Python<'_>, timeout: Option<f64>) -> PyErr {
-    let seconds = timeout.unwrap_or_default();
-    to_py(py, Error::new(oxidask_core::ErrorKind::Timeout, format!("the result was not there after {seconds} s")))
+fn timed_out(py: Python<'_>, future: &Future, timeout: Option<f64>) -> PyErr {
+    let waited = Duration::try_from_secs_f64(timeout.unwrap_or_default().max(0.0)).unwrap_or_default();
+    let error = py.detach(|| future.timed_out(waited));
+    to_py(py, error)
 }
 
 #[pymethods]
@@ -182,7 +183,7 @@ impl FutureHandle {
     #[pyo3(signature = (timeout = None))]
     fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         if !self.wait_until(py, timeout)? {
-            return Err(timed_out(py, timeout));
+            return Err(timed_out(py, &self.future, timeout));
         }
         let value = py.detach(|| self.future.handle().result()).or_raise()?;
         from_value(py, &value)

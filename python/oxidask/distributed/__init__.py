@@ -49,7 +49,7 @@ from oxidask.distributed._spec import ProcessInterface, SpecCluster
 from oxidask.distributed._upload import UploadFile
 from oxidask.distributed._watch import MemorySampler, get_task_stream, performance_report, progress, span
 from oxidask.distributed._worker import Nanny, Scheduler, Worker
-from oxidask.errors import CancelledError, KilledWorker
+from oxidask.errors import CancelledError, ClosedError, KilledWorker
 
 __all__ = [
     "Actor",
@@ -59,6 +59,7 @@ __all__ = [
     "CancelledError",
     "Client",
     "ClientExecutor",
+    "ClosedError",
     "Cluster",
     "CondaInstall",
     "Environ",

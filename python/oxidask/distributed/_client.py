@@ -19,6 +19,7 @@ from oxidask.distributed._notes import Notes
 from oxidask.distributed._questions import Questions
 from oxidask.distributed._watch import Watch
 from oxidask.distributed._work import Work
+from oxidask.errors import ClosedError
 
 __all__ = ["Client"]
 
@@ -162,7 +163,7 @@ class Client(Work, Questions, Members, Watch, Notes):
                 # A coroutine may use a client that it did not await.
                 self._connect()
                 return getattr(self, name)
-            raise RuntimeError("this client was closed\nhint: make a new Client")
+            raise ClosedError("this client was closed\nhint: make a new Client")
         raise AttributeError(f"Client has no attribute {name!r}")
 
     def __await__(self) -> Any:

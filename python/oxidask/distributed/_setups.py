@@ -159,7 +159,7 @@ def _of_scheduler() -> list[Record]:
     from oxidask._oxidask import Ask
     from oxidask.distributed._client import Client
     from oxidask.distributed._context import membership
-    from oxidask.errors import KilledWorker
+    from oxidask.errors import ClosedError, KilledWorker
 
     worker = membership()
     if worker is None:
@@ -168,7 +168,7 @@ def _of_scheduler() -> list[Record]:
     # A connection for this question alone: most processes need no other. Where
     # nobody answers, the cluster ends.
     with (
-        contextlib.suppress(OSError, TimeoutError, KilledWorker),
+        contextlib.suppress(OSError, TimeoutError, ClosedError, KilledWorker),
         Client(worker["scheduler"], name=f"setups-{worker['name']}", set_as_default=False, timeout=5) as client,
     ):
         for name in client._shared.ask(Ask.list("plugin"))[0]:

@@ -2,11 +2,14 @@
 
 use super::Inner;
 use super::table::{Callback, State};
-use crate::protocol::FromClient;
+use crate::protocol::{Answer, FromClient, Question};
 use oxidask_core::executor::FutureHandle;
 use oxidask_core::{Error, ErrorKind, Key, Result, Status, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Longest that a caller whose own time is up waits for the scheduler's reason.
+const EXPLAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A result on a cluster; see [`oxidask_core::Future`].
 pub struct ClientFuture {
@@ -90,6 +93,13 @@ impl FutureHandle for ClientFuture {
 
     fn cancel(&self) {
         self.inner.cancel(&[self.key], false);
+    }
+
+    fn explain(&self) -> Option<String> {
+        match self.inner.ask(Question::Explain(self.key), EXPLAIN_TIMEOUT) {
+            Ok(Answer::Text(reason)) => Some(reason),
+            _ => None,
+        }
     }
 }
 

@@ -111,7 +111,7 @@ impl Owner {
 }
 
 fn closed_by_user() -> Error {
-    Error::new(ErrorKind::Lost, "the client was closed").with_hint("make a new Client")
+    Error::new(ErrorKind::Closed, "the client was closed").with_hint("make a new Client")
 }
 
 /// What the client's handles and its thread share.

@@ -126,7 +126,7 @@ impl Inner {
                         }
                     }
                     ToClient::Closed => {
-                        return Err(Error::new(ErrorKind::Lost, "the cluster was closed"));
+                        return Err(Error::new(ErrorKind::Closed, "the cluster was closed"));
                     }
                     ToClient::Told { request, told } => {
                         if let Some(on_told) = self.told.lock().remove(&request) {

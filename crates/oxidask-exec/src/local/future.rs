@@ -173,4 +173,9 @@ impl FutureHandle for Handle {
             executor.pool.with(|now, _, link| link.cancel(now, self.cell.task, self.cell.key));
         }
     }
+
+    fn explain(&self) -> Option<String> {
+        let executor = self.cell.executor.upgrade()?;
+        Some(executor.pool.with(|_, _, link| link.explain(self.cell.key)))
+    }
 }

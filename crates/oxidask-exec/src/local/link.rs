@@ -418,7 +418,7 @@ impl Bulk {
 }
 
 pub(super) fn closed() -> Error {
-    Error::new(ErrorKind::Lost, "the executor was closed")
+    Error::new(ErrorKind::Closed, "the executor was closed")
 }
 
 pub(super) fn cancelled() -> Error {
