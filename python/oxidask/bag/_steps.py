@@ -175,6 +175,11 @@ def distinct_of(key: Any, parts: list[Any]) -> list[Any]:
     return bag_distinct(key, itertools.chain.from_iterable(parts))
 
 
+def distinct_of_all(key: Any, parts: list[Any]) -> list[Any]:
+    """As ``distinct_of``, where nothing is left to be combined."""
+    return distinct_of(key, parts)
+
+
 def topk(k: int, key: Any, partition: Any) -> list[Any]:
     """The ``k`` largest elements, the largest first."""
     return heapq.nlargest(k, partition, key=key)

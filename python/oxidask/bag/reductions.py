@@ -227,7 +227,8 @@ class Reductions:
         """
         key = None if key is None else _steps.key_function(key)
         once = self._pipe("distinct-part", functools.partial(_steps.distinct, key), self)
-        return once._tree("distinct", functools.partial(_steps.distinct_of, key), None, item=False)
+        root, combine = (functools.partial(step, key) for step in (_steps.distinct_of_all, _steps.distinct_of))
+        return once._tree("distinct", root, None, combine=combine, item=False)
 
     def sum(self, split_every: Any = None) -> Item:
         """The sum of the elements; 0 if there are none.

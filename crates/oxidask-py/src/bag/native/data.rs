@@ -55,6 +55,10 @@ data_kind!(GroupsData, "bag.groups", |py, value| {
             }
             Ok(dict.into_any().unbind())
         }
+        Finish::Keys => {
+            let keys = data.groups.iter().map(|(key, _)| objects.cell(&key.cell()));
+            Ok(PyList::new(py, keys.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
+        }
         Finish::Pairs => {
             let pairs = data.groups.iter().map(pair).collect::<PyResult<Vec<_>>>()?;
             Ok(PyList::new(py, pairs)?.into_any().unbind())

@@ -89,6 +89,8 @@ pub enum Finish {
     Pairs,
     /// Pairs, the largest value first.
     Sorted,
+    /// The keys alone.
+    Keys,
 }
 
 /// What Python's side says of a call; see `oxidask.bag._native`.
@@ -125,6 +127,7 @@ pub fn native_of(form: &Bound<'_, PyAny>) -> PyResult<Native> {
             finish: match at(3)?.extract::<String>()?.as_str() {
                 "pairs" => Finish::Pairs,
                 "sorted" => Finish::Sorted,
+                "keys" => Finish::Keys,
                 _ => Finish::Nothing,
             },
         }),
