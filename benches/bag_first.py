@@ -33,7 +33,7 @@ def write_records(path: Path) -> None:
             record = {
                 "id": number,
                 "tz": generator.choice(zones),
-                "name": f"user {number}",
+                "name": f"user {number % 1_000_000}",
                 "x": 0.5,
                 "tags": ["a", "b"],
             }
