@@ -110,8 +110,10 @@ def test_steps_fuse_into_one_task_a_partition(numbers):
 
 def test_steps_below_a_tree_and_a_shuffle_fuse():
     chained = db.from_sequence(NUMBERS, npartitions=4).map(add, 1).filter(is_odd).map(str)
-    tree = [chained.map(len).sum(), chained.frequencies()]
-    assert [n_tasks(made) for made in tree] == [4 + 4 + 1] * 2
+    assert n_tasks(chained.map(len).sum()) == 4 + 4 + 1
+    assert n_tasks(chained.frequencies(split_every=4)) == 4 + 4 + 1
+    # Keys are cut into as many shards as there are partitions, up to eight.
+    assert n_tasks(chained.frequencies()) == 4 + 4 + 4 + 1
     # The task that makes a partition cuts it into pieces too.
     assert n_tasks(chained.groupby(len)) == 4 + 4 + 4
 

@@ -131,6 +131,8 @@ pub struct BlockReader {
     unit: u64,
     /// What was read and not handed out.
     pending: Vec<u8>,
+    /// Memory for what is read next.
+    spare: Vec<u8>,
     /// Where `pending` begins in the file.
     offset: u64,
     /// Behind the first delimiter from here on the block ends.
@@ -163,6 +165,7 @@ impl Block {
             delimiter: delimiter.to_vec(),
             unit: u64::from(unit.max(1)),
             pending: Vec::new(),
+            spare: Vec::new(),
             offset: self.start,
             end: self.end.unwrap_or(u64::MAX),
             is_aligned: self.start == 0 || delimiter.is_empty(),
@@ -230,6 +233,13 @@ impl BlockReader {
             searched = self.pending.len();
             self.goal = self.goal.max(2 * searched);
         }
+    }
+
+    /// Takes back the memory of a chunk, which saves the system from clearing new
+    /// memory for the next one.
+    pub fn recycle(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        self.spare = bytes;
     }
 
     /// Drops the rest of a line that began in the block before; answers whether
@@ -318,8 +328,10 @@ impl BlockReader {
     }
 
     fn hand_out(&mut self, cut: usize) -> Chunk {
-        let rest = self.pending.split_off(cut);
-        let bytes = std::mem::replace(&mut self.pending, rest);
+        let mut rest = std::mem::take(&mut self.spare);
+        rest.extend_from_slice(&self.pending[cut..]);
+        let mut bytes = std::mem::replace(&mut self.pending, rest);
+        bytes.truncate(cut);
         let offset = self.offset;
         self.offset += cut as u64;
         self.goal = CHUNK_BYTES;

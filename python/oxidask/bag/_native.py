@@ -116,8 +116,6 @@ def _step(function: Any, args: tuple[Any, ...], base: Any) -> tuple[Any, ...]:
         return ("map", ("pluck", ARG, _constant(args[1]), _constant(args[2])))
     if function is _steps.counts and args == (base,):
         return ("counts",)
-    if isinstance(function, functools.partial) and function.func is _steps.distinct and function.args == (None,):
-        return ("counts",)
     if function is _steps.take and args[1] is base and isinstance(args[0], int) and args[0] >= 0:
         return ("take", args[0])
     if function is _steps.take_of and isinstance(args[0], int) and args[0] >= 0:
@@ -135,21 +133,16 @@ def _step(function: Any, args: tuple[Any, ...], base: Any) -> tuple[Any, ...]:
 
 
 def _tree(function: Any) -> tuple[Any, ...]:
-    if function is _oxidask.bag_merge_counts:
-        return ("merge", None, None, "nothing")
-    if function is _steps.total_counts:
-        return ("merge", None, None, "pairs")
-    if function is _steps.sorted_counts:
-        return ("merge", None, None, "sorted")
-    if isinstance(function, functools.partial):
-        if function.func is _oxidask.bag_merge_by:
-            combine, start = function.args
-            return ("merge", term_of(combine, 2), _start(start), "nothing")
-        if function.func in (_steps.distinct_of, _steps.distinct_of_all) and function.args == (None,):
-            return ("merge", None, None, "nothing" if function.func is _steps.distinct_of else "keys")
-        if function.func is _steps.then_items:
-            merge = _tree(function.args[0])
-            return (*merge[:3], "pairs")
+    if not isinstance(function, functools.partial):
+        raise _UnknownError
+    if function.func in (_oxidask.bag_merge_by, _oxidask.bag_merge_shards):
+        combine, start = function.args
+        return ("merge", term_of(combine, 2), _start(start), "nothing")
+    if function.func is _steps.merged:
+        finish, combine, start = function.args
+        return ("merge", term_of(combine, 2), _start(start), finish)
+    if function.func is _steps.joined:
+        return ("join", *function.args)
     raise _UnknownError
 
 

@@ -21,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from oxidask._oxidask import bag_accumulate, bag_distinct, bag_fold, bag_merge_counts, bag_write_file
+from oxidask._oxidask import bag_accumulate, bag_fold, bag_join_shards, bag_merge_by, bag_write_file
 
 
 class Nothing:
@@ -155,29 +155,27 @@ def counts(partition: Any) -> dict[Any, int]:
     return dict(Counter(partition))
 
 
-def total_counts(parts: list[dict[Any, int]]) -> Any:
-    """The pairs of all elements and counts."""
-    return list(bag_merge_counts(parts).items())
+def keep_first(first: Any, other: Any) -> Any:
+    """The first of two values."""
+    return first
 
 
-def sorted_counts(parts: list[dict[Any, int]]) -> Any:
-    """The pairs of elements and counts, the most frequent first."""
-    return sorted(bag_merge_counts(parts).items(), key=operator.itemgetter(1), reverse=True)
+_FINISHES: dict[str, Callable[[dict[Any, Any]], list[Any]]] = {
+    "pairs": lambda groups: list(groups.items()),
+    "sorted": lambda groups: sorted(groups.items(), key=operator.itemgetter(1), reverse=True),
+    "keys": lambda groups: list(groups),
+    "values": lambda groups: list(groups.values()),
+}
 
 
-def distinct(key: Any, partition: Any) -> list[Any]:
-    """Each element, or the first of each key, once."""
-    return bag_distinct(key, partition)
+def merged(finish: str, combine: Callable[[Any, Any], Any], start: Any, parts: list[dict[Any, Any]]) -> list[Any]:
+    """Merges dicts of values by key, and makes a list of that."""
+    return _FINISHES[finish](bag_merge_by(combine, start, parts))
 
 
-def distinct_of(key: Any, parts: list[Any]) -> list[Any]:
-    """As ``distinct``, for several partitions."""
-    return bag_distinct(key, itertools.chain.from_iterable(parts))
-
-
-def distinct_of_all(key: Any, parts: list[Any]) -> list[Any]:
-    """As ``distinct_of``, where nothing is left to be combined."""
-    return distinct_of(key, parts)
+def joined(finish: str, shards: list[dict[Any, tuple[int, Any]]]) -> list[Any]:
+    """Dicts of different keys as one, in the order of the ranks that values come with, and a list of that."""
+    return _FINISHES[finish](bag_join_shards(shards))
 
 
 def topk(k: int, key: Any, partition: Any) -> list[Any]:
@@ -305,11 +303,6 @@ def chain(parts: Any) -> Any:
 def product(left: Any, right: Any) -> Any:
     """All pairs."""
     return itertools.product(left, right)
-
-
-def then_items(merge: Callable[..., dict[Any, Any]], parts: list[Any]) -> list[Any]:
-    """Merges dicts and answers their pairs."""
-    return list(merge(parts).items())
 
 
 def size_of(partition: Any) -> int:

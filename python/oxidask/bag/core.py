@@ -13,6 +13,8 @@ from oxidask.bag import _steps
 from oxidask.bag._collection import BagCollection
 from oxidask.bag._steps import no_default
 from oxidask.bag.item import Item
+from oxidask.bag.keyed import Keyed
+from oxidask.bag.partitions import Partitions
 from oxidask.bag.reductions import Reductions
 from oxidask.bag.strings import StringAccessor
 from oxidask.utils import funcname
@@ -20,7 +22,7 @@ from oxidask.utils import funcname
 __all__ = ["Bag", "Item"]
 
 
-class Bag(Reductions, BagCollection):
+class Bag(Reductions, Keyed, Partitions, BagCollection):
     """A parallel list of any Python objects.
 
     Bags are made by :func:`from_sequence`, :func:`read_text`,
@@ -251,33 +253,6 @@ class Bag(Reductions, BagCollection):
         """
         return self._pipe("flatten", _oxidask.bag_flatten, self)
 
-    def join(self, other: Any, on_self: Any, on_other: Any = None) -> Bag:
-        """Pairs of an element of ``other`` and one of the bag that have equal keys.
-
-        Parameters
-        ----------
-        other : iterable, Item, Delayed, or Bag of one partition
-        on_self, on_other : callable or key
-            What is compared; ``on_other`` is ``on_self`` by default.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> people = db.from_sequence(["Alice", "Bob"])
-        >>> people.join(["Apple", "Banana"], lambda x: x[0]).compute()
-        [('Apple', 'Alice'), ('Banana', 'Bob')]
-        """
-        on_self = _steps.key_function(on_self)
-        on_other = on_self if on_other is None else _steps.key_function(on_other)
-        if isinstance(other, Bag):
-            if other.npartitions != 1:
-                raise NotImplementedError(
-                    f"join: the other bag has {other.npartitions} partitions\n"
-                    "hint: join with one of a single partition: other.repartition(npartitions=1)"
-                )
-            other = Item._over(_oxidask.bag_item(other))
-        return self._pipe("join", _oxidask.bag_join, self, other, on_self, on_other)
-
     def product(self, other: Bag) -> Bag:
         """All pairs of an element of this bag and one of ``other``.
 
@@ -293,88 +268,6 @@ class Bag(Reductions, BagCollection):
         left = self._partitions([i for i in range(n) for _ in range(m)])
         right = other._partitions([j for _ in range(n) for j in range(m)])
         return left._pipe("product", _steps.product, left, right)
-
-    def _partitions(self, numbers: list[int]) -> Bag:
-        if numbers == list(builtins.range(self.npartitions)):
-            # Nothing is selected, so that what follows can join what is before.
-            return self
-        return Bag._over(_oxidask.bag_select(self, numbers))
-
-    def take(self, k: int, npartitions: int = 1, compute: bool = True, warn: bool = True) -> Any:
-        """The first ``k`` elements.
-
-        Parameters
-        ----------
-        k : int
-        npartitions : int
-            How many partitions to look at, from the first; -1 means all.
-        compute : bool
-            Whether to answer a tuple now; else a bag is answered.
-        warn : bool
-            Whether to warn if there are fewer elements there.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than ``npartitions`` partitions.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> db.from_sequence(range(1_000)).take(3)
-        (0, 1, 2)
-        """
-        if npartitions <= -1:
-            npartitions = self.npartitions
-        if npartitions > self.npartitions:
-            raise ValueError(f"only {self.npartitions} partitions exist, {npartitions} were asked for")
-        first = self._partitions(list(range(npartitions)))
-        cut = first._pipe("take", _steps.take, k, first)
-        taken = Bag._over(_oxidask.bag_pipe(cut, "take", _steps.take_of, (k, cut), groups=[(0, npartitions)]))
-        if not compute:
-            return taken
-        elements = tuple(taken.compute())
-        if warn and len(elements) < k:
-            _steps.warn_few(k, len(elements))
-        return elements
-
-    def groupby(
-        self,
-        grouper: Any,
-        method: builtins.str | None = None,
-        npartitions: int | None = None,
-        blocksize: int = 2**20,
-        max_branch: int | None = None,
-        shuffle: builtins.str | None = None,
-    ) -> Bag:
-        """Pairs of a key and the list of all elements with that key.
-
-        All elements move between partitions; :meth:`foldby` is cheaper where the
-        groups are reduced anyway.
-
-        Parameters
-        ----------
-        grouper : callable or key
-            The key of an element, which must be hashable.
-        npartitions : int, optional
-            How many partitions to make; as many as there are by default.
-        method, blocksize, max_branch, shuffle
-            Accepted for Dask's sake: there is one way, in which partitions are
-            cut once and their pieces sent where they belong.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> sorted(db.from_sequence(range(5)).groupby(lambda x: x % 2).compute())
-        [(0, [0, 2, 4]), (1, [1, 3])]
-        """
-        for name in (method, shuffle):
-            if name not in (None, "disk", "tasks"):
-                raise NotImplementedError(f"groupby: there is no shuffle method {name!r}")
-        del blocksize, max_branch
-        key = _steps.key_function(grouper)
-        n = self.npartitions if npartitions is None else npartitions
-        return Bag._over(_oxidask.bag_shuffle(self, key, _oxidask.bag_scatter, _oxidask.bag_group, n))
 
     def accumulate(self, binop: Callable[[Any, Any], Any], initial: Any = no_default) -> Bag:
         """The running results of ``binop`` over all elements in order.
@@ -395,65 +288,6 @@ class Bag(Reductions, BagCollection):
         """
         state = () if initial is no_default else (initial, True)
         return Bag._over(_oxidask.bag_scan(self, "accumulate", _steps.scan, binop, state))
-
-    def repartition(self, npartitions: int | None = None, partition_size: Any = None) -> Bag:
-        """The same elements in other partitions, in the same order.
-
-        Parameters
-        ----------
-        npartitions : int, optional
-            How many. Fewer join neighbours; more cut partitions into equal parts.
-        partition_size : int or str, optional
-            About how many bytes of memory a partition may take, as ``"100MiB"``.
-            The bag is computed to know its size.
-
-        Raises
-        ------
-        ValueError
-            Unless exactly one is given.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> db.from_sequence(range(4), npartitions=4).repartition(2).npartitions
-        2
-        """
-        if (npartitions is None) == (partition_size is None):
-            raise ValueError("repartition: exactly one of npartitions and partition_size must be given")
-        if partition_size is not None:
-            return self._of_size(partition_size)
-        assert npartitions is not None
-        n = self.npartitions
-        if npartitions < 1:
-            raise ValueError(f"npartitions must be at least 1, got {npartitions}")
-        if npartitions > n:
-            cuts = [(i + 1) * npartitions // n - i * npartitions // n for i in range(n)]
-            return Bag._over(_oxidask.bag_split(self, cuts))
-        bounds = [i * n // npartitions for i in range(npartitions + 1)]
-        return self._joined(list(itertools.pairwise(bounds)))
-
-    def _joined(self, groups: list[tuple[int, int]]) -> Bag:
-        if len(groups) == self.npartitions:
-            return self
-        return Bag._over(_oxidask.bag_pipe(self, "repartition", _steps.chain, (self,), groups=groups))
-
-    def _of_size(self, partition_size: Any) -> Bag:
-        from oxidask.utils import parse_bytes
-
-        limit = parse_bytes(partition_size) if isinstance(partition_size, builtins.str) else int(partition_size)
-        if limit < 1:
-            raise ValueError(f"partition_size must be at least 1 byte, got {partition_size}")
-        sizes = self.map_partitions(_steps.size_of).compute()
-        cuts = [max(1, -(-size // limit)) for size in sizes]
-        bag = self if max(cuts) == 1 else Bag._over(_oxidask.bag_split(self, cuts))
-        pieces = [size / cut for size, cut in zip(sizes, cuts, strict=True) for _ in range(cut)]
-        groups, start, held = [], 0, 0.0
-        for number, size in enumerate(pieces):
-            if number > start and held + size > limit:
-                groups.append((start, number))
-                start, held = number, 0.0
-            held += size
-        return bag._joined([*groups, (start, len(pieces))])
 
     def to_delayed(self, optimize_graph: bool = True) -> list[Any]:
         """The partitions as delayed values, each a list.

@@ -125,71 +125,6 @@ class Reductions:
             listed=False,
         )
 
-    def foldby(
-        self,
-        key: Any,
-        binop: Callable[[Any, Any], Any],
-        initial: Any = no_default,
-        combine: Callable[[Any, Any], Any] | None = None,
-        combine_initial: Any = no_default,
-        split_every: Any = None,
-    ) -> Any:
-        """Folds the elements of each key; answers pairs of key and result.
-
-        Parameters
-        ----------
-        key : callable or key
-            Of an element.
-        binop : callable
-            Of the result so far and an element.
-        initial : any object, optional
-            Where each key starts in each partition.
-        combine : callable, optional
-            Of two results; ``binop`` by default.
-        combine_initial : any object, optional
-            Where combining starts.
-        split_every : int or False, optional
-            How many partitions are combined at once.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> numbers = db.from_sequence(range(6), npartitions=2)
-        >>> sorted(numbers.foldby(lambda x: x % 2, lambda total, x: total + x, 0).compute())
-        [(0, 6), (1, 9)]
-        """
-        start = None if initial is no_default else (initial,)
-        combine_start = None if combine_initial is no_default else (combine_initial,)
-        folded = self._pipe("foldby-part", _oxidask.bag_fold_by, _steps.key_function(key), binop, start, self)
-        merge = functools.partial(_oxidask.bag_merge_by, combine or binop, combine_start)
-        root = functools.partial(_steps.then_items, merge)
-        return folded._tree("foldby", root, split_every, combine=merge, item=False)
-
-    def frequencies(self, split_every: Any = None, sort: bool = False) -> Any:
-        """Pairs of each element and how often it occurs, in the order of first sight.
-
-        Parameters
-        ----------
-        split_every : int or False, optional
-            How many partitions are combined at once.
-        sort : bool
-            Whether the most frequent comes first.
-
-        Raises
-        ------
-        TypeError
-            When computed, if an element cannot be hashed.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> db.from_sequence(["a", "b", "b"]).frequencies(sort=True).compute()
-        [('b', 2), ('a', 1)]
-        """
-        counted = self._pipe("frequencies-part", _steps.counts, self)
-        root = _steps.sorted_counts if sort else _steps.total_counts
-        return counted._tree("frequencies", root, split_every, combine=_oxidask.bag_merge_counts, item=False)
-
     def topk(self, k: int, key: Any = None, split_every: Any = None) -> Any:
         """The ``k`` largest elements, the largest first.
 
@@ -210,25 +145,6 @@ class Reductions:
         key = None if key is None else _steps.key_function(key)
         largest = self._pipe("topk-part", functools.partial(_steps.topk, k, key), self)
         return largest._tree("topk", functools.partial(_steps.topk_of, k, key), split_every, item=False)
-
-    def distinct(self, key: Any = None) -> Any:
-        """Each element once, or the first element of each key.
-
-        Parameters
-        ----------
-        key : callable or key, optional
-            What is compared; it must be hashable.
-
-        Examples
-        --------
-        >>> import oxidask.bag as db
-        >>> db.from_sequence(["b", "a", "b"]).distinct().compute()
-        ['b', 'a']
-        """
-        key = None if key is None else _steps.key_function(key)
-        once = self._pipe("distinct-part", functools.partial(_steps.distinct, key), self)
-        root, combine = (functools.partial(step, key) for step in (_steps.distinct_of_all, _steps.distinct_of))
-        return once._tree("distinct", root, None, combine=combine, item=False)
 
     def sum(self, split_every: Any = None) -> Item:
         """The sum of the elements; 0 if there are none.

@@ -54,15 +54,16 @@ pub fn piece_of(hash: u64, n: usize) -> usize {
 /// keys that are equal in Python.
 ///
 /// # Errors
-/// [`Beyond`] for what cannot be hashed, and for fractions.
+/// [`Beyond`] for what cannot be hashed, and for NaN, which is equal to nothing.
 pub fn hash(key: &Cell<'_>) -> Result<u64, Beyond> {
     Ok(match key {
         Cell::None => 0,
         Cell::Str(text) => hash_text(text),
         Cell::Bool(value) => hash_number(i64::from(*value)),
         Cell::Int(value) => hash_number(python_hash(*value)),
+        Cell::Float(value) => hash_number(python_hash_of_float(*value)?),
         Cell::Tuple(cells) => hash_all(cells.iter().map(hash))?,
-        Cell::Float(_) | Cell::Json(..) | Cell::List(_) => return Err(Beyond),
+        Cell::Json(..) | Cell::List(_) => return Err(Beyond),
     })
 }
 
@@ -97,13 +98,36 @@ fn mix(hash: u64, word: u64) -> u64 {
     ((product >> 64) as u64 ^ product as u64).wrapping_add(hash.rotate_left(32) ^ word).wrapping_mul(ODD[0])
 }
 
+/// Python's hashes of numbers are remainders by this prime.
+const PRIME: i64 = (1 << 61) - 1;
+
 /// `hash(value)` of an int in Python: the remainder by a prime, with the sign.
 fn python_hash(value: i64) -> i64 {
-    const PRIME: i64 = (1 << 61) - 1;
     match value % PRIME {
         -1 => -2,
         hash => hash,
     }
+}
+
+/// `hash(value)` of a float in Python, which is that of an equal int or fraction.
+fn python_hash_of_float(value: f64) -> Result<i64, Beyond> {
+    if value.is_nan() {
+        return Err(Beyond);
+    }
+    if value.is_infinite() {
+        return Ok(if value > 0.0 { 314_159 } else { -314_159 });
+    }
+    // The value is a whole number times a power of two.
+    let bits = value.to_bits();
+    let (fraction, exponent) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7ff) as i64);
+    let (whole, exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
+    // Two to the 61 is one more than the prime, so that powers of it are 1.
+    let product = u128::from(whole) << exponent.rem_euclid(61);
+    let hash = (product % PRIME.cast_unsigned() as u128) as i64;
+    Ok(match if value < 0.0 { -hash } else { hash } {
+        -1 => -2,
+        hash => hash,
+    })
 }
 
 /// Tuples of each key and the list of its elements, keys and elements in the
@@ -180,6 +204,11 @@ mod tests {
         assert_eq!(hash(&Cell::Int(1)), hash(&Cell::Bool(true)));
         assert_eq!(python_hash(-1), -2);
         assert_eq!(python_hash(1 << 61), 1);
+        let floats = [(0.5, 1 << 60), (-1.0, -2), (1e300, 1_224_995_262_755_759_164), (0.0, 0), (2.5, (1 << 60) + 2)];
+        for (value, want) in floats {
+            assert_eq!(python_hash_of_float(value), Ok(want), "{value}");
+        }
+        assert_eq!(hash(&Cell::Int(-7)), hash(&Cell::Float(-7.0)));
         let mut counts = [0; 16];
         for number in 0..16_000 {
             counts[piece_of(hash(&Cell::Int(number)).unwrap(), 16)] += 1;

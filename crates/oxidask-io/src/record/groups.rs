@@ -10,7 +10,7 @@ use super::cell::{Cell, Scalar};
 use super::eval::{Known, eval};
 use super::program::Run;
 use super::rows::{decode, encode};
-use super::term::Term;
+use super::term::{Function, Term};
 use crate::json::Beyond;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
@@ -20,13 +20,15 @@ use std::hash::BuildHasher;
 #[derive(Default, Serialize, Deserialize)]
 pub struct Groups {
     /// The encoded keys, one after another.
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     /// Where each ends.
-    ends: Vec<usize>,
+    pub(super) ends: Vec<usize>,
     /// Which types of numbers there are among the keys.
-    numbers: u8,
+    pub(super) numbers: u8,
     /// The value of each key.
-    values: Vec<Scalar>,
+    pub(super) values: Vec<Scalar>,
+    /// Of a shard: the rank of each key's first sight among all keys.
+    pub(super) ranks: Vec<u64>,
     #[serde(skip)]
     index: HashTable<Entry>,
     #[serde(skip)]
@@ -72,7 +74,7 @@ impl Groups {
     /// Bytes that they hold, about.
     #[must_use]
     pub fn nbytes(&self) -> u64 {
-        (self.bytes.len() + self.len() * (size_of::<usize>() + size_of::<Scalar>() + 5)) as u64
+        (self.bytes.len() + self.len() * (size_of::<usize>() + size_of::<Scalar>() + 5) + 8 * self.ranks.len()) as u64
     }
 
     /// Sets the value of a new key.
@@ -143,32 +145,26 @@ impl Groups {
         Ok(())
     }
 
-    /// Folds the values of others into these: `combine(own, other)`, or sums if
-    /// there is no `combine`.
+    /// Folds the values of others into these: `combine(own, other)`.
     ///
     /// # Errors
     /// [`Beyond`] if Python has to be asked; the groups are useless then.
-    pub fn merge(&mut self, other: &Groups, combine: Option<&Term>, initial: Option<&Scalar>) -> Result<(), Beyond> {
+    pub fn merge(&mut self, other: &Groups, combine: &Term, initial: Option<&Scalar>) -> Result<(), Beyond> {
         self.numbers |= other.numbers;
         self.check_numbers()?;
         let mut start = 0;
-        for (end, value) in other.ends.iter().zip(&other.values) {
-            self.scratch.clear();
-            self.scratch.extend_from_slice(&other.bytes[start..*end]);
+        for (number, (end, value)) in other.ends.iter().zip(&other.values).enumerate() {
+            let hash = self.hash_of(&other.bytes[start..*end]);
+            let place = self.place_of(&other.bytes[start..*end], hash)?;
             start = *end;
-            let place = self.place_of_scratch()?;
-            let before = match self.values.get(place).or(initial) {
-                Some(before) => before,
-                None => {
-                    self.values.push(value.clone());
-                    continue;
-                }
+            if place == self.values.len() {
+                self.ranks.extend(other.ranks.get(number));
+            }
+            let Some(before) = self.values.get(place).or(initial) else {
+                self.values.push(value.clone());
+                continue;
             };
-            let after = match (combine, before, value) {
-                (None, Scalar::Int(a), Scalar::Int(b)) => Scalar::Int(a.checked_add(*b).ok_or(Beyond)?),
-                (None, ..) => return Err(Beyond),
-                (Some(term), before, value) => eval(term, &[before.cell(), value.cell()], Known::default())?.keep()?,
-            };
+            let after = combined(combine, before, value)?;
             match self.values.get_mut(place) {
                 Some(value) => *value = after,
                 None => self.values.push(after),
@@ -213,7 +209,8 @@ impl Groups {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let rising = self.ends.is_sorted() && self.ends.last().copied().unwrap_or(0) == self.bytes.len();
-        rising && self.ends.len() == self.values.len() && self.iter().all(|(key, _)| key.check().is_some())
+        let is_ranked = self.ranks.is_empty() || self.ranks.len() == self.ends.len();
+        rising && is_ranked && self.ends.len() == self.values.len() && self.iter().all(|(key, _)| key.check().is_some())
     }
 
     /// The place of a key; a new key is added, and its value is to be pushed.
@@ -221,28 +218,31 @@ impl Groups {
         self.scratch.clear();
         encode_key(key, &mut self.scratch, &mut self.numbers)?;
         self.check_numbers()?;
-        self.place_of_scratch()
+        let scratch = std::mem::take(&mut self.scratch);
+        let place = self.place_of(&scratch, self.hash_of(&scratch));
+        self.scratch = scratch;
+        place
     }
 
     fn check_numbers(&self) -> Result<(), Beyond> {
         if self.numbers.count_ones() > 1 { Err(Beyond) } else { Ok(()) }
     }
 
-    fn place_of_scratch(&mut self) -> Result<usize, Beyond> {
+    /// The place of an encoded key with its hash, as for [`Groups::place`].
+    fn place_of(&mut self, key: &[u8], hash: u32) -> Result<usize, Beyond> {
         if self.index.is_empty() && !self.ends.is_empty() {
             self.rebuild()?;
         }
-        let hash = self.hash_of(&self.scratch);
         let (bytes, ends) = (&self.bytes, &self.ends);
-        let found = self.index.find(spread(hash), |(other, place)| {
-            *other == hash && key_at(bytes, ends, *place as usize) == &self.scratch[..]
-        });
+        let found = self
+            .index
+            .find(spread(hash), |(other, place)| *other == hash && key_at(bytes, ends, *place as usize) == key);
         if let Some((_, place)) = found {
             return Ok(*place as usize);
         }
         let place = u32::try_from(ends.len()).map_err(|_| Beyond)?;
         self.index.insert_unique(spread(hash), (hash, place), |(hash, _)| spread(*hash));
-        self.bytes.extend_from_slice(&self.scratch);
+        self.bytes.extend_from_slice(key);
         self.ends.push(self.bytes.len());
         Ok(place as usize)
     }
@@ -265,8 +265,19 @@ impl Groups {
     }
 }
 
+/// What a function makes of two kept values; sums, which are most of it, without
+/// a detour.
+fn combined(combine: &Term, left: &Scalar, right: &Scalar) -> Result<Scalar, Beyond> {
+    let is_sum = matches!(combine, Term::Call(Function::Add, args) if args[..] == [Term::Arg(0), Term::Arg(1)]);
+    match (left, right) {
+        (Scalar::Int(left), Scalar::Int(right)) if is_sum => left.checked_add(*right).map(Scalar::Int).ok_or(Beyond),
+        (Scalar::Float(left), Scalar::Float(right)) if is_sum => Ok(Scalar::Float(left + right)),
+        _ => eval(combine, &[left.cell(), right.cell()], Known::default())?.keep(),
+    }
+}
+
 /// The encoded key at a place.
-fn key_at<'a>(bytes: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
+pub(super) fn key_at<'a>(bytes: &'a [u8], ends: &[usize], place: usize) -> &'a [u8] {
     let start = if place == 0 { 0 } else { ends[place - 1] };
     &bytes[start..ends[place]]
 }

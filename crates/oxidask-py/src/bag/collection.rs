@@ -40,7 +40,7 @@ impl Collection for BagCollection {
                 steps: vec![step],
                 inputs: vec![expr.clone()].into(),
                 n: None,
-                n_parts: None,
+                cut: None,
                 annotations: None,
             }))
         })

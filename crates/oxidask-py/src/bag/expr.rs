@@ -1,6 +1,6 @@
 //! The lazy nodes of bags beside pipes: partitions selected, cut and gone through.
 
-use super::pipe::{Head, PipeOp, Step};
+use super::pipe::{Cut, Head, PipeOp, Step};
 use super::plan::Pipe;
 use crate::template::index_of;
 use oxidask::bag::Given;
@@ -157,7 +157,7 @@ impl Expr for SplitExpr {
                 head: Head::Partition,
                 steps: vec![step.clone()],
                 n_extras: 0,
-                n_parts: Some(*n),
+                cut: Some(Cut::Made(*n)),
             }));
             let task = graph.task(self.key.block(number as u64), stage, index_of(number), &[*input]);
             pieces.extend((0..*n).map(|part| Input::part(task, part)));
@@ -214,7 +214,7 @@ impl Expr for ScanExpr {
     fn lower(&self, inputs: &[Blocks], graph: &mut Graph) -> Result<Blocks> {
         let mut stage = |step: &Step, n_extras: u32| {
             let (label, head) = (self.label.clone(), Head::Partition);
-            graph.stage(Arc::new(PipeOp { label, head, steps: vec![step.clone()], n_extras, n_parts: Some(2) }))
+            graph.stage(Arc::new(PipeOp { label, head, steps: vec![step.clone()], n_extras, cut: Some(Cut::Made(2)) }))
         };
         let (first, next) = (stage(&self.first, 0), stage(&self.next, 1));
         let mut state: Option<Input> = None;

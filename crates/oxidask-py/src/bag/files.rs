@@ -96,7 +96,7 @@ fn bag_text(py: Python<'_>, files: Vec<String>, wish: TextWish) -> PyResult<(PyE
         from: Origin::Text(Arc::new(source)),
         steps: Vec::new(),
         inputs: Vec::new().into(),
-        n_parts: None,
+        cut: None,
         annotations: current_annotations(py)?,
     };
     Ok((bag_of(Pipe::expr(pipe)), counts))

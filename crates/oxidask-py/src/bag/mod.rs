@@ -26,7 +26,7 @@ use expr::{BagMeta, ScanExpr, SelectExpr, SplitExpr, partitions_of};
 use native::{Native, native_of};
 use oxidask::bag::Given;
 use oxidask_core::{ExprRef, Key, KeyHasher};
-use pipe::Step;
+use pipe::{Cut, Step};
 use plan::{Origin, Pipe, PipeExpr};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -43,6 +43,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_source, module)?)?;
     module.add_function(wrap_pyfunction!(bag_pipe, module)?)?;
     module.add_function(wrap_pyfunction!(bag_reduce, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_exchange, module)?)?;
     module.add_function(wrap_pyfunction!(bag_concat, module)?)?;
     module.add_function(wrap_pyfunction!(bag_select, module)?)?;
     module.add_function(wrap_pyfunction!(bag_split, module)?)?;
@@ -237,7 +238,7 @@ fn bag_pipe(
         steps: vec![call.step],
         inputs: inputs.into(),
         n: (!item).then_some(n_out),
-        n_parts: None,
+        cut: None,
         annotations: current_annotations(py)?,
     };
     Ok(made(Pipe::expr(pipe), item))
@@ -261,11 +262,9 @@ fn bag_reduce(
     let mut expr = expr_of(base)?;
     let token = key_of("bag.reduce", (base, label, combine, aggregate, split_every, item).into_pyobject(py)?.as_any())?;
     let annotations = current_annotations(py)?;
-    let step = |function: &Bound<'_, PyAny>| Step {
-        call: Arc::new(PyCall::new(Function::of(function), Template::of_inputs(1))),
-        extras: Default::default(),
-        listed: false,
-        native: if item { None } else { native_tree(function) },
+    let step = |function| {
+        let step = tree_step(function);
+        if item { Step { native: None, ..step } } else { step }
     };
     let (combine, aggregate) = (step(combine), step(aggregate));
     for level in 0_u64.. {
@@ -283,7 +282,7 @@ fn bag_reduce(
             steps: vec![if is_root { aggregate.clone() } else { combine.clone() }],
             inputs: vec![expr].into(),
             n: (!(is_root && item)).then_some(n_groups),
-            n_parts: None,
+            cut: None,
             annotations: annotations.clone(),
         });
         if is_root {
@@ -291,6 +290,62 @@ fn bag_reduce(
         }
     }
     Ok(made(expr, item))
+}
+
+/// A step that calls a function with a list of results.
+fn tree_step(function: &Bound<'_, PyAny>) -> Step {
+    Step {
+        call: Arc::new(PyCall::new(Function::of(function), Template::of_inputs(1))),
+        extras: Default::default(),
+        listed: false,
+        native: native_tree(function),
+    }
+}
+
+/// Merges dicts, one in each partition of `base`, by an exchange: each is cut into
+/// `n` shards by key, `merge` combines shards with the same number, `group` of
+/// them at once, and `join` makes one partition of all shards.
+#[pyfunction]
+fn bag_exchange(
+    base: &Bound<'_, PyAny>,
+    label: &str,
+    merge: &Bound<'_, PyAny>,
+    join: &Bound<'_, PyAny>,
+    n: u32,
+    group: u32,
+) -> PyResult<PyExpr> {
+    let py = base.py();
+    if n == 0 || group < 2 {
+        return Err(PyValueError::new_err(format!("an exchange of {n} shards, {group} at once, cannot be")));
+    }
+    let expr = expr_of(base)?;
+    let token = key_of("bag.exchange", (base, label, merge, join, n, group).into_pyobject(py)?.as_any())?;
+    let annotations = current_annotations(py)?;
+    let pipe = |number: u64, kind: &str, from, steps, input, n_tasks, cut| {
+        Pipe::expr(PipeExpr {
+            key: KeyHasher::new("bag.exchange").key(token).u64(number).finish(),
+            label: Arc::from(format!("{label}{kind}")),
+            from,
+            steps,
+            inputs: vec![input].into(),
+            n: Some(n_tasks),
+            cut,
+            annotations: annotations.clone(),
+        })
+    };
+    let mut partitions = partitions_of(&expr).unwrap_or(1);
+    let mut expr = pipe(0, "-cut", Origin::Partition, Vec::new(), expr, partitions, Some(Cut::ByKey(n)));
+    let merge = tree_step(merge);
+    for level in 1.. {
+        let from = Origin::Pieces { pieces: n, partitions: group };
+        partitions = partitions.div_ceil(group as usize);
+        expr = pipe(level, "-merge", from, vec![merge.clone()], expr, partitions * n as usize, None);
+        if partitions <= 1 {
+            break;
+        }
+    }
+    let all = Origin::Groups(vec![(0, n)]);
+    Ok(bag_of(pipe(u64::MAX, "", all, vec![tree_step(join)], expr, 1, None)))
 }
 
 /// All partitions of bags, and each other lazy thing as a partition.
@@ -393,17 +448,17 @@ fn bag_shuffle(
         steps: vec![scatter],
         inputs: vec![expr].into(),
         n: Some(n_tasks),
-        n_parts: Some(n),
+        cut: Some(Cut::Made(n)),
         annotations: annotations.clone(),
     });
     Ok(bag_of(Pipe::expr(PipeExpr {
         key: KeyHasher::new("bag.gather").key(token).finish(),
         label: Arc::from(label),
-        from: Origin::Pieces,
+        from: Origin::Pieces { pieces: n, partitions: crate::template::index_of(n_tasks) },
         steps: vec![gather],
         inputs: vec![scattered].into(),
         n: Some(n as usize),
-        n_parts: None,
+        cut: None,
         annotations,
     })))
 }

@@ -15,7 +15,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::any::Any;
@@ -47,6 +47,24 @@ pub struct Step {
     pub native: Option<Native>,
 }
 
+/// How the result of the calls becomes several values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cut {
+    /// The last call answers a list of so many.
+    Made(u32),
+    /// It answers values by key, which are cut into so many shards.
+    ByKey(u32),
+}
+
+impl Cut {
+    /// How many values there are.
+    pub fn n(self) -> u32 {
+        match self {
+            Cut::Made(n) | Cut::ByKey(n) => n,
+        }
+    }
+}
+
 /// Calls functions on a partition, each on the answer of the one before.
 #[derive(Clone)]
 pub struct PipeOp {
@@ -58,8 +76,8 @@ pub struct PipeOp {
     pub steps: Vec<Step>,
     /// How many inputs follow those of the group.
     pub n_extras: u32,
-    /// How many separate values the result has, if it is not one.
-    pub n_parts: Option<u32>,
+    /// How the result becomes several values, if it does.
+    pub cut: Option<Cut>,
 }
 
 /// The object, or a list of its elements if it can be iterated only once: what
@@ -125,20 +143,25 @@ impl PipeOp {
             extras.iter().map(|value| Ok(from_value(py, value)?.into_bound(py))).collect::<PyResult<_>>()?;
         let (elements, n_done) = self.elements(py, block, group)?;
         let current = run_calls(elements, &self.steps[n_done..], &extras)?;
-        let Some(n_parts) = self.n_parts else {
-            let result = listed(current)?;
-            // What is counted travels and merges without Python.
-            let is_grouped = matches!(
-                self.steps.last(),
-                Some(Step { native: Some(Native::Sink(Sink::Counts | Sink::Fold { .. })), .. })
-            );
-            return Ok(is_grouped.then(|| groups_of(&result)).flatten().unwrap_or_else(|| to_value(result)));
-        };
-        let parts = current.cast_into::<PyList>()?;
-        if parts.len() != n_parts as usize {
-            return Err(PyValueError::new_err(format!("{} parts were made instead of {n_parts}", parts.len())));
+        match self.cut {
+            None => {
+                let result = listed(current)?;
+                // What is counted travels and merges without Python.
+                let is_grouped = matches!(
+                    self.steps.last(),
+                    Some(Step { native: Some(Native::Sink(Sink::Counts | Sink::Fold { .. })), .. })
+                );
+                Ok(is_grouped.then(|| groups_of(&result)).flatten().unwrap_or_else(|| to_value(result)))
+            }
+            Some(Cut::ByKey(n)) => Ok(Value::new(Parts(native::shards_of(current.cast::<PyDict>()?, n, block)?))),
+            Some(Cut::Made(n)) => {
+                let parts = current.cast_into::<PyList>()?;
+                if parts.len() != n as usize {
+                    return Err(PyValueError::new_err(format!("{} parts were made instead of {n}", parts.len())));
+                }
+                Ok(Value::new(Parts(parts.iter().map(to_value).collect())))
+            }
         }
-        Ok(Value::new(Parts(parts.iter().map(to_value).collect())))
     }
 
     /// Says of a broken JSON line where it stands.
@@ -228,7 +251,7 @@ struct Form {
     head: HeadForm,
     steps: Vec<StepForm>,
     n_extras: u32,
-    n_parts: Option<u32>,
+    cut: Option<Cut>,
 }
 
 impl OpCodec for PipeOp {
@@ -252,7 +275,7 @@ impl OpCodec for PipeOp {
             Head::Text(source) => HeadForm::Text((**source).clone()),
         };
         let label = self.label.to_string();
-        let form = Form { label, head, steps, n_extras: self.n_extras, n_parts: self.n_parts };
+        let form = Form { label, head, steps, n_extras: self.n_extras, cut: self.cut };
         Ok(EncodedOp { kind: KIND.to_owned(), body: postcard::to_allocvec(&form)?.into(), blobs })
     }
 }
@@ -288,7 +311,7 @@ fn decode(encoded: &EncodedOp) -> Result<Arc<dyn Op>> {
         HeadForm::Text(source) => Head::Text(Arc::new(source)),
     };
     let label = Arc::from(form.label);
-    Ok(Arc::new(PipeOp { label, head, steps, n_extras: form.n_extras, n_parts: form.n_parts }))
+    Ok(Arc::new(PipeOp { label, head, steps, n_extras: form.n_extras, cut: form.cut }))
 }
 
 inventory::submit! { OpEntry { kind: KIND, decode } }

@@ -3,7 +3,7 @@
 
 use super::expr::{BagMeta, SINGLE, SelectExpr, partitions_of, rewritten};
 use super::native::{Native, Sink, Tree, op_of};
-use super::pipe::{Head, PipeOp, Step};
+use super::pipe::{Cut, Head, PipeOp, Step};
 use super::text::TextSource;
 use crate::template::index_of;
 use oxidask_core::{Annotations, Blocks, Error, Expr, ExprRef, Graph, Input, Inputs, Key, KeyHasher, Result, Stage};
@@ -35,9 +35,14 @@ pub enum Origin {
     Partition,
     /// These ranges of partitions of the first input.
     Groups(Vec<(u32, u32)>),
-    /// Of the pieces into which each partition of the first input was cut, those
-    /// with the same number.
-    Pieces,
+    /// Of the pieces into which partitions of the first input were cut, those with
+    /// the same number, of several partitions.
+    Pieces {
+        /// Into how many each was cut.
+        pieces: u32,
+        /// Of how many partitions, one after another, pieces are read together.
+        partitions: u32,
+    },
     /// Files.
     Text(Arc<TextSource>),
 }
@@ -59,7 +64,7 @@ pub struct PipeExpr {
     pub n: Option<usize>,
     /// Into how many pieces each task cuts its partition, if it does: the pieces
     /// of a task are partitions one after another.
-    pub n_parts: Option<u32>,
+    pub cut: Option<Cut>,
     /// The user's wishes about where and how it runs.
     pub annotations: Option<Arc<Annotations>>,
 }
@@ -73,7 +78,7 @@ pub struct Pipe {
 impl Pipe {
     /// A node for a pipe.
     pub fn expr(pipe: PipeExpr) -> ExprRef {
-        let meta = BagMeta { n: pipe.n.unwrap_or(1) * pipe.n_parts.unwrap_or(1) as usize };
+        let meta = BagMeta { n: pipe.n.unwrap_or(1) * pipe.cut.map_or(1, Cut::n) as usize };
         Arc::new(Pipe { pipe, meta })
     }
 
@@ -93,7 +98,7 @@ impl Pipe {
         };
         let from_columns = match &self.pipe.from {
             Origin::Text(source) => source.encoding.is_stateless && !source.include_path,
-            Origin::Partition | Origin::Pieces => self.reads_columns(),
+            Origin::Partition | Origin::Pieces { .. } => self.reads_columns(),
             Origin::Groups(_) => false,
         };
         from_columns && self.pipe.steps.iter().all(is_column)
@@ -110,12 +115,12 @@ impl Pipe {
     fn op(&self) -> Arc<dyn Op> {
         let head = match &self.pipe.from {
             Origin::Partition => Head::Partition,
-            Origin::Groups(_) | Origin::Pieces => Head::Group,
+            Origin::Groups(_) | Origin::Pieces { .. } => Head::Group,
             Origin::Text(source) => Head::Text(source.clone()),
         };
         let n_extras = index_of(self.pipe.inputs.len() - self.n_first());
         let (label, steps) = (self.pipe.label.clone(), self.pipe.steps.clone());
-        op_of(PipeOp { label, head, steps, n_extras, n_parts: self.pipe.n_parts }, self.reads_columns())
+        op_of(PipeOp { label, head, steps, n_extras, cut: self.pipe.cut }, self.reads_columns())
     }
 
     /// This pipe with the calls of the one below it before its own.
@@ -135,7 +140,7 @@ impl Pipe {
 
     /// This pipe for some of its partitions only, if each is a task of its own.
     pub(super) fn only(&self, picks: &[u32]) -> Option<ExprRef> {
-        if self.pipe.n_parts.is_some() {
+        if self.pipe.cut.is_some() {
             return None;
         }
         let few = |input: &ExprRef| match partitions_of(input) {
@@ -155,7 +160,7 @@ impl Pipe {
                 let partitions = picks.iter().map(|pick| source.partitions[*pick as usize].clone()).collect();
                 Origin::Text(Arc::new(TextSource { partitions, ..(**source).clone() }))
             }
-            Origin::Pieces => return None,
+            Origin::Pieces { .. } => return None,
         };
         let key = KeyHasher::new("bag.only").key(self.pipe.key).params(&picks).finish();
         let pipe = PipeExpr { key, from, inputs: inputs.into(), n: Some(picks.len()), ..self.pipe.clone() };
@@ -190,7 +195,7 @@ impl Expr for Pipe {
         // A further input that is the same node would have to be made apart.
         let alone = uses.is_single(input) && !self.pipe.inputs[1..].iter().any(|other| other.key() == input.key());
         let alike = below.meta.n == self.n_tasks()
-            && below.pipe.n_parts.is_none()
+            && below.pipe.cut.is_none()
             && below.pipe.annotations == self.pipe.annotations;
         Ok((alone && alike).then(|| self.after(&below.pipe)))
     }
@@ -209,16 +214,20 @@ impl Expr for Pipe {
                     let (start, end) = groups[number];
                     read.extend_from_slice(&inputs[0][start as usize..end as usize]);
                 }
-                Origin::Pieces => read.extend(inputs[0].iter().copied().skip(number).step_by(n)),
+                Origin::Pieces { pieces, partitions } => {
+                    let (pieces, partitions) = (*pieces as usize, *partitions as usize);
+                    let first = number / pieces * partitions * pieces + number % pieces;
+                    read.extend(inputs[0].iter().copied().skip(first).step_by(pieces).take(partitions));
+                }
                 Origin::Text(_) => {}
             }
             for extra in &inputs[self.n_first()..] {
                 read.push(aligned(&self.pipe.label, extra, n, number)?);
             }
             let task = graph.task(self.pipe.key.block(number as u64), stage, index_of(number), &read);
-            match self.pipe.n_parts {
+            match self.pipe.cut {
                 None => blocks.push(Input::whole(task)),
-                Some(n_parts) => blocks.extend((0..n_parts).map(|part| Input::part(task, part))),
+                Some(cut) => blocks.extend((0..cut.n()).map(|part| Input::part(task, part))),
             }
         }
         Ok(blocks)

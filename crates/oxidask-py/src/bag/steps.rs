@@ -18,10 +18,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(bag_accumulate, module)?)?;
     module.add_function(wrap_pyfunction!(bag_fold_by, module)?)?;
     module.add_function(wrap_pyfunction!(bag_merge_by, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_merge_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_merge_shards, module)?)?;
+    module.add_function(wrap_pyfunction!(bag_join_shards, module)?)?;
     module.add_function(wrap_pyfunction!(bag_scatter, module)?)?;
     module.add_function(wrap_pyfunction!(bag_group, module)?)?;
-    module.add_function(wrap_pyfunction!(bag_distinct, module)?)?;
     module.add_function(wrap_pyfunction!(bag_join, module)?)
 }
 
@@ -215,45 +215,46 @@ fn bag_merge_by<'py>(
     Ok(merged)
 }
 
-/// Adds up dicts of counts.
+/// As [`bag_merge_by`], for shards: dicts of pairs of a key's rank and its value.
+/// Shards come in the order of partitions, so that the first rank is the least.
 #[pyfunction]
-fn bag_merge_counts<'py>(parts: Vec<Bound<'py, PyDict>>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+fn bag_merge_shards<'py>(
+    combine: &Bound<'py, PyAny>,
+    initial: Option<(Bound<'py, PyAny>,)>,
+    shards: Vec<Bound<'py, PyDict>>,
+    py: Python<'py>,
+) -> PyResult<Bound<'py, PyDict>> {
+    type Ranked<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
     let merged = PyDict::new(py);
-    for part in parts {
-        if merged.is_empty() {
-            merged.update(part.as_mapping())?;
-            continue;
-        }
-        for (element, count) in part.iter() {
-            let total = match merged.get_item(&element)? {
-                Some(before) => before.add(count)?,
-                None => count,
+    for shard in shards {
+        for (group, ranked) in shard.iter() {
+            let (rank, value): Ranked<'py> = ranked.extract()?;
+            let (rank, total) = match (merged.get_item(&group)?, &initial) {
+                (Some(before), _) => {
+                    let (rank, before): Ranked<'py> = before.extract()?;
+                    (rank, combined(combine, &before, &value)?)
+                }
+                (None, Some((initial,))) => (rank, combined(combine, initial, &value)?),
+                (None, None) => (rank, value),
             };
-            merged.set_item(element, total)?;
+            merged.set_item(group, (rank, total))?;
         }
     }
     Ok(merged)
 }
 
-/// The first element of each key, or each element once.
+/// Values by key from shards of different keys, in the order of their ranks.
 #[pyfunction]
-fn bag_distinct<'py>(key: Option<Bound<'py, PyAny>>, partition: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-    let py = partition.py();
-    let Some(key) = key else {
-        // A dict of the elements, which keeps their order.
-        let seen = py.get_type::<PyDict>().call_method1(intern!(py, "fromkeys"), (partition,))?;
-        return as_list(&seen);
-    };
-    let (seen, first) = (PyDict::new(py), PyList::empty(py));
-    for element in partition.try_iter()? {
-        let element = element?;
-        let group = key.call1((&element,))?;
-        if !seen.contains(&group)? {
-            seen.set_item(group, ())?;
-            first.append(element)?;
-        }
+fn bag_join_shards<'py>(shards: Vec<Bound<'py, PyDict>>, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    let mut items = Vec::with_capacity(shards.iter().map(PyDictMethods::len).sum());
+    for (group, ranked) in shards.iter().flatten() {
+        let (rank, value): (u64, Bound<'py, PyAny>) = ranked.extract()?;
+        items.push((rank, group, value));
     }
-    Ok(first)
+    items.sort_unstable_by_key(|(rank, ..)| *rank);
+    let joined = PyDict::new(py);
+    items.into_iter().try_for_each(|(_, group, value)| joined.set_item(group, value))?;
+    Ok(joined)
 }
 
 /// Puts each element into the piece, of `n`, that the hash of its key says.
@@ -271,29 +272,10 @@ fn bag_scatter<'py>(key: &Bound<'py, PyAny>, n: usize, partition: &Bound<'py, Py
 
 /// A hash that is the same in all processes, for equal objects, and for native
 /// elements.
-///
-/// Python's own is drawn anew by each process for text and what is made of it.
 fn hash_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     static PICKLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    static NUMBER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = object.py();
-    let digest = |kind: &str, bytes: &[u8]| KeyHasher::new(kind).bytes(bytes).finish().0 as u64;
-    if let Ok(text) = object.cast::<PyString>() {
-        return Ok(record::hash_text(&text.to_string_lossy()));
-    }
-    if object.is_none() {
-        return Ok(0);
-    }
-    // Raises for what cannot be hashed, and is that of the value for numbers.
-    let own = object.hash()?;
-    let is_number = object.is_instance_of::<PyInt>()
-        || object.is_instance_of::<PyFloat>()
-        || object.is_instance(NUMBER.import(py, "numbers", "Number")?)?;
-    if is_number {
-        return Ok(record::hash_number(own as i64));
-    }
-    if let Ok(bytes) = object.cast::<PyBytes>() {
-        return Ok(digest("bytes", bytes.as_bytes()));
+    if let Some(hash) = settled_hash(object)? {
+        return Ok(hash);
     }
     if let Ok(tuple) = object.cast::<PyTuple>() {
         return record::hash_all(tuple.iter().map(|element| hash_of(&element)));
@@ -301,8 +283,49 @@ fn hash_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(set) = object.cast::<PyFrozenSet>() {
         return set.iter().try_fold(0, |hash: u64, element| Ok(hash.wrapping_add(hash_of(&element)?)));
     }
-    let stream = PICKLE.import(py, "pickle", "dumps")?.call1((object, 5))?;
+    let stream = PICKLE.import(object.py(), "pickle", "dumps")?.call1((object, 5))?;
     Ok(digest("object", stream.cast::<PyBytes>()?.as_bytes()))
+}
+
+fn digest(kind: &str, bytes: &[u8]) -> u64 {
+    KeyHasher::new(kind).bytes(bytes).finish().0 as u64
+}
+
+/// As [`hash_of`], for text, None, numbers, bytes and tuples of these: whether
+/// others are equal is up to their types, and Python draws the hashes of text, and
+/// of what is made of it, anew for each process.
+///
+/// # Errors
+/// `TypeError` for what cannot be hashed.
+pub fn settled_hash(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+    static NUMBER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = object.py();
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Some(record::hash_text(&text.to_string_lossy())));
+    }
+    if object.is_none() {
+        return Ok(Some(0));
+    }
+    // Raises for what cannot be hashed, and is that of the value for numbers.
+    let own = object.hash()?;
+    let is_number = object.is_instance_of::<PyInt>()
+        || object.is_instance_of::<PyFloat>()
+        || object.is_instance(NUMBER.import(py, "numbers", "Number")?)?
+        // NumPy's bools and dates are no numbers and hash as such.
+        || object.get_type().module().is_ok_and(|module| module == "numpy");
+    if is_number {
+        return Ok(Some(record::hash_number(own as i64)));
+    }
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(Some(digest("bytes", bytes.as_bytes())));
+    }
+    let Ok(tuple) = object.cast::<PyTuple>() else { return Ok(None) };
+    let hashes: Option<Vec<u64>> = tuple
+        .iter()
+        .map(|element| settled_hash(&element).transpose())
+        .map(Option::transpose)
+        .collect::<PyResult<_>>()?;
+    Ok(hashes.map(|hashes| record::hash_all(hashes.into_iter().map(Ok::<u64, PyErr>))).transpose()?)
 }
 
 /// Pairs of each key and the list of its elements.

@@ -8,7 +8,7 @@ use super::cells::{Failed, Objects};
 use super::pipe::{Step, listed, run_calls};
 use crate::error::OrRaise;
 use oxidask_io::record::Program;
-use oxidask_io::{Block, BlockReader, Chunk, lines, universal_newlines, utf8};
+use oxidask_io::{Block, BlockReader, Chunk, lines, universal_newlines};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyUnicodeDecodeError, PyValueError};
 use pyo3::intern;
@@ -110,14 +110,30 @@ impl PartitionReader {
                 continue;
             };
             let number = self.current;
-            let is_text = encoding.is_utf8() && std::str::from_utf8(&chunk.bytes).is_ok();
-            if !is_text {
-                return Ok(Some((Decoded::Bytes(chunk), number)));
-            }
-            let text = utf8(chunk, &block.path)?;
-            let text = if self.source.delimiter.is_some() { text } else { universal_newlines(text) };
-            return Ok(Some((Decoded::Text(text), number)));
+            let decoded = if encoding.is_utf8() { decoded(chunk) } else { Decoded::Bytes(chunk) };
+            return Ok(Some(match decoded {
+                Decoded::Text(text) if self.source.delimiter.is_none() => {
+                    (Decoded::Text(universal_newlines(text)), number)
+                }
+                other => (other, number),
+            }));
         }
+    }
+
+    /// Takes back the memory of a text for the next one.
+    pub fn recycle(&mut self, text: String) {
+        if let Some(reader) = &mut self.reader {
+            reader.recycle(text.into_bytes());
+        }
+    }
+}
+
+/// A chunk as text if it is UTF-8.
+fn decoded(chunk: Chunk) -> Decoded {
+    let offset = chunk.offset;
+    match String::from_utf8(chunk.bytes) {
+        Ok(text) => Decoded::Text(text),
+        Err(error) => Decoded::Bytes(Chunk { bytes: error.into_bytes(), offset }),
     }
 }
 
@@ -258,7 +274,10 @@ impl Chunks {
         if state.at == state.text.len() {
             let Some((chunk, block)) = py.detach(|| state.reader.next_chunk()).or_raise()? else { return Ok(None) };
             match chunk {
-                Decoded::Text(text) => (state.text, state.at, state.block) = (text, 0, block),
+                Decoded::Text(text) => {
+                    state.reader.recycle(std::mem::replace(&mut state.text, text));
+                    (state.at, state.block) = (0, block);
+                }
                 Decoded::Bytes(chunk) => return self.decoded(py, &state.reader.source, &chunk, block).map(Some),
             }
         }

@@ -2,10 +2,11 @@
 
 use super::Finish;
 use crate::bag::cells::{self, Objects};
-use crate::value::Conversion;
+use crate::bag::steps;
+use crate::value::{Conversion, to_value};
 use oxidask_core::registry::DataEntry;
 use oxidask_core::{Data, DataKind, Error, ErrorKind, Frames, Result, Value};
-use oxidask_io::record::{Groups, Key, Scalar};
+use oxidask_io::record::{self, Groups, Key, Scalar};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -49,11 +50,19 @@ data_kind!(GroupsData, "bag.groups", |py, value| {
     match data.finish {
         Finish::Nothing => {
             let dict = PyDict::new(py);
-            for item in data.groups.iter() {
+            let ranks = data.groups.ranks();
+            for (place, item) in data.groups.iter().enumerate() {
                 let (key, value) = pair(item)?;
-                dict.set_item(key, value)?;
+                match ranks.get(place) {
+                    Some(rank) => dict.set_item(key, (rank, value))?,
+                    None => dict.set_item(key, value)?,
+                }
             }
             Ok(dict.into_any().unbind())
+        }
+        Finish::Values => {
+            let values = data.groups.iter().map(|(_, value)| objects.cell(&value.cell()));
+            Ok(PyList::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
         }
         Finish::Keys => {
             let keys = data.groups.iter().map(|(key, _)| objects.cell(&key.cell()));
@@ -127,10 +136,35 @@ inventory::submit! {
 
 /// A dict of plain keys and values as native groups, if it is one.
 pub fn groups_of(object: &Bound<'_, PyAny>) -> Option<Value> {
-    let dict = object.cast_exact::<PyDict>().ok()?;
+    let groups = plain_groups(object.cast_exact::<PyDict>().ok()?)?;
+    Some(Value::new(GroupsData { groups, finish: Finish::Nothing }))
+}
+
+fn plain_groups(dict: &Bound<'_, PyDict>) -> Option<Groups> {
     let mut groups = Groups::new();
     for (key, value) in dict.iter() {
         groups.insert(&cells::of_object(&key)?, cells::scalar_of(&value)?).ok()?;
     }
-    Some(Value::new(GroupsData { groups, finish: Finish::Nothing }))
+    Some(groups)
+}
+
+/// A dict cut by key into `n` shards, native ones if all of it is plain; else
+/// dicts of pairs of the rank of the key's first sight, and the value.
+///
+/// # Errors
+/// Those of Python.
+pub fn shards_of(dict: &Bound<'_, PyDict>, n: u32, partition: u64) -> PyResult<Vec<Value>> {
+    let native = plain_groups(dict).and_then(|groups| groups.shards(n as usize, partition).ok());
+    if let Some(shards) = native {
+        let value = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
+        return Ok(shards.into_iter().map(value).collect());
+    }
+    let py = dict.py();
+    let shards: Vec<Bound<'_, PyDict>> = (0..n).map(|_| PyDict::new(py)).collect();
+    for (place, (key, value)) in dict.iter().enumerate() {
+        // Keys whose hashes differ between processes meet in the first shard.
+        let shard = steps::settled_hash(&key)?.map_or(0, |hash| record::piece_of(hash, n as usize));
+        shards[shard].set_item(key, (record::rank(partition, place), value))?;
+    }
+    Ok(shards.into_iter().map(|shard| to_value(shard.into_any())).collect())
 }

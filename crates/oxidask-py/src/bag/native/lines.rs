@@ -110,6 +110,7 @@ impl NativeOp {
             if !(is_cased && source.delimiter.is_none() && self.words(&text, &mut state)?) {
                 self.chunk(&text, source.line_end(), &mut state, &mut asked)?;
             }
+            reader.recycle(text);
         }
         Ok(state)
     }
@@ -197,6 +198,14 @@ pub fn grouped(inputs: &[Value], key: &Term) -> Option<record::Rows> {
     record::group(columns.iter().copied(), key).ok()
 }
 
+/// Counts as groups, and all else as it is.
+fn finished(state: State) -> Result<State, Stop> {
+    Ok(match state {
+        State::Tally(tally) => State::Groups(tally.finish()?),
+        other => other,
+    })
+}
+
 /// Puts a text of ASCII into a case; others depend on Python's version of Unicode
 /// and are left to the steps.
 fn put_in_case(text: &mut str, case: Case) -> bool {
@@ -212,11 +221,17 @@ fn put_in_case(text: &mut str, case: Case) -> bool {
 
 impl Op for NativeOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        let groups = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
-        match self.state(block, inputs) {
+        let groups = |groups: Groups| -> Result<Value> {
+            let value = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
+            let Some(cut) = self.python.cut else { return Ok(value(groups)) };
+            match groups.shards(cut.n() as usize, block) {
+                Ok(shards) => Ok(Value::new(Parts(shards.into_iter().map(value).collect()))),
+                Err(Beyond) => self.python.run(block, inputs),
+            }
+        };
+        match self.state(block, inputs).and_then(finished) {
             Ok(State::Rows(rows)) => Ok(Value::new(Rows(rows))),
-            Ok(State::Groups(made)) => Ok(groups(made)),
-            Ok(State::Tally(tally)) => Ok(groups(tally.finish())),
+            Ok(State::Groups(made)) => groups(made),
             Ok(State::Pieces(pieces)) => {
                 let pieces = pieces.finish().into_iter().map(|rows| Value::new(Rows(rows)));
                 Ok(Value::new(Parts(pieces.collect())))
@@ -225,7 +240,7 @@ impl Op for NativeOp {
                 let number = count.into_pyobject(py).map_err(PyErr::from).or_error(py)?;
                 Ok(to_value(number.into_any()))
             }),
-            Err(Stop::Python) => self.python.run(block, inputs),
+            Ok(State::Tally(_)) | Err(Stop::Python) => self.python.run(block, inputs),
             Err(Stop::Error(error)) => Err(error),
         }
     }

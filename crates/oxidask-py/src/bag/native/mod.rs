@@ -11,7 +11,7 @@ mod lines;
 mod tree;
 
 use super::cells;
-use super::pipe::{Head, PipeOp, Step};
+use super::pipe::{Cut, Head, PipeOp, Step};
 use lines::NativeOp;
 use oxidask_core::registry::{OpEntry, decode_op};
 use oxidask_core::{EncodedOp, Op, Result};
@@ -24,7 +24,7 @@ use std::any::Any;
 use std::sync::Arc;
 use tree::TreeOp;
 
-pub use data::{Rows, groups_of};
+pub use data::{Rows, groups_of, shards_of};
 pub use lines::grouped;
 
 /// What a call of a pipe does, if it is well known.
@@ -65,15 +65,17 @@ pub enum Sink {
 /// How results of partitions become one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Tree {
-    /// Values of equal keys are combined; counts are added up without `combine`.
+    /// Values of equal keys are combined.
     Merge {
         /// Of two results.
-        combine: Option<Term>,
+        combine: Term,
         /// Where combining begins, if not with the first result.
         initial: Option<Scalar>,
         /// What is made of all.
         finish: Finish,
     },
+    /// Shards become whole again.
+    Join(Finish),
     /// The first elements of lists.
     Take(usize),
     /// The elements of lists, grouped by a key.
@@ -91,6 +93,21 @@ pub enum Finish {
     Sorted,
     /// The keys alone.
     Keys,
+    /// The values alone.
+    Values,
+}
+
+impl Finish {
+    fn of(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(match name.extract::<String>()?.as_str() {
+            "nothing" => Finish::Nothing,
+            "pairs" => Finish::Pairs,
+            "sorted" => Finish::Sorted,
+            "keys" => Finish::Keys,
+            "values" => Finish::Values,
+            other => return Err(PyValueError::new_err(format!("'{other}' is nothing to make of groups"))),
+        })
+    }
 }
 
 /// What Python's side says of a call; see `oxidask.bag._native`.
@@ -122,15 +139,11 @@ pub fn native_of(form: &Bound<'_, PyAny>) -> PyResult<Native> {
         "group" => Native::Tree(Tree::Group(cells::term_of(&at(1)?)?)),
         "take-of" => Native::Tree(Tree::Take(at(1)?.extract()?)),
         "merge" => Native::Tree(Tree::Merge {
-            combine: optional(1)?.map(|term| cells::term_of(&term)).transpose()?,
+            combine: cells::term_of(&at(1)?)?,
             initial: start(2)?,
-            finish: match at(3)?.extract::<String>()?.as_str() {
-                "pairs" => Finish::Pairs,
-                "sorted" => Finish::Sorted,
-                "keys" => Finish::Keys,
-                _ => Finish::Nothing,
-            },
+            finish: Finish::of(&at(3)?)?,
         }),
+        "join" => Native::Tree(Tree::Join(Finish::of(&at(1)?)?)),
         other => return Err(PyValueError::new_err(format!("'{other}' is no native step"))),
     })
 }
@@ -150,8 +163,13 @@ pub fn op_of(pipe: PipeOp, reads_columns: bool) -> Arc<dyn Op> {
         _ => return Arc::new(pipe),
     };
     let Some((program, sink)) = program_of(steps) else { return Arc::new(pipe) };
-    let n_parts = if let Sink::Scatter(_, n) = &sink { Some(*n) } else { None };
-    if n_parts != pipe.n_parts {
+    let fits = match (&sink, pipe.cut) {
+        (Sink::Scatter(_, n), Some(Cut::Made(parts))) => *n == parts,
+        (Sink::Scatter(..), _) => false,
+        (Sink::Counts | Sink::Fold { .. }, Some(Cut::ByKey(_))) => true,
+        (_, cut) => cut.is_none(),
+    };
+    if !fits {
         return Arc::new(pipe);
     }
     Arc::new(NativeOp { group, program, sink, python: pipe })

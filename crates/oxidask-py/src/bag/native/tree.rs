@@ -18,19 +18,13 @@ impl TreeOp {
     fn merged(&self, inputs: &[Value]) -> Option<Value> {
         match &self.tree {
             Tree::Merge { combine, initial, finish } => {
-                let mut all: Vec<&GroupsData> = inputs.iter().map(|value| value.get()).collect::<Option<_>>()?;
-                if all.iter().any(|data| data.finish != Finish::Nothing) {
-                    return None;
-                }
                 let mut groups = Groups::new();
-                for data in all.drain(..) {
-                    groups.merge(&data.groups, combine.as_ref(), initial.as_ref()).ok()?;
+                for other in all_groups(inputs)? {
+                    groups.merge(other, combine, initial.as_ref()).ok()?;
                 }
-                if *finish == Finish::Sorted && groups.sorted().is_err() {
-                    return None;
-                }
-                Some(Value::new(GroupsData { groups, finish: *finish }))
+                finished(groups, *finish)
             }
+            Tree::Join(finish) => finished(Groups::joined(&all_groups(inputs)?), *finish),
             Tree::Take(k) => {
                 let mut rows = oxidask_io::record::Rows::new();
                 for value in inputs {
@@ -44,6 +38,22 @@ impl TreeOp {
             Tree::Group(key) => Some(Value::new(Rows(super::lines::grouped(inputs, key)?))),
         }
     }
+}
+
+/// The groups of all inputs, if all are such.
+fn all_groups(inputs: &[Value]) -> Option<Vec<&Groups>> {
+    let groups = |value| {
+        let data: &GroupsData = Value::get(value)?;
+        (data.finish == Finish::Nothing).then_some(&data.groups)
+    };
+    inputs.iter().map(groups).collect()
+}
+
+fn finished(groups: Groups, finish: Finish) -> Option<Value> {
+    if finish == Finish::Sorted && groups.sorted().is_err() {
+        return None;
+    }
+    Some(Value::new(GroupsData { groups, finish }))
 }
 
 impl Op for TreeOp {
