@@ -152,6 +152,14 @@ impl Groups {
     pub fn merge(&mut self, other: &Groups, combine: &Term, initial: Option<&Scalar>) -> Result<(), Beyond> {
         self.numbers |= other.numbers;
         self.check_numbers()?;
+        if self.is_empty() && initial.is_none() {
+            // Nothing can be there yet; who looks a key up makes the index.
+            self.bytes.clone_from(&other.bytes);
+            self.ends.clone_from(&other.ends);
+            self.values.clone_from(&other.values);
+            self.ranks.clone_from(&other.ranks);
+            return Ok(());
+        }
         let mut start = 0;
         for (number, (end, value)) in other.ends.iter().zip(&other.values).enumerate() {
             let hash = self.hash_of(&other.bytes[start..*end]);

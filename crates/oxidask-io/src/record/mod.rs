@@ -29,7 +29,7 @@ pub use exchange::{Pieces, group, hash_all, hash_number, hash_text, piece_of};
 pub use groups::{Groups, Key};
 pub use program::{Case, Program, Run, Step};
 pub use rows::Rows;
-pub use shards::rank;
+pub use shards::{Sharded, rank};
 pub use tally::Tally;
 pub use term::{Function, Term};
 pub use words::count_words;

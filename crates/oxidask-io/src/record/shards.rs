@@ -1,8 +1,11 @@
 //! Groups cut into shards by their keys, so that many tasks merge many keys, and
 //! joined again in the order in which the keys were first seen.
 
+use super::cell::{Cell, Scalar};
 use super::exchange::{hash, piece_of};
 use super::groups::{Groups, key_at};
+use super::program::Run;
+use super::term::Term;
 use crate::json::Beyond;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,6 +15,58 @@ use std::collections::BinaryHeap;
 #[must_use]
 pub fn rank(partition: u64, place: usize) -> u64 {
     partition << u32::BITS | place as u64
+}
+
+/// Folds by key whose groups are shards from the beginning.
+pub struct Sharded {
+    shards: Vec<Groups>,
+    partition: u64,
+    n_keys: usize,
+}
+
+impl Sharded {
+    /// No keys, for the elements of a partition in `n` shards.
+    #[must_use]
+    pub fn new(n: usize, partition: u64) -> Self {
+        Sharded { shards: (0..n).map(|_| Groups::new()).collect(), partition, n_keys: 0 }
+    }
+
+    /// The groups of a partition in `n` shards.
+    ///
+    /// # Errors
+    /// As for [`Groups::shards`].
+    pub fn of(groups: &Groups, n: usize, partition: u64) -> Result<Self, Beyond> {
+        Ok(Sharded { shards: groups.shards(n, partition)?, partition, n_keys: groups.len() })
+    }
+
+    /// Folds an element into the value of a key, as [`Groups::fold`] does.
+    ///
+    /// # Errors
+    /// [`Beyond`] if Python has to be asked.
+    pub fn fold(
+        &mut self,
+        key: &Cell<'_>,
+        element: Cell<'_>,
+        binop: &Term,
+        initial: Option<&Scalar>,
+        run: &Run<'_>,
+    ) -> Result<(), Beyond> {
+        let place = piece_of(hash(key)?, self.shards.len());
+        let shard = &mut self.shards[place];
+        let n_before = shard.len();
+        shard.fold(key, element, binop, initial, run)?;
+        if shard.len() > n_before {
+            shard.ranks.push(rank(self.partition, self.n_keys));
+            self.n_keys += 1;
+        }
+        Ok(())
+    }
+
+    /// The shards.
+    #[must_use]
+    pub fn finish(self) -> Vec<Groups> {
+        self.shards
+    }
 }
 
 impl Groups {
@@ -68,7 +123,7 @@ impl Groups {
         joined
     }
 
-    /// Whether these are shards, which only joining makes whole.
+    /// Of a shard, which only joining makes whole: the rank of each key.
     #[must_use]
     pub fn ranks(&self) -> &[u64] {
         &self.ranks
@@ -85,8 +140,7 @@ impl Groups {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::{Cell, Scalar};
-    use super::super::term::Term;
+    use super::super::program::Program;
     use super::*;
 
     fn pairs(groups: &Groups) -> Vec<(Scalar, Scalar)> {
@@ -123,6 +177,23 @@ mod tests {
             assert_eq!(pairs(&joined), pairs(&whole));
         }
         assert!(Groups::joined(&[]).is_empty());
+    }
+
+    #[test]
+    fn folding_into_shards_is_folding_and_cutting() {
+        let sum = Term::call("add", vec![Term::Arg(0), Term::Arg(1)]).unwrap();
+        let program = Program::new(Vec::new());
+        let run = program.start();
+        let (mut sharded, mut groups) = (Sharded::new(3, 9), Groups::new());
+        for n in 0..500 {
+            let key = Cell::Int(n * n % 101);
+            sharded.fold(&key, Cell::Int(n), &sum, None, &run).unwrap();
+            groups.fold(&key, Cell::Int(n), &sum, None, &run).unwrap();
+        }
+        for (shard, want) in sharded.finish().iter().zip(groups.shards(3, 9).unwrap()) {
+            assert_eq!(pairs(shard), pairs(&want));
+            assert_eq!(shard.ranks(), want.ranks());
+        }
     }
 
     #[test]

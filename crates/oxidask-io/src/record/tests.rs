@@ -106,7 +106,7 @@ fn groups_travel_and_merge() {
     let bytes = postcard::to_allocvec(&counted(&["a", "b", "a"])).unwrap();
     let mut arrived: Groups = postcard::from_bytes(&bytes).unwrap();
     assert!(arrived.is_valid());
-    arrived.merge(&counted(&["c", "a"]), None, None).unwrap();
+    arrived.merge(&counted(&["c", "a"]), &call("add", vec![arg(), Term::Arg(1)]), None).unwrap();
     let values: Vec<_> = arrived.iter().map(|(_, value)| value.clone()).collect();
     assert_eq!(values, [3, 1, 1].map(Scalar::Int));
     assert_eq!(arrived.sorted().unwrap(), [0, 1, 2]);

@@ -10,7 +10,7 @@ use crate::value::to_value;
 use oxidask_core::registry::OpCodec;
 use oxidask_core::{EncodedOp, Error, Op, Parts, Result, Value};
 use oxidask_io::lines;
-use oxidask_io::record::{self, Beyond, Case, Cell, Groups, Pieces, Program, Run, Tally, Term};
+use oxidask_io::record::{self, Beyond, Case, Cell, Groups, Pieces, Program, Run, Sharded, Tally, Term};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::borrow::Cow;
@@ -34,6 +34,7 @@ enum State {
     Count(u64),
     Tally(Tally),
     Groups(Groups),
+    Sharded(Sharded),
     Pieces(Pieces),
 }
 
@@ -61,12 +62,16 @@ struct Asked {
 }
 
 impl NativeOp {
-    fn start(&self) -> State {
+    /// What is to be made of partition `block`.
+    fn start(&self, block: u64) -> State {
         match self.sink {
             Sink::Rows | Sink::Take(_) => State::Rows(record::Rows::new()),
             Sink::Count => State::Count(0),
             Sink::Counts => State::Tally(Tally::default()),
-            Sink::Fold { .. } => State::Groups(Groups::new()),
+            Sink::Fold { .. } => match self.python.cut {
+                Some(cut) => State::Sharded(Sharded::new(cut.n() as usize, block)),
+                None => State::Groups(Groups::new()),
+            },
             Sink::Scatter(_, n) => State::Pieces(Pieces::new(n as usize)),
         }
     }
@@ -86,6 +91,10 @@ impl NativeOp {
                 let group = run.eval(key, std::slice::from_ref(cell))?;
                 groups.fold(&group, cell.clone(), binop, initial.as_ref(), run)?;
             }
+            (Sink::Fold { key, binop, initial }, State::Sharded(sharded)) => {
+                let group = run.eval(key, std::slice::from_ref(cell))?;
+                sharded.fold(&group, cell.clone(), binop, initial.as_ref(), run)?;
+            }
             (Sink::Scatter(key, _), State::Pieces(pieces)) => {
                 pieces.push(&run.eval(key, std::slice::from_ref(cell))?, cell)?;
             }
@@ -96,7 +105,7 @@ impl NativeOp {
 
     /// The lines of a text.
     fn lines(&self, source: &Arc<TextSource>, block: u64) -> Result<State, Stop> {
-        let mut state = self.start();
+        let mut state = self.start(block);
         let mut asked = Asked::default();
         let mut reader = PartitionReader::new(source.clone(), block).map_err(|_| Stop::Python)?;
         while !self.is_full(&state)
@@ -162,8 +171,8 @@ impl NativeOp {
     }
 
     /// The elements of a column.
-    fn column(&self, rows: &record::Rows) -> Result<State, Stop> {
-        let mut state = self.start();
+    fn column(&self, rows: &record::Rows, block: u64) -> Result<State, Stop> {
+        let mut state = self.start(block);
         let mut run = self.program.start();
         for cell in rows.iter() {
             if self.is_full(&state) {
@@ -175,16 +184,26 @@ impl NativeOp {
         Ok(state)
     }
 
+    /// Counts as groups, or shards of these, and all else as it is.
+    fn finished(&self, state: State, block: u64) -> Result<State, Stop> {
+        let State::Tally(tally) = state else { return Ok(state) };
+        let groups = tally.finish()?;
+        Ok(match self.python.cut {
+            Some(cut) => State::Sharded(Sharded::of(&groups, cut.n() as usize, block)?),
+            None => State::Groups(groups),
+        })
+    }
+
     fn state(&self, block: u64, inputs: &[Value]) -> Result<State, Stop> {
         match (&self.python.head, &self.group) {
             (Head::Text(source), _) => self.lines(source, block),
             (_, Some(key)) => {
                 let rows = grouped(inputs, key).ok_or(Stop::Python)?;
                 // Groups are the answer where nothing more is done to them.
-                if self.python.steps.len() == 1 { Ok(State::Rows(rows)) } else { self.column(&rows) }
+                if self.python.steps.len() == 1 { Ok(State::Rows(rows)) } else { self.column(&rows, block) }
             }
             _ => match inputs {
-                [input] => self.column(&input.get::<Rows>().ok_or(Stop::Python)?.0),
+                [input] => self.column(&input.get::<Rows>().ok_or(Stop::Python)?.0, block),
                 _ => Err(Stop::Python),
             },
         }
@@ -196,14 +215,6 @@ pub fn grouped(inputs: &[Value], key: &Term) -> Option<record::Rows> {
     let columns: Vec<&record::Rows> =
         inputs.iter().map(|value| Some(&value.get::<Rows>()?.0)).collect::<Option<_>>()?;
     record::group(columns.iter().copied(), key).ok()
-}
-
-/// Counts as groups, and all else as it is.
-fn finished(state: State) -> Result<State, Stop> {
-    Ok(match state {
-        State::Tally(tally) => State::Groups(tally.finish()?),
-        other => other,
-    })
 }
 
 /// Puts a text of ASCII into a case; others depend on Python's version of Unicode
@@ -221,17 +232,12 @@ fn put_in_case(text: &mut str, case: Case) -> bool {
 
 impl Op for NativeOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        let groups = |groups: Groups| -> Result<Value> {
-            let value = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
-            let Some(cut) = self.python.cut else { return Ok(value(groups)) };
-            match groups.shards(cut.n() as usize, block) {
-                Ok(shards) => Ok(Value::new(Parts(shards.into_iter().map(value).collect()))),
-                Err(Beyond) => self.python.run(block, inputs),
-            }
-        };
-        match self.state(block, inputs).and_then(finished) {
+        let groups = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
+        let shards = |shards: Vec<Groups>| Value::new(Parts(shards.into_iter().map(groups).collect()));
+        match self.state(block, inputs).and_then(|state| self.finished(state, block)) {
             Ok(State::Rows(rows)) => Ok(Value::new(Rows(rows))),
-            Ok(State::Groups(made)) => groups(made),
+            Ok(State::Groups(made)) => Ok(groups(made)),
+            Ok(State::Sharded(sharded)) => Ok(shards(sharded.finish())),
             Ok(State::Pieces(pieces)) => {
                 let pieces = pieces.finish().into_iter().map(|rows| Value::new(Rows(rows)));
                 Ok(Value::new(Parts(pieces.collect())))
