@@ -38,6 +38,7 @@ CALLS: dict[str, Any] = {
     "astype": lambda o: o.astype("float64"),
     "between": lambda o: o.between(1, 2),
     "clip": lambda o: o.clip(1, 2),
+    "case_when": lambda o: o.case_when([(o > 1, 2)]),
     "combine": lambda o: o.combine(o, max),
     "combine_first": lambda o: o.combine_first(o),
     "corr": lambda o: o.corr(o) if o._kind == "series" else o.corr(),

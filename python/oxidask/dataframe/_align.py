@@ -109,7 +109,7 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
     """
     old, divisions = rows.divisions, tuple(divisions)
     if not rows.known_divisions:
-        raise ValueError("rows without known divisions cannot be cut at others\nhint: use set_index first")
+        raise ValueError("rows with unknown divisions cannot be cut at others\nhint: use set_index first")
     check_divisions(divisions)
     if tuple(old) == divisions:
         return rows

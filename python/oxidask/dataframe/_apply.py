@@ -12,7 +12,7 @@ from oxidask.dataframe._align import aligned
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import make_meta
 from oxidask.dataframe._plan import Plan
-from oxidask.dataframe.core import Collection, _lead, _plan_of, own_meta
+from oxidask.dataframe.core import Collection, _lead, _plan_of, moved_divisions, own_meta
 
 __all__ = ["map_partitions"]
 
@@ -41,6 +41,21 @@ class _WithInfo:
 
     def __call__(self, info: Any, *args: Any, **kwargs: Any) -> Any:
         return self.func(*args, partition_info=info, **kwargs)
+
+
+class _OneRow:
+    """A function that answers single values, as a column of one row for each partition."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.__name__ = getattr(func, "__name__", type(func).__name__)
+
+    def __dask_tokenize__(self) -> Any:
+        return (_OneRow, self.func)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        answer = self.func(*args, **kwargs)
+        return answer if isinstance(answer, (pd.Series, pd.DataFrame)) else pd.Series([answer])
 
 
 def map_partitions(
@@ -111,9 +126,10 @@ def map_partitions(
         meta = own_meta(func, name, args, {**kwargs, "partition_info": {"number": 0, "division": None}})
     else:
         meta = own_meta(func, name, args, kwargs)
-    if isinstance(meta, np.generic) or (pd.api.types.is_scalar(meta) and meta is not None):
+    call: Any
+    if isinstance(meta, (np.generic, type)) or (pd.api.types.is_scalar(meta) and meta is not None):
         meta = pd.Series([meta]).iloc[:0]
-        call: Any = func
+        call = _OneRow(func)
     else:
         call = _rows.Enforced(func, meta) if enforce_metadata else func
     opened = [_plan_of(arg) for arg in args]
@@ -123,9 +139,11 @@ def map_partitions(
         opened = [Plan.source(info, "partition_info"), *opened]
         call = _rows.Enforced(_WithInfo(func), meta) if enforce_metadata else _WithInfo(func)
     plan = lead._plan.call(name, call, opened, {key: _plan_of(value) for key, value in kwargs.items()})
+    # What a meta of the user's promises is enforced.
+    plan.sure = given and enforce_metadata
     divisions = None if clear_divisions or plan.n != lead.npartitions else lead.divisions
     if transform_divisions and isinstance(lead._meta, pd.Index) and isinstance(meta, pd.Index):
-        divisions = _moved(func, lead, divisions, args, kwargs)
+        divisions = moved_divisions(func, lead, args, kwargs) if divisions is not None else None
     return new(plan, meta, divisions)
 
 
@@ -136,15 +154,3 @@ def _same_counts(args: Any) -> None:
             "map_partitions with `align_dataframes=False` needs frames with the same number of partitions, or one; "
             f"these have {sorted(counts)}"
         )
-
-
-def _moved(func: Any, lead: Any, divisions: Any, args: Any, kwargs: Any) -> Any:
-    """The divisions of a function of an index; unknown if it does not keep their order."""
-    if divisions is None or not lead.known_divisions:
-        return None
-    values = [pd.Index(lead.divisions) if arg is lead else arg for arg in args]
-    try:
-        moved = list(func(*values, **kwargs))
-    except Exception:
-        return None
-    return tuple(moved) if moved == sorted(moved) and len(set(moved[:-1])) == len(moved[:-1]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,14 @@ def _lengths(rows: Any, lengths: Any) -> Any:
 
 def to_dask_array(rows: Any, lengths: Any = None) -> Any:
     """The values of a frame, column or index as a lazy array."""
+    kinds = rows._meta.dtypes if isinstance(rows._meta, pd.DataFrame) else [rows._meta.dtype]
+    if any(isinstance(kind, pd.api.extensions.ExtensionDtype) for kind in kinds):
+        warnings.warn(
+            "values of extension dtypes, such as text, become an array of object dtype\n"
+            "hint: convert them with astype first, or leave them out",
+            UserWarning,
+            stacklevel=3,
+        )
     meta = empty(_values(rows._meta_nonempty))
     return array_of(rows._plan.map("values", _values), meta, _lengths(rows, lengths))
 
@@ -138,7 +147,7 @@ def _meta_of(dtype: Any, ndim: int, width: int, columns: Any) -> Any:
             return pd.Series(sample, name=columns)
         return pd.DataFrame({columns[0]: sample})
     if columns is not None and len(columns) != width:
-        raise ValueError(f"columns has {len(columns)} names, and the array {width} columns")
+        raise ValueError(f"names must match width: columns has {len(columns)} names, and the array {width} columns")
     return pd.DataFrame(sample, columns=list(columns) if columns is not None else list(range(width)))
 
 
@@ -228,8 +237,10 @@ def from_dask_array(x: Any, columns: Any = None, index: Any = None, meta: Any = 
     known = not any(isinstance(n, float) and np.isnan(n) for n in lengths)
     if not known:
         return new(plan.map("from_array", _block_frame, None, names), made, None)
+    total = int(sum(lengths))
     starts = [int(sum(lengths[:i])) for i in range(len(lengths))]
-    divisions = (*starts, max(int(sum(lengths)) - 1, 0))
+    # Empty blocks at the end begin where the last label is.
+    divisions = (*[min(start, max(total - 1, 0)) for start in starts], max(total - 1, 0))
     return new(plan.map("from_array", _block_frame, Plan.source(starts, "starts"), names), made, divisions)
 
 

@@ -129,6 +129,9 @@ def _index(meta: pd.Index) -> pd.Index:
         return pd.period_range("1970-01-01", periods=2, freq=meta.freq, name=name)
     if isinstance(meta, pd.TimedeltaIndex):
         return pd.TimedeltaIndex([np.timedelta64(1, "D"), np.timedelta64(2, "D")], name=name).as_unit(meta.unit)
+    if isinstance(meta.dtype, np.dtype) and meta.dtype.kind in "iu":
+        # As a range would have it, so that rows with the one index meet those with the other.
+        return pd.Index(np.arange(2, dtype=meta.dtype), name=name)
     return pd.Index(_values_of(meta.dtype), name=name, copy=True)
 
 

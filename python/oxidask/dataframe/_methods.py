@@ -33,7 +33,6 @@ LOGIC = ["and", "or", "xor"]
 
 EACH_FRAME = [
     "abs",
-    "applymap",
     "clip",
     "eval",
     "explode",
@@ -41,7 +40,6 @@ EACH_FRAME = [
     "isin",
     "isna",
     "isnull",
-    "map",
     "mask",
     "melt",
     "notna",
@@ -149,7 +147,8 @@ def operate(self: Any, other: Any, name: str, reflected: bool) -> Any:
         return NotImplemented
     if _is_foreign(other):
         return NotImplemented
-    answer = native_form(self, dunder, (other,), {})
+    # Pandas also says where the divisions of an index go.
+    answer = native_form(self, dunder, (other,), {}) if self._kind != "index" else NOT_NATIVE
     if answer is not NOT_NATIVE and answer is not NotImplemented:
         return answer
     func = FUNCTIONS[name]
@@ -197,7 +196,7 @@ def _operator(name: str, reflected: bool) -> Callable[..., Any]:
 
 def _unary(name: str, func: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Any) -> Any:
-        answer = native_form(self, f"__{name}__", (), {})
+        answer = native_form(self, f"__{name}__", (), {}) if self._kind != "index" else NOT_NATIVE
         return answer if answer is not NOT_NATIVE else elemwise(func, self)
 
     return method
@@ -210,11 +209,9 @@ def _no_axis(name: str) -> ValueError:
 def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -> Callable[..., Any]:
     default = "columns" if frame else 0
     plain = name if name in FUNCTIONS else None
-    shown = f"r{name}" if reflected else name
-
     def method(self: Any, other: Any, axis: Any = default, level: Any = None, fill_value: Any = None) -> Any:
         if level is not None:
-            raise NotImplementedError(f"level must be None, and {shown} got {level!r}")
+            raise NotImplementedError(f"level must be None, and {name} got {level!r}")
         if plain and fill_value is None and axis in (default, 0 if not frame else default) and not reflected:
             answer = native_form(self, f"__{plain}__", (other,), {})
             if answer is not NOT_NATIVE and answer is not NotImplemented:
@@ -224,7 +221,7 @@ def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -
             kwargs["fill_value"] = fill_value
         lazy_column = isinstance(other, Collection) and other._kind == "series" and frame
         if lazy_column and axis in (1, "columns") and not other._broadcast:
-            raise _no_axis(shown)
+            raise _no_axis(name)
         return elemwise(_rows.call, self, pandas_name, _lazy_of_pandas(self, other), **kwargs)
 
     return method

@@ -54,11 +54,15 @@ def _call_between(rows: Any, before: Any, after: Any, func: Any, args: tuple[Any
     """``func`` of the rows with their neighbours; the neighbours' answers are left out."""
     whole = _rows.concat_rows([part for part in (before, rows, after) if part is not None])
     answer = func(whole, *args, **kwargs)
-    skip = 0 if before is None else len(before)
-    skip = skip if isinstance(answer, (pd.DataFrame, pd.Series, np.ndarray)) and len(answer) == len(whole) else None
-    if skip is None:
+    if not isinstance(answer, (pd.DataFrame, pd.Series, np.ndarray)):
         return answer
-    stop = skip + len(rows)
+    # Covariances have as many rows for each label as there are columns.
+    paired = isinstance(getattr(answer, "index", None), pd.MultiIndex) and whole.index.nlevels == 1
+    per_row = len(answer) // len(whole) if paired and len(whole) else 1
+    if len(answer) != len(whole) * per_row:
+        return answer
+    skip = 0 if before is None else len(before) * per_row
+    stop = skip + len(rows) * per_row
     return answer.iloc[skip:stop] if hasattr(answer, "iloc") else answer[skip:stop]
 
 

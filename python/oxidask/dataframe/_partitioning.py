@@ -118,7 +118,7 @@ def _interpolated(divisions: Any, n: int) -> Any:
 def _by_frequency(self: Any, freq: Any) -> Any:
     if not self.known_divisions or not isinstance(self.divisions[0], pd.Timestamp):
         raise TypeError(
-            f"freq={freq!r} needs known divisions that are times\nhint: use set_index with a column of times"
+            f"freq={freq!r} is only for timeseries: known divisions that are times\nhint: use set_index with a column of times"
         )
     offset = pd.tseries.frequencies.to_offset(pd.Timedelta(freq) if not isinstance(freq, str) else freq)
     start, end = self.divisions[0], self.divisions[-1]
@@ -126,7 +126,8 @@ def _by_frequency(self: Any, freq: Any) -> Any:
         first = start.ceil(offset)
     except ValueError:
         first = start
-    inner = [t for t in pd.date_range(first, end, freq=offset) if start < t < end]
+    inner = [t for t in pd.date_range(first, end, freq=offset) if start < t <= end]
+    # Rows at the very end may have a span, and a partition, of their own: only the last two bounds may be equal.
     return repartition_divisions(self, [start, *inner, end])
 
 

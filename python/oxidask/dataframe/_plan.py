@@ -9,11 +9,16 @@ moved by a function of them (``shuffle``).
 
 Functions given here run in tasks, perhaps in other processes: they are functions
 of modules, or callables that pickle.
+
+A plan also knows where its rows come from (files, native frames), and whether its
+partitions are *sure* to have the types of their meta. A made-up row cannot tell what
+a function answers for others, so only what is marked is sure; it may go back to the
+engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from oxidask import _oxidask
@@ -34,11 +39,16 @@ def _scan(call: Any, rows: Any, state: Any) -> list[Any]:
 class Plan:
     """Partitions to be."""
 
-    __slots__ = ("expr", "n")
+    __slots__ = ("expr", "n", "origins", "sure")
 
-    def __init__(self, expr: Any, n: int | None = None) -> None:
+    def __init__(self, expr: Any, n: int | None = None, origins: tuple[Any, ...] = (), sure: bool = False) -> None:
         self.expr = expr
         self.n = _oxidask.bag_npartitions(expr) if n is None else n
+        self.origins, self.sure = origins, sure
+
+    def made_sure(self, sure: bool = True) -> Plan:
+        """The same partitions, of which the types are known."""
+        return Plan(self.expr, self.n, self.origins, sure)
 
     @staticmethod
     def source(values: Iterable[Any], label: str = "from_values") -> Plan:
@@ -61,9 +71,10 @@ class Plan:
 
     def call(self, label: str, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Plan:
         """``func(*args, **kwargs)`` for every partition; this plan is among the arguments."""
+        origins = tuple(dict.fromkeys(one for plan in _plans((*args, *kwargs.values())) for one in plan.origins))
         args = tuple(_open(arg, self.n) for arg in args)
         kwargs = {name: _open(value, self.n) for name, value in kwargs.items()}
-        return Plan(_oxidask.bag_pipe(self.expr, label, func, args, kwargs, listed=False), self.n)
+        return Plan(_oxidask.bag_pipe(self.expr, label, func, args, kwargs, listed=False), self.n, origins)
 
     def groups(
         self, label: str, func: Callable[..., Any], ranges: Sequence[tuple[int, int]], *args: Any, **kwargs: Any
@@ -71,27 +82,29 @@ class Plan:
         """``func([partitions start to stop], *args)`` for each range of partitions."""
         ranges = [(int(start), int(stop)) for start, stop in ranges]
         args = (self.expr, *(_open(arg, len(ranges)) for arg in args))
-        return Plan(_oxidask.bag_pipe(self.expr, label, func, args, kwargs, listed=True, groups=ranges), len(ranges))
+        made = _oxidask.bag_pipe(self.expr, label, func, args, kwargs, listed=True, groups=ranges)
+        return Plan(made, len(ranges), self.origins)
 
     def reduce(self, label: str, combine: Callable[..., Any], aggregate: Callable[..., Any], every: int) -> Plan:
         """A tree: ``combine([results])``, and at its root ``aggregate([results])``, of at most ``every`` each."""
-        return Plan(_oxidask.bag_reduce(self.expr, label, combine, aggregate, every, False), 1)
+        return Plan(_oxidask.bag_reduce(self.expr, label, combine, aggregate, every, False), 1, self.origins)
 
     def scan(self, label: str, func: Callable[..., Any], initial: Any) -> Plan:
         """In order, ``partition, state = func(partition, state)``."""
-        return Plan(_oxidask.bag_scan(self.expr, label, _scan, func, initial), self.n)
+        return Plan(_oxidask.bag_scan(self.expr, label, _scan, func, initial), self.n, self.origins)
 
     def shuffle(self, scatter: Callable[..., Any], gather: Callable[..., Any], n: int) -> Plan:
         """``scatter(partition, n)`` answers ``n`` pieces; ``gather(pieces)`` makes a new partition.
 
         It takes as many tasks as there are old and new partitions together.
         """
-        return Plan(_oxidask.bag_shuffle(self.expr, (scatter, gather), _scatter, _gather, n), n)
+        made = _oxidask.bag_shuffle(self.expr, (scatter, gather), _scatter, _gather, n)
+        return Plan(made, n, self.origins)
 
     def select(self, numbers: Iterable[int]) -> Plan:
         """Some partitions, in any order."""
         numbers = list(numbers)
-        return Plan(_oxidask.bag_select(self.expr, numbers), len(numbers))
+        return Plan(_oxidask.bag_select(self.expr, numbers), len(numbers), self.origins, self.sure)
 
     def delayed(self, optimize: bool = True) -> list[Any]:
         """A delayed value for every partition."""
@@ -99,11 +112,11 @@ class Plan:
 
     def __reduce__(self) -> Any:
         form, label, key = _oxidask.bag_dumps(self.expr)
-        return (_loads, (form, label, key, self.n))
+        return (_loads, (form, label, key, self.n, self.sure))
 
 
-def _loads(form: bytes, label: str, key: str, n: int) -> Plan:
-    return Plan(_oxidask.bag_loads(form, label, key, n, False), n)
+def _loads(form: bytes, label: str, key: str, n: int, sure: bool) -> Plan:
+    return Plan(_oxidask.bag_loads(form, label, key, n, False), n, (), sure)
 
 
 def _scatter(calls: Any, n: int, rows: Any) -> list[Any]:
@@ -112,6 +125,17 @@ def _scatter(calls: Any, n: int, rows: Any) -> list[Any]:
 
 def _gather(calls: Any, pieces: list[Any]) -> Any:
     return calls[1](pieces)
+
+
+def _plans(values: Iterable[Any]) -> Iterator[Plan]:
+    """The plans among values, also within lists and dicts."""
+    for value in values:
+        if isinstance(value, Plan):
+            yield value
+        elif type(value) is list or type(value) is tuple:
+            yield from _plans(value)
+        elif type(value) is dict:
+            yield from _plans(value.values())
 
 
 def _open(arg: Any, n: int) -> Any:
@@ -130,4 +154,5 @@ def _open(arg: Any, n: int) -> Any:
 
 def concat(plans: Sequence[Plan]) -> Plan:
     """The partitions of plans, one plan after another."""
-    return Plan(_oxidask.bag_concat([plan.expr for plan in plans]), sum(plan.n for plan in plans))
+    origins = tuple(one for plan in plans for one in plan.origins)
+    return Plan(_oxidask.bag_concat([plan.expr for plan in plans]), sum(plan.n for plan in plans), origins)

@@ -42,6 +42,11 @@ def item(rows: Any, key: Any) -> Any:
     return rows[key]
 
 
+def numeric(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that ``numeric_only`` keeps; spans of time are none, though NumPy takes them for numbers."""
+    return frame.select_dtypes(["number", "bool"], exclude=["timedelta"])
+
+
 def first(parts: Sequence[Any]) -> Any:
     """The only one of several."""
     return parts[0]

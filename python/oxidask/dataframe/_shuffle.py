@@ -132,7 +132,7 @@ def shuffle_frame(self: Any, on: Any, npartitions: int | None, ignore_index: boo
         keys = [on] if not isinstance(on, list) else on
         missing = [key for key in keys if key not in list(self._meta.columns) and key not in self._meta.index.names]
         if missing:
-            raise KeyError(f"there is no column {missing[0]!r} to shuffle on")
+            raise KeyError(f"Cannot shuffle on {missing[0]!r}: there is no such column")
         if not ignore_index and self._kind == "frame" and all(key in self._meta.columns for key in keys):
             answer = native_form(self, "shuffle", (keys, n), {})
             if answer is not NOT_NATIVE:
@@ -423,6 +423,12 @@ def set_sorted_index(self: Any, other: Any, drop: bool, divisions: Any) -> Any:
         plan = self._plan.map("set_index", _with_index, other, drop)
         meta = emulate(_with_index, self, other, drop)
     if divisions is not None:
+        if len(divisions) != plan.n + 1:
+            raise ValueError(
+                f"divisions has {len(divisions)} values for {plan.n} partitions\n"
+                "hint: with sorted=True they must be the same length as the partitions, and one more: "
+                "the least label of each, and the greatest of the last"
+            )
         return new(plan, meta, tuple(divisions))
     return with_known_divisions(plan, meta)
 

@@ -31,7 +31,7 @@ class _Where:
     def chunk(self, rows: Any) -> Any:
         frame = rows if isinstance(rows, pd.DataFrame) else rows.to_frame()
         if self.numeric_only:
-            frame = frame.select_dtypes(["number", "bool"])
+            frame = _rows.numeric(frame)
         return frame.columns, [self.pick([frame.iloc[:, i]]) for i in range(frame.shape[1])]
 
     def pick(self, columns: list[pd.Series]) -> pd.Series:
@@ -155,7 +155,7 @@ class _Mode:
 
     def chunk(self, rows: Any) -> Any:
         frame = rows if isinstance(rows, pd.DataFrame) else rows.to_frame()
-        return _frame_mode(frame.select_dtypes(["number", "bool"]) if self.numeric_only else frame, self.dropna)
+        return _frame_mode(_rows.numeric(frame) if self.numeric_only else frame, self.dropna)
 
     def join(self, parts: list[Any]) -> Any:
         counts = Counts(self.dropna, {})

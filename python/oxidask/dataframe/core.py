@@ -8,6 +8,7 @@ if there is one for these arguments; otherwise pandas runs on every partition.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from oxidask import _oxidask, base
-from oxidask.dataframe import _rows
+from oxidask.dataframe import _adopt, _rows
 from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import empty, emulate, nonempty
 from oxidask.dataframe._plan import Plan
 from oxidask.highlevelgraph import HighLevelGraph
 
-__all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of"]
+__all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of", "warn_guessed"]
 
 #: What :func:`native_form` answers if there is no native form.
 NOT_NATIVE = object()
@@ -50,7 +51,7 @@ def _native_arg(arg: Any) -> Any:
 
 def native_form(self: Collection, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What the engine answers by itself, or :data:`NOT_NATIVE`."""
-    native = self._native
+    native = self._native if name not in _adopt.METHODS else _adopt.native_of(self)
     if native is None:
         return NOT_NATIVE
     method = getattr(type(native), name, None)
@@ -58,6 +59,9 @@ def native_form(self: Collection, name: str, args: tuple[Any, ...], kwargs: dict
     if method is None or method is getattr(object, name, None):
         return NOT_NATIVE
     try:
+        if native is not self._native:
+            # Rows that were adopted are not those of another plan; whole frames may meet them.
+            args = tuple(_adopt.argument(arg) for arg in args)
         taken = [_native_arg(arg) for arg in args]
         named = {key: _native_arg(value) for key, value in kwargs.items()}
         return wrap_native(method(native, *taken, **named))
@@ -80,6 +84,16 @@ def split_every_of(split_every: Any, n: int) -> int:
     if split_every < 2 or split_every != int(split_every):
         raise ValueError(f"split_every is False or a whole number of at least 2, not {split_every!r}")
     return int(split_every)
+
+
+def warn_guessed(name: str, stacklevel: int = 3) -> None:
+    """Warns that types of an answer were guessed, for they may be others for the user's rows."""
+    warnings.warn(
+        f"`meta` is not specified: the metadata of {name} was inferred from partial data, two made-up rows\n"
+        "hint: describe what the function answers: meta={'x': 'f8'} or meta=('x', 'f8')",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def own_meta(func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -112,12 +126,57 @@ def elemwise(
 
     args, kwargs = aligned(args, kwargs)
     lead = _lead(args, kwargs)
+    args = tuple(_blocks_of(arg, lead) for arg in args)
     meta = emulate(func, *args, **kwargs) if _meta is None else _meta
     label = _label or getattr(func, "__name__", "elemwise")
     if func is _rows.call:
         label = args[1]
     plan = lead._plan.call(label, func, [_plan_of(arg) for arg in args], {k: _plan_of(v) for k, v in kwargs.items()})
-    return new(plan, meta, lead.divisions if plan.n == lead.npartitions else None)
+    plan.sure = _adopt.is_sure(func, args, kwargs)
+    divisions = lead.divisions if plan.n == lead.npartitions else None
+    if divisions is not None and lead._kind == "index" and isinstance(meta, pd.Index):
+        divisions = moved_divisions(func, lead, args, kwargs)
+    return new(plan, meta, divisions)
+
+
+def moved_divisions(func: Callable[..., Any], index: Collection, args: Any, kwargs: Any) -> Any:
+    """The divisions of a function of an index; unknown if it does not keep their order."""
+    if not index.known_divisions or any(isinstance(arg, Collection) and arg is not index for arg in args):
+        return None
+    values = [pd.Index(index.divisions) if arg is index else arg for arg in args]
+    try:
+        moved = list(func(*values, **kwargs))
+        in_order = moved == sorted(moved) and len(set(moved[:-1])) == len(moved[:-1])
+    except Exception:
+        # A function of the user's, or one that a few labels do not suffice for.
+        return None
+    return tuple(moved) if in_order and len(moved) == len(index.divisions) else None
+
+
+class _Blocks:
+    """A lazy array among rows, a block of it for every partition."""
+
+    def __init__(self, plan: Plan, meta: Any) -> None:
+        self._plan, self._meta = plan, meta
+
+
+def _blocks_of(arg: Any, lead: Collection) -> Any:
+    """An argument as it is, but lazy arrays as blocks for the partitions of ``lead``."""
+    if isinstance(arg, Collection) or not hasattr(arg, "chunks") or not base.is_dask_collection(arg) or not arg.ndim:
+        return arg
+    from oxidask import delayed
+
+    if arg.ndim > 1:
+        arg = arg.rechunk({axis: -1 for axis in range(1, arg.ndim)})
+    n = len(arg.chunks[0])
+    if n != lead.npartitions:
+        raise ValueError(
+            f"an array of {n} blocks and rows of {lead.npartitions} partitions have different numbers of them\n"
+            "hint: rechunk the array as the rows are partitioned"
+        )
+    parts = [arg.blocks[number] for number in range(n)]
+    plan = Plan.of_delayed([delayed(part, traverse=False) for part in parts])
+    return _Blocks(plan, np.empty((0, *arg.shape[1:]), dtype=arg.dtype))
 
 
 def _lead(args: Any, kwargs: dict[str, Any]) -> Collection:
@@ -130,7 +189,7 @@ def _lead(args: Any, kwargs: dict[str, Any]) -> Collection:
 
 
 def _plan_of(arg: Any) -> Any:
-    if isinstance(arg, Collection):
+    if isinstance(arg, (Collection, _Blocks)):
         return arg._plan
     if isinstance(arg, list) and any(isinstance(item, Collection) for item in arg):
         return [_plan_of(item) for item in arg]
@@ -144,11 +203,13 @@ def _plan_of_native(native: Any) -> Plan:
     frame, kind = native._frame, native._kind
     names = [None if name is None else _decoded(name) for name in frame.index_names]
     if frame.n_partitions == 1 or kind in ("scalar", "array"):
-        return Plan.of_delayed([native]).map("to_pandas", _rows.as_shape_of, kind, names)
+        plan = Plan.of_delayed([native]).map("to_pandas", _rows.as_shape_of, kind, names)
+        return Plan(plan.expr, plan.n, (frame,), True)
     from oxidask.dataframe.native.frame import DataFrame
 
     parts = [delayed(DataFrame(frame.partitions([number])), traverse=False) for number in range(frame.n_partitions)]
-    return Plan.of_delayed(parts).map("to_pandas", _rows.as_shape_of, kind, names)
+    plan = Plan.of_delayed(parts).map("to_pandas", _rows.as_shape_of, kind, names)
+    return Plan(plan.expr, plan.n, (frame,), True)
 
 
 def _decoded(name: str) -> Any:
@@ -193,6 +254,7 @@ class Collection(base.DaskMethodsMixin):
     _own_plan: Plan | None
     _own_meta: Any
     _own_divisions: tuple[Any, ...] | None
+    _adopted: Any = None
     _broadcast = False
 
     @classmethod
@@ -211,6 +273,7 @@ class Collection(base.DaskMethodsMixin):
 
     def _set_state(self, native: Any, plan: Any, meta: Any, divisions: Any) -> None:
         for name, value in (
+            ("_adopted", None),
             ("_native", native),
             ("_own_plan", plan),
             ("_own_meta", meta),

@@ -17,7 +17,7 @@ from oxidask.dataframe._plan import Plan
 __all__ = ["from_delayed", "from_dict", "from_map", "from_pandas", "repartition"]
 
 
-def _fits_engine(dtype: Any) -> bool:
+def fits_engine(dtype: Any) -> bool:
     """Whether the engine holds values of this type exactly as pandas does."""
     if isinstance(dtype, np.dtype):
         return (dtype.kind in "iufb" and dtype.itemsize in (1, 2, 4, 8) and dtype != np.float16) or dtype == "M8[us]"
@@ -33,13 +33,13 @@ def _is_native(data: Any) -> bool:
         return False
     plain_index = isinstance(index, pd.RangeIndex) and index.step == 1 and index.name is None
     if not plain_index:
-        if index.nlevels > 1 or not _fits_engine(index.dtype) or index.hasnans:
+        if index.nlevels > 1 or not fits_engine(index.dtype) or index.hasnans:
             return False
         if index.name is not None and (type(index.name) is not str or index.name in columns):
             return False
         if isinstance(index, pd.DatetimeIndex):
             return False
-    return all(_fits_engine(dtype) for dtype in frame.dtypes)
+    return all(fits_engine(dtype) for dtype in frame.dtypes)
 
 
 def repartition(df: Any, divisions: Any = None, force: bool = False) -> Any:
@@ -123,7 +123,7 @@ def from_pandas(data: Any, npartitions: int | None = None, sort: bool = True, ch
             data.to_frame(name="x" if data.name is None else data.name), npartitions, sort, chunksize
         ).index
     if not isinstance(data, (pd.DataFrame, pd.Series)):
-        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}")
+        raise TypeError(f"data must be a pandas DataFrame or Series, not a {type(data).__name__}")
     if isinstance(data.index, pd.MultiIndex):
         raise NotImplementedError("rows with an index of several levels are not offered\nhint: use reset_index first")
     if npartitions is not None and chunksize is not None:
@@ -160,7 +160,7 @@ def _of_pieces(data: Any, npartitions: int, sort: bool) -> Any:
         ends = [*starts, len(data)]
         divisions = [None] * len(ends)
     pieces = [data.iloc[a:b] for a, b in itertools.pairwise(ends)]
-    return new(Plan.source(pieces, "from_pandas"), data.iloc[:0], tuple(divisions))
+    return new(Plan.source(pieces, "from_pandas").made_sure(), data.iloc[:0], tuple(divisions))
 
 
 def from_dict(

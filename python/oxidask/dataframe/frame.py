@@ -15,8 +15,9 @@ from oxidask.dataframe._meta import emulate, make_meta
 from oxidask.dataframe._methods import EACH_FRAME, _lazy_of_pandas, add_elementwise, add_operators
 from oxidask.dataframe._reductions import add_reductions
 from oxidask.dataframe._statistics import FrameStatistics
-from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta, warn_guessed
 from oxidask.dataframe.rows import Rows
+from oxidask.dataframe.series import _into
 
 __all__ = ["DataFrame"]
 
@@ -124,13 +125,12 @@ class DataFrame(FrameStatistics, Rows):
         if isinstance(key, Collection):
             return self._filtered(key)
         if isinstance(key, slice):
-            from oxidask.dataframe.indexing import Loc
+            from oxidask.dataframe.indexing import Loc, check_slice
 
-            if any(isinstance(end, (int, np.integer)) for end in (key.start, key.stop)) and not isinstance(
-                self._meta.index, pd.RangeIndex
-            ):
-                self._meta[key]
+            check_slice(key)
             return Loc(self)[key]
+        if isinstance(key, pd.Series) and key.dtype != bool:
+            key = key.tolist()
         if isinstance(key, (pd.Series, pd.DataFrame)) or (isinstance(key, np.ndarray) and key.dtype == bool):
             raise NotImplementedError("rows are chosen by a lazy Series of booleans\nhint: make it with from_pandas")
         if isinstance(key, (list, pd.Index, np.ndarray)):
@@ -246,7 +246,7 @@ class DataFrame(FrameStatistics, Rows):
                 )
         if _is_lazy_array(value):
             if value.ndim > 1:
-                raise NotImplementedError("a column is assigned an array of one dimension")
+                raise ValueError(f"only 1-D arrays can be assigned to a column, not one of {value.ndim} dimensions")
             from oxidask.dataframe._arrays import from_dask_array
 
             value = from_dask_array(value, index=self.index, meta=self._meta)
@@ -303,7 +303,7 @@ class DataFrame(FrameStatistics, Rows):
             columns = labels
         elif columns is None:
             raise NotImplementedError(
-                "drop leaves out columns, not rows by their labels\nhint: rows are dropped by a filter: df[condition]"
+                "drop leaves out columns (axis=1, or columns=), not rows by their labels\nhint: rows are dropped by a filter: df[condition]"
             )
         answer = native_form(self, "drop", (), {"columns": columns, "errors": errors})
         if answer is not NOT_NATIVE and len(answer.columns):
@@ -487,11 +487,11 @@ class DataFrame(FrameStatistics, Rows):
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):
-            raise ValueError(f"na_position is 'first' or 'last', not {na_position!r}")
+            raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
         keys = [by] if not isinstance(by, list) else by
         for label in keys:
             if not isinstance(label, str) and label not in self._meta.columns:
-                raise NotImplementedError(f"rows are sorted by columns, and by={by!r} names none")
+                raise NotImplementedError(f"sorting by named columns only, and by={by!r} names none")
             if label not in self._meta.index.names:
                 self._check_label(label)
         if isinstance(ascending, list) and len(ascending) != len(keys):
@@ -499,7 +499,7 @@ class DataFrame(FrameStatistics, Rows):
         if isinstance(ascending, list) and not all(isinstance(one, (bool, np.bool_)) for one in ascending):
             raise NotImplementedError(f"ascending holds True or False for each column, and got {ascending}")
         counted = npartitions is None or isinstance(npartitions, int)
-        if counted and sort_function is None and not ignore_index and self._native is not None:
+        if counted and sort_function is None and not ignore_index:
             answer = native_form(self, "sort_values", (keys, ascending, na_position, npartitions), {})
             if answer is not NOT_NATIVE:
                 return answer  # type: ignore[no-any-return]
@@ -625,13 +625,27 @@ class DataFrame(FrameStatistics, Rows):
                 f"apply(axis={axis!r}) is not offered: it goes through rows, with axis=1\n"
                 "hint: map_partitions sees whole partitions"
             )
-        meta = (
-            own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
-            if meta is None
-            else make_meta(meta, index=self._meta.index)
-        )
+        if meta is None:
+            warn_guessed("apply")
+            meta = own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
         label = getattr(function, "__name__", "apply")
         return elemwise(_apply_rows, self, function, args, kwargs, _label=label, _meta=meta)
+
+    def map(self, func: Any, na_action: Any = None, meta: Any = None) -> DataFrame:
+        """A Python function on every value, through pandas.
+
+        ``meta`` says what it answers, if a call with made-up values does not show it.
+        """
+        if meta is None:
+            warn_guessed("map")
+            meta = own_meta(_rows.call, "map", (self, "map", func), {"na_action": na_action})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
+        return elemwise(_rows.call, self, "map", func, na_action=na_action, _meta=meta)  # type: ignore[no-any-return]
+
+    applymap = map
 
     def categorize(self, columns: Any = None, index: Any = None, split_every: Any = None) -> DataFrame:
         """With text and unknown categories of columns as known ones; computes them at once.
@@ -720,7 +734,9 @@ class DataFrame(FrameStatistics, Rows):
         return np.asarray(self.compute(), dtype=dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or kwargs.get("out"):
+        if kwargs.get("out"):
+            return _into(kwargs.pop("out"), self.__array_ufunc__(ufunc, method, *inputs, **kwargs))
+        if method != "__call__":
             return NotImplemented
         # A pandas object among them is aligned like any other column.
         return elemwise(ufunc, *[_lazy_of_pandas(self, one) for one in inputs], **kwargs)

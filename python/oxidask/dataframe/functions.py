@@ -29,9 +29,13 @@ def to_numeric(arg: Any, errors: str = "raise", downcast: Any = None, meta: Any 
     """
     if errors not in ("raise", "coerce"):
         raise ValueError(f"errors is 'raise' or 'coerce', not {errors!r}")
-    if not isinstance(arg, Collection) and not hasattr(arg, "chunks"):
-        raise TypeError("arg must be a list, tuple, lazy array or lazy Series")
     kwargs = {"errors": errors, **({"downcast": downcast} if downcast else {})}
+    if pd.api.types.is_scalar(arg):
+        from oxidask import delayed
+
+        return delayed(pd.to_numeric, pure=True)(arg, **kwargs)
+    if not isinstance(arg, Collection) and not hasattr(arg, "chunks"):
+        raise TypeError("arg must be a scalar, a lazy array or a lazy Series")
     if hasattr(arg, "chunks"):
         return arg.map_blocks(_convert, "to_numeric", kwargs, dtype="int64" if meta is None else meta.dtype)
     if meta is None:
@@ -218,9 +222,9 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     """
     names = df._meta.columns
     if not pd.api.types.is_scalar(index) or index is None or index not in names:
-        raise ValueError(f"index={index!r} names no column of the frame")
+        raise ValueError(f"'index' must be the name of an existing column, not {index!r}")
     if not pd.api.types.is_scalar(columns) or columns is None or columns not in names:
-        raise ValueError(f"columns={columns!r} names no column of the frame")
+        raise ValueError(f"'columns' must be the name of an existing column, not {columns!r}")
     if not isinstance(df._meta[columns].dtype, pd.CategoricalDtype):
         raise ValueError(
             f"columns={columns!r} is {df._meta[columns].dtype}, not a category\nhint: use DataFrame.categorize() first"

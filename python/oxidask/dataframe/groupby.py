@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from oxidask.dataframe import _rows
+from oxidask.dataframe import _adopt, _rows
 from oxidask.dataframe._aggregate import Aggregation, TreeAggregation, name_of, parts_of
 from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import emulate, make_meta
 from oxidask.dataframe._methods import finished, signature_of
-from oxidask.dataframe.core import Collection, _native_arg, _NoForm, elemwise, own_meta, split_every_of
+from oxidask.dataframe.core import Collection, _native_arg, _NoForm, elemwise, own_meta, split_every_of, warn_guessed
 
 __all__ = ["Aggregation", "DataFrameGroupBy", "NamedAgg", "SeriesGroupBy"]
 
@@ -177,11 +177,16 @@ class _GroupBy:
 
     def _native_answer(self, name: str, args: Any, kwargs: Any, split_out: int) -> Any:
         # Only categories tell observed groups from others, and the engine does not group by them.
-        if self.obj._native is None or not self.group_keys or not self._engine_keys():
+        if not self.group_keys or not self._engine_keys():
+            return None
+        native = self.obj._native
+        if native is None and not any(isinstance(key, Collection) for key in self.by):
+            native = _adopt.native_of(self.obj)
+        if native is None:
             return None
         try:
             keys = [_native_arg(key) for key in self.by]
-            grouped = self.obj._native.groupby(keys, sort=self.sort, dropna=self.dropna is not False)
+            grouped = native.groupby(keys, sort=self.sort, dropna=self.dropna is not False)
             if self._slice is not None:
                 grouped = grouped[self._slice]
             grouped.split_out = split_out
@@ -397,14 +402,7 @@ class _GroupBy:
             kwargs = {key: value.compute() if isinstance(value, Collection) else value for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, name, (func, *args), kwargs)
         if meta is None:
-            import warnings
-
-            warnings.warn(
-                f"what {name} answers was guessed from made-up rows, for there is no meta\n"
-                "hint: describe what the function answers: meta={'x': 'f8'} or meta=('x', 'f8')",
-                UserWarning,
-                stacklevel=3,
-            )
+            warn_guessed(f"groupby.{name}", stacklevel=4)
             meta = own_meta(
                 call, f"groupby.{name}({getattr(func, '__name__', func)})", (self.obj, self._of(lambda k: k)), {}
             )

@@ -12,7 +12,7 @@ from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate, make_meta
 from oxidask.dataframe._methods import EACH_INDEX, add_elementwise
 from oxidask.dataframe._reductions import add_reductions
-from oxidask.dataframe.core import elemwise, own_meta
+from oxidask.dataframe.core import elemwise, own_meta, warn_guessed
 from oxidask.dataframe.series import Series
 
 __all__ = ["Index"]
@@ -85,6 +85,7 @@ class Index(Series):
         ``is_monotonic`` says that their order stays, so that divisions stay known.
         """
         if meta is None:
+            warn_guessed("map")
             meta = own_meta(_rows.call, "map", (self, "map", arg), {"na_action": na_action})
         else:
             meta = make_meta(meta)

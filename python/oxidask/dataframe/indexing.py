@@ -227,6 +227,21 @@ def _bound_of(index: pd.Index, label: Any, side: str) -> Any:
     return label
 
 
+def check_slice(key: slice) -> None:
+    """Refuses slices that pandas takes for positions: those of whole numbers.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is one.
+    """
+    if any(isinstance(end, (int, np.integer)) for end in (key.start, key.stop)):
+        raise NotImplementedError(
+            f"rows [{key.start}:{key.stop}] would be chosen by position, which is not known before computing\n"
+            "hint: loc[start:stop] chooses by label (the last one included), head(n) the first rows"
+        )
+
+
 class ILoc:
     """``df.iloc[:, columns]``."""
 

@@ -178,7 +178,7 @@ def _merged(
     kwargs: dict[str, Any], npartitions: Any, broadcast: Any,
 ) -> Any:  # fmt: skip
     native = not left_index and not right_index and npartitions is None
-    if native and left._native is not None and _labels(left_on, left) and _labels(right_on, right):
+    if native and _labels(left_on, left) and _labels(right_on, right):
         names = {"left_on": left_on, "right_on": right_on, "how": how, "suffixes": tuple(kwargs["suffixes"])}
         names["indicator"] = kwargs["indicator"]
         if _are_told_apart(left, right, _list(left_on), _list(right_on), names["suffixes"]):
@@ -256,6 +256,9 @@ def join(
     if isinstance(other, Iterable) and isinstance(other, (list, tuple)):
         if on is not None or lsuffix or rsuffix:
             raise ValueError("joining several frames takes neither on nor suffixes")
+        if how not in ("left", "outer"):
+            raise ValueError(f"joining several frames at once only supports left or outer joins, not {how!r}")
+        other = [_lazy(one, "other") for one in other]
         if not all(one._meta.columns.is_unique if hasattr(one._meta, "columns") else True for one in other):
             raise ValueError("columns overlap but no suffix specified")
         made = self
@@ -356,14 +359,14 @@ def concat(
     """
     del ignore_order, kwargs
     if not isinstance(dfs, list):
-        raise TypeError(f"concat takes a list of frames and columns, not a {type(dfs).__name__}")
+        raise TypeError(f"dfs must be a list of frames and columns, not a {type(dfs).__name__}")
     if len(dfs) == 0:
         raise ValueError("No objects to concatenate")
     if len(dfs) == 1:
         only = _lazy(dfs[0], "an object")
         return only.to_frame() if axis in (1, "columns") and only._kind == "series" else only
     if join not in ("inner", "outer"):
-        raise ValueError(f"join is 'inner' or 'outer', not {join!r}")
+        raise ValueError(f"'join' must be 'inner' or 'outer', not {join!r}")
     axis = {"index": 0, "columns": 1}.get(axis, axis)
     lazy = [_lazy(one, "an object") for one in dfs]
     if axis == 1:
@@ -515,6 +518,8 @@ def merge_asof(
         "by": by, "left_by": left_by, "right_by": right_by, "suffixes": suffixes, "tolerance": tolerance,
         "allow_exact_matches": allow_exact_matches, "direction": direction,
     }  # fmt: skip
+    if by is not None and (left_by is not None or right_by is not None):
+        raise ValueError('Can only pass argument "by" OR "left_by" and "right_by", not a combination of both.')
     if isinstance(left, pd.DataFrame) and isinstance(right, pd.DataFrame):
         return pd.merge_asof(left, right, **kwargs)
     left, right = _lazy(left, "left"), _lazy(right, "right")

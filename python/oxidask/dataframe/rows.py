@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -166,7 +167,12 @@ class Rows(Collection):
 
     @index.setter
     def index(self, value: Any) -> None:
-        self._become(elemwise(_set_axis, self, value))
+        if not isinstance(value, Collection):
+            return self._become(elemwise(_set_axis, self, value))
+        if value.npartitions != self.npartitions:
+            raise ValueError(f"an index of {value.npartitions} partitions for rows of {self.npartitions}")
+        plan = self._plan.map("set_axis", _set_axis, value._plan)
+        self._become(new(plan, emulate(_set_axis, self, value), value.divisions))
 
     @property
     def values(self) -> Any:
@@ -332,7 +338,7 @@ class Rows(Collection):
         split_every : int
             How many results a task of the tree takes; ``False`` for all.
         chunk_kwargs, aggregate_kwargs, combine_kwargs, **kwargs
-            Further arguments; ``kwargs`` go to ``chunk``.
+            Further arguments; ``kwargs`` go to all three.
 
         Examples
         --------
@@ -349,17 +355,13 @@ class Rows(Collection):
         label = token or getattr(chunk, "__name__", "reduction")
         first = partial(chunk, **{**kwargs, **(chunk_kwargs or {})})
         if aggregate is None:
-            aggregate, aggregate_kwargs = (
-                chunk,
-                aggregate_kwargs if aggregate_kwargs is not None else (chunk_kwargs or {}),
-            )
+            aggregate = chunk
+            aggregate_kwargs = chunk_kwargs if aggregate_kwargs is None else aggregate_kwargs
         if combine is None:
-            combine, combine_kwargs = (
-                aggregate,
-                combine_kwargs if combine_kwargs is not None else (aggregate_kwargs or {}),
-            )
-        last = Stacked(aggregate, aggregate_kwargs or {})
-        middle = Stacked(combine, combine_kwargs or {})
+            combine = aggregate
+            combine_kwargs = aggregate_kwargs if combine_kwargs is None else combine_kwargs
+        last = Stacked(aggregate, {**kwargs, **(aggregate_kwargs or {})})
+        middle = Stacked(combine, {**kwargs, **(combine_kwargs or {})})
         meta = own_meta(_reduced_once, label, (self, first, last), {}) if meta is None else make_meta(meta)
         made = self._tree(label, first, last, combine=middle, meta=meta, split_every=split_every)
         if isinstance(meta, pd.Series) and self._kind == "frame":
@@ -377,7 +379,7 @@ class Rows(Collection):
             return self._each("shift", periods, freq=freq, axis=1)
         if freq is not None:
             made = elemwise(_rows.call, self, "shift", periods, freq=freq)
-            return made.clear_divisions()
+            return new(made._plan, made._meta, _shifted_divisions(self, periods, freq))
         answer = native_form(self, "shift", (int(periods),), {})
         if answer is not NOT_NATIVE:
             return answer
@@ -522,7 +524,9 @@ class Rows(Collection):
 
         del shuffle_method, force, options
         if on is None and not on_index:
-            raise TypeError("shuffle needs columns, as on=, or on_index=True")
+            raise TypeError("Must shuffle on either columns, as on=, or the index, by on_index=True")
+        if isinstance(on, pd.Series):
+            on = on.tolist()
         if on is not None and on_index:
             raise TypeError("shuffle takes on= or on_index=True, not both")
         return shuffle_frame(self, None if on_index else on, npartitions, ignore_index)
@@ -642,6 +646,45 @@ class Rows(Collection):
 
         return to_sql(self, name, uri, schema=schema, if_exists=if_exists, **kwargs)
 
+    def compute_current_divisions(self, col: Any = None, set_divisions: bool = False) -> Any:
+        """The least value of every partition and the greatest of the last; computes them at once.
+
+        Parameters
+        ----------
+        col : label
+            Of this column; of the index by default.
+        set_divisions : bool
+            Whether to answer the rows with these as divisions (of the index only).
+
+        Returns
+        -------
+        tuple, or the same rows with known divisions
+            Partitions without rows have none. A warning says if partitions overlap.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [1, 4, 6]}, npartitions=2).compute_current_divisions("x")
+        (1, 6, 6)
+        """
+        from oxidask import base
+
+        if col is not None and set_divisions:
+            raise NotImplementedError("set_divisions goes with the index\nhint: set_index(col, sorted=True)")
+        ends = base.compute(*self._plan.map("ends", _least_and_greatest, col).delayed())
+        there = [(number, end) for number, end in enumerate(ends) if end is not None]
+        divisions = (*(end[0] for _, end in there), there[-1][1][1]) if there else (None, None)
+        if any(a[1][1] >= b[1][0] for a, b in itertools.pairwise(there)):
+            warnings.warn(
+                "Partitions have overlapping values, so divisions alone do not say where a value lies\n"
+                "hint: set_index without sorted=True brings them in order",
+                UserWarning,
+                stacklevel=2,
+            )
+        if not set_divisions:
+            return divisions
+        return new(self._plan.select([number for number, _ in there]), self._meta, divisions)
+
     def enforce_runtime_divisions(self) -> Any:
         """The same rows; computing them raises if they lie outside of the divisions.
 
@@ -655,6 +698,11 @@ class Rows(Collection):
         n = self.npartitions
         bounds = [(self.divisions[i], self.divisions[i + 1], i == n - 1) for i in range(n)]
         return new(self._plan.map("check", _within, _plan_source(bounds)), self._meta, self.divisions)
+
+
+def _least_and_greatest(rows: Any, col: Any) -> Any:
+    values = rows.index if col is None else rows[col]
+    return (values.min(), values.max()) if len(values) else None
 
 
 def _within(rows: Any, bounds: Any) -> Any:
@@ -675,6 +723,16 @@ def _renumbered(parts: list[Any]) -> Any:
 
 def _aligned_part(left: Any, right: Any, number: int, kwargs: dict[str, Any]) -> Any:
     return left.align(right, **kwargs)[number]
+
+
+def _shifted_divisions(self: Any, periods: int, freq: Any) -> Any:
+    """Divisions moved by a frequency of equal steps; others may bring several labels to one."""
+    labels = pd.Index(list(self.divisions)) if self.known_divisions else None
+    step = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(labels, pd.PeriodIndex):
+        return tuple(labels.shift(periods)) if step == labels.freq else None
+    equal = isinstance(step, (pd.offsets.Tick, pd.offsets.Day))
+    return tuple(labels.shift(periods, freq=step)) if labels is not None and equal else None
 
 
 def _set_axis(rows: Any, index: Any) -> Any:

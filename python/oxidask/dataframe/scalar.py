@@ -50,12 +50,12 @@ class Scalar(Collection):
         """Always empty."""
         return ()
 
-    def to_series(self, fillvalue: Any = 0) -> Any:
-        """The value as a column of one row."""
-        del fillvalue
+    def to_series(self, index: Any = 0) -> Any:
+        """The value as a column of one row, whose label is ``index``."""
         import pandas as pd
 
-        return self._map("to_series", _to_series, meta=pd.Series([self._meta]).iloc[:0], divisions=(0, 0))
+        meta = pd.Series([self._meta], index=[index]).iloc[:0]
+        return self._map("to_series", _to_series, index, meta=meta, divisions=(index, index))
 
     def to_delayed(self, optimize_graph: bool = True) -> Any:
         """The value as a delayed one."""
@@ -75,10 +75,10 @@ class Scalar(Collection):
         return float(self.compute())
 
 
-def _to_series(value: Any) -> Any:
+def _to_series(value: Any, index: Any) -> Any:
     import pandas as pd
 
-    return pd.Series([value])
+    return pd.Series([value], index=[index])
 
 
 add_operators(Scalar, "scalar")

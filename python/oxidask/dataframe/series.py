@@ -14,7 +14,7 @@ from oxidask.dataframe._meta import emulate, make_meta
 from oxidask.dataframe._methods import EACH_SERIES, _lazy_of_pandas, add_elementwise, add_operators
 from oxidask.dataframe._reductions import add_reductions
 from oxidask.dataframe._statistics import SeriesStatistics
-from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta, warn_guessed
 from oxidask.dataframe.rows import Rows
 
 __all__ = ["Series"]
@@ -122,7 +122,12 @@ class Series(SeriesStatistics, Rows):
             answer = native_form(self, "__getitem__", (key,), {})
             return answer if answer is not NOT_NATIVE else elemwise(_rows.item, self, key, _label="filter")
         if isinstance(key, slice):
+            from oxidask.dataframe.indexing import check_slice
+
+            check_slice(key)
             return self.loc[key]
+        if isinstance(key, (list, np.ndarray, pd.Index)):
+            return self.loc[list(key)]
         raise NotImplementedError(
             f"a Series is indexed by a lazy Series of booleans, or a slice of labels, not by {key!r}\n"
             "hint: loc chooses by label"
@@ -160,7 +165,7 @@ class Series(SeriesStatistics, Rows):
             return made.clear_divisions()
         moved = pd.Series(1, index=list(self.divisions)).rename(index).index.tolist()
         if moved != sorted(moved):
-            raise ValueError("the renamed divisions are not in order, although sorted_index=True was said")
+            raise ValueError("the renamed labels are non-monotonic, although sorted_index=True was said")
         return new(made._plan, made._meta, tuple(moved))
 
     def reset_index(self, drop: bool = False, **kwargs: Any) -> Any:
@@ -214,7 +219,7 @@ class Series(SeriesStatistics, Rows):
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):
-            raise ValueError(f"na_position is 'first' or 'last', not {na_position!r}")
+            raise ValueError(f"na_position must be either 'first' or 'last', not {na_position!r}")
         if (npartitions is None or isinstance(npartitions, int)) and sort_function is None and not ignore_index:
             answer = native_form(self, "sort_values", (ascending, na_position, npartitions), {})
             if answer is not NOT_NATIVE:
@@ -233,10 +238,12 @@ class Series(SeriesStatistics, Rows):
             if arg.npartitions != 1:
                 arg = arg.repartition(npartitions=1)
             if meta is None:
+                warn_guessed("map")
                 meta = emulate(_rows.call, self, "map", arg._meta_nonempty, na_action=na_action)
             plan = self._plan.map("map", _rows.call, "map", arg._plan, na_action=na_action)
             return new(plan, meta, self.divisions)
         if meta is None:
+            warn_guessed("map")
             meta = own_meta(_rows.call, "map", (self, "map", arg), {"na_action": na_action})
         else:
             meta = make_meta(meta, index=self._meta.index)
@@ -248,11 +255,11 @@ class Series(SeriesStatistics, Rows):
         ``meta`` says what it answers, if a call with made-up values does not show it.
         """
         self._validate_axis(axis)
-        meta = (
-            own_meta(_apply, "apply", (self, function, args, kwargs), {})
-            if meta is None
-            else make_meta(meta, index=self._meta.index)
-        )
+        if meta is None:
+            warn_guessed("apply")
+            meta = own_meta(_apply, "apply", (self, function, args, kwargs), {})
+        else:
+            meta = make_meta(meta, index=self._meta.index)
         label = getattr(function, "__name__", "apply")
         return elemwise(_apply, self, function, args, kwargs, _label=label, _meta=meta)
 
@@ -261,16 +268,36 @@ class Series(SeriesStatistics, Rows):
         if axis not in (0, "index", None):
             raise ValueError(f"No axis named {axis} for object type Series")
 
+    def case_when(self, caselist: Any) -> Any:
+        """The value of the first pair whose condition holds, and else that of this column.
+
+        Parameters
+        ----------
+        caselist : list of (condition, value)
+            Conditions are columns of booleans, values scalars or columns.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> x = dd.from_dict({"x": [1, 2, 3]}, npartitions=2).x
+        >>> x.case_when([(x < 2, 0), (x < 3, 9)]).compute().tolist()
+        [0, 9, 3]
+        """
+        flat = [one for pair in caselist for one in pair]
+        return elemwise(_case_when, self, *flat)
+
     def combine(self, other: Any, func: Any, fill_value: Any = None) -> Any:
         """Values of two columns joined by a function, as in pandas."""
         return elemwise(_rows.call, self, "combine", other, func, fill_value=fill_value)
 
     def dot(self, other: Any, meta: Any = None) -> Any:
         """The sum of products with another column, or with every column of a frame."""
-        del meta
         if not isinstance(other, Collection) or other._kind not in ("series", "frame"):
             raise TypeError(f"dot takes a lazy Series or DataFrame, not a {type(other).__name__}")
-        return other.mul(self, axis=0).sum() if other._kind == "frame" else (self * other).sum()
+        if other._kind != "frame":
+            return (self * other).sum(skipna=False)
+        made = other.mul(self, axis=0).sum(skipna=False)
+        return made if meta is None else made.rename(make_meta(meta).name)
 
     def squeeze(self) -> Any:
         """The same column."""
@@ -287,7 +314,9 @@ class Series(SeriesStatistics, Rows):
         return np.asarray(self.compute(), dtype=dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or kwargs.get("out"):
+        if kwargs.get("out"):
+            return _into(kwargs.pop("out"), self.__array_ufunc__(ufunc, method, *inputs, **kwargs))
+        if method != "__call__":
             return NotImplemented
         # A pandas object among them is aligned like any other column.
         return elemwise(ufunc, *[_lazy_of_pandas(self, one) for one in inputs], **kwargs)
@@ -308,6 +337,27 @@ class Series(SeriesStatistics, Rows):
         )
 
 
+def _into(out: Any, made: Any) -> Any:
+    """The target of a NumPy function, which takes the place of its answer: of the same kind, with the same columns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is of another kind, or has other columns.
+    """
+    (target,) = out
+    if type(target) is not type(made):
+        raise TypeError(f"out is a {type(target).__name__}, and the answer a {type(made).__name__}")
+    if made._kind == "frame" and len(target.columns) != len(made.columns):
+        raise ValueError(f"out has {len(target.columns)} columns, and the answer {len(made.columns)}")
+    target._become(made)
+    return target
+
+
+def _case_when(rows: Any, *flat: Any) -> Any:
+    return rows.case_when(list(zip(flat[::2], flat[1::2], strict=True)))
+
+
 def _nbytes(rows: Any) -> int:
     return int(rows.nbytes)
 
@@ -320,7 +370,7 @@ def _ends(rows: Any, rising: bool) -> Any:
     if not len(rows):
         return None
     in_order = rows.is_monotonic_increasing if rising else rows.is_monotonic_decreasing
-    return (bool(in_order), rows.iloc[0], rows.iloc[-1])
+    return (bool(in_order), *((rows[0], rows[-1]) if isinstance(rows, pd.Index) else (rows.iloc[0], rows.iloc[-1])))
 
 
 def _ends_up(rows: Any) -> Any:

@@ -33,7 +33,7 @@ pub(crate) fn lower(this: &Node, inputs: &[Blocks], graph: &mut Graph) -> Result
         Kind::Broadcast(name) => pairwise(this, Arc::new(Broadcast { name: name.to_string() }), inputs, graph),
         Kind::Window(column) => super::window::lower(this, column, &inputs[0], graph),
         Kind::Whole(whole) => super::query::lower(this, whole, inputs, graph),
-        Kind::Apply(op) => pairwise(this, op.clone(), inputs, graph),
+        Kind::Adopt(op) => pairwise(this, op.clone(), inputs, graph),
     })
 }
 

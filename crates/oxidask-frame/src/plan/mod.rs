@@ -111,8 +111,8 @@ pub(crate) enum Kind {
     Window(Arc<window::WindowColumn>),
     /// One query over all rows of the inputs.
     Whole(Arc<query::Whole>),
-    /// An op from outside on each partition: a user's function.
-    Apply(Arc<dyn Op>),
+    /// Blocks of another collection, each made a partition by an op from outside.
+    Adopt(Arc<dyn Op>),
 }
 
 /// The node of an expression, if it is one of ours and not one that stands for

@@ -108,7 +108,7 @@ impl Node {
             Kind::Broadcast(name) => KeyHasher::new("frame.broadcast").params(name),
             Kind::Window(column) => KeyHasher::new("frame.window").params(&**column),
             Kind::Whole(whole) => KeyHasher::new("frame.whole").key(whole.plan),
-            Kind::Apply(op) => KeyHasher::new("frame.apply").key(key_of_op(&**op)),
+            Kind::Adopt(op) => KeyHasher::new("frame.adopt").key(key_of_op(&**op)),
         };
         let key = hasher.keys(inputs.iter().map(|input| input.key())).finish();
         Arc::new(Node { kind, inputs: inputs.into(), meta, key })
@@ -346,25 +346,20 @@ impl Node {
         Ok(Node::build(Kind::Join(Arc::new(join)), vec![left.clone(), right.clone()], meta))
     }
 
-    /// A user's function on each partition; `result` is an empty partition with
-    /// the columns that it answers.
-    pub fn apply(
-        inputs: Vec<ExprRef>,
+    /// Blocks of another collection as partitions: `op` makes one of each, with the
+    /// columns and the index of `result`, a partition without rows.
+    pub fn adopt(
+        input: ExprRef,
         op: Arc<dyn Op>,
         result: &Partition,
         index_names: Vec<Option<Arc<str>>>,
+        n_partitions: usize,
+        divisions: Option<Vec<Scalar>>,
     ) -> ExprRef {
-        let n_partitions = inputs.iter().map(|input| meta(input).n_partitions).max().unwrap_or(1);
-        let rows = KeyHasher::new("frame.rows").key(key_of_op(&*op)).keys(inputs.iter().map(|i| i.key())).finish();
-        let meta = FrameMeta {
-            schema: result.frame.schema().clone(),
-            index: result.index,
-            index_names,
-            n_partitions,
-            divisions: None,
-            rows,
-        };
-        Node::build(Kind::Apply(op), inputs, meta)
+        let rows = KeyHasher::new("frame.rows").key(key_of_op(&*op)).key(input.key()).finish();
+        let schema = result.frame.schema().clone();
+        let meta = FrameMeta { schema, index: result.index, index_names, n_partitions, divisions, rows };
+        Node::build(Kind::Adopt(op), vec![input], meta)
     }
 }
 
@@ -415,7 +410,7 @@ impl Expr for Node {
             Kind::Broadcast(_) => "broadcast",
             Kind::Window(_) => "window",
             Kind::Whole(_) => "query",
-            Kind::Apply(op) => return op.label(),
+            Kind::Adopt(op) => return op.label(),
         })
     }
 

@@ -114,8 +114,8 @@ pub fn as_queries(roots: Vec<ExprRef>, executor: &dyn Executor) -> Vec<ExprRef> 
 pub(crate) fn as_query(root: &ExprRef, budget: u64) -> Option<ExprRef> {
     let whole = node(root)?;
     let sources = oxidask_core::optimize::distinct(std::slice::from_ref(root));
-    // What a user's function answers may be of any size.
-    if sources.iter().any(|expr| matches!(node(expr).map(|node| &node.kind), Some(Kind::Apply(_)))) {
+    // What another collection makes may be of any size.
+    if sources.iter().any(|expr| matches!(node(expr).map(|node| &node.kind), Some(Kind::Adopt(_)))) {
         return None;
     }
     let bytes: u64 = sources.iter().map(|expr| source_bytes(expr)).fold(0, u64::saturating_add);
@@ -180,7 +180,7 @@ pub(crate) fn bytes_at_most(expr: &ExprRef) -> Option<u64> {
         Kind::Map(_) => inputs().map(|bytes| bytes.saturating_mul(2)),
         Kind::Tree { .. } | Kind::Take(_) | Kind::Chain | Kind::Repartition(_) => inputs(),
         Kind::Shuffle { .. } => bytes_at_most(&this.inputs[0]),
-        Kind::Join(_) | Kind::Broadcast(_) | Kind::Window(_) | Kind::Whole(_) | Kind::Apply(_) => None,
+        Kind::Join(_) | Kind::Broadcast(_) | Kind::Window(_) | Kind::Whole(_) | Kind::Adopt(_) => None,
     }
 }
 

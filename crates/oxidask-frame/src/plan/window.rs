@@ -14,7 +14,7 @@ use crate::value::{Index, Partition};
 use crate::window::{Side, Window};
 use oxidask_core::{Blocks, ExprRef, Graph, KeyHasher, Op, Result, Value};
 use oxidask_macros::op;
-use polars::prelude::{Column, DataFrame, IntoLazy, Schema};
+use polars::prelude::{Column, DataFrame, Expr, IntoLazy, Schema, col, when};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -33,15 +33,25 @@ impl WindowColumn {
     /// The argument's values in a partition.
     fn values(&self, rows: &Partition) -> Result<Column> {
         let schema: &Schema = rows.frame.schema();
-        let arg = self.window.prepared(lowered(&self.arg, schema)?, &type_of(&self.arg, schema)?)?;
+        let arg = spread(self.window.prepared(lowered(&self.arg, schema)?, &type_of(&self.arg, schema)?)?, schema);
         let values = rows.frame.clone().lazy().select([arg.alias(VALUE)]).collect().map_err(polars_error)?;
         values.column(VALUE).cloned().map_err(polars_error)
     }
 
     /// The function of all rows of a table with these columns.
-    pub(crate) fn expr(&self, schema: &Schema) -> Result<polars::prelude::Expr> {
-        let arg = self.window.prepared(lowered(&self.arg, schema)?, &type_of(&self.arg, schema)?)?;
+    pub(crate) fn expr(&self, schema: &Schema) -> Result<Expr> {
+        let arg = spread(self.window.prepared(lowered(&self.arg, schema)?, &type_of(&self.arg, schema)?)?, schema);
         Ok(self.window.expr(arg).alias(&*self.name))
+    }
+}
+
+/// An expression with a value for every row: Polars takes one without columns for
+/// a single value, and its running total would be that of one row.
+fn spread(arg: Expr, schema: &Schema) -> Expr {
+    let has_columns = (&arg).into_iter().any(|part| matches!(part, Expr::Column(_)));
+    match schema.iter_names().next() {
+        Some(any) if !has_columns => when(col(any.clone()).is_null()).then(arg.clone()).otherwise(arg),
+        _ => arg,
     }
 }
 

@@ -1,13 +1,12 @@
 //! Frames as Python sees them: what the classes of `oxidask.dataframe` hold.
 
-use super::apply::{Appearance, FrameCall, checked};
+use super::adopt::AdoptOp;
 use super::column::PyColumn;
 use super::partition::PyPartition;
 use super::scalars::{function, scalar, scalar_object, scalars};
 use super::{Shape, expression};
 use crate::base::PyExpr;
 use crate::error::OrRaise;
-use oxidask_core::Error;
 use oxidask_frame::plan::{Node, meta};
 use oxidask_frame::{ColExpr, Frame, GroupBy, JoinHow, Keep, Merge, SortKey, col};
 use pyo3::exceptions::PyValueError;
@@ -21,7 +20,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frame_of_partition, module)?)?;
     module.add_function(wrap_pyfunction!(concat_frames, module)?)?;
     module.add_function(wrap_pyfunction!(align_frames, module)?)?;
-    module.add_function(wrap_pyfunction!(apply_frames, module)?)
+    module.add_function(wrap_pyfunction!(adopt_frame, module)?)
 }
 
 /// A lazy table.
@@ -265,31 +264,20 @@ fn align_frames(frames: Vec<PyRef<'_, PyFrame>>) -> PyResult<Vec<PyFrame>> {
     Ok(Frame::align(&frames).or_raise()?.into_iter().map(PyFrame).collect())
 }
 
-/// A user's function on the partitions of frames that appear as `shapes`;
-/// `result` holds no rows and the columns and index of what it answers.
+/// Pandas objects in the blocks of a bag as partitions of a frame: `function` makes
+/// one of each; `result` holds no rows, and the columns and index of what it makes.
 #[pyfunction]
-fn apply_frames(
+fn adopt_frame(
+    blocks: &PyExpr,
     function: &Bound<'_, PyAny>,
-    frames: Vec<(PyRef<'_, PyFrame>, String)>,
     result: &PyPartition,
     index_names: Vec<Option<String>>,
+    n_partitions: usize,
+    divisions: Option<Vec<Bound<'_, PyAny>>>,
 ) -> PyResult<PyFrame> {
-    let mut nodes = Vec::with_capacity(frames.len());
-    let mut inputs = Vec::with_capacity(frames.len());
-    let n_partitions = frames.iter().map(|(frame, _)| frame.0.n_partitions()).max().unwrap_or(1);
-    for (frame, shape) in &frames {
-        if ![1, n_partitions].contains(&frame.0.n_partitions()) {
-            let n = frame.0.n_partitions();
-            let message = format!("cannot map over frames with {n} and {n_partitions} partitions together");
-            return Err(Error::value(message).with_hint("repartition one of them")).or_raise();
-        }
-        inputs.push(Appearance { shape: shape.clone(), index_names: frame.index_names() });
-        nodes.push(frame.0.node().or_raise()?);
-    }
-    checked(&inputs)?;
-    let names = result.rows().frame.get_column_names().into_iter();
-    let columns = names.filter(|name| !oxidask_frame::value::is_hidden(name)).map(ToString::to_string).collect();
-    let op = Arc::new(FrameCall::new(function, inputs, columns));
     let index_names = index_names.into_iter().map(|name| name.map(Arc::from)).collect();
-    Ok(PyFrame(Frame::from_expr(Node::apply(nodes, op, result.rows(), index_names))))
+    let divisions = divisions.map(|all| scalars(&all)).transpose()?;
+    let op = Arc::new(AdoptOp::new(function));
+    let node = Node::adopt(blocks.0.expr.clone(), op, result.rows(), index_names, n_partitions, divisions);
+    Ok(PyFrame(Frame::from_expr(node)))
 }

@@ -1,7 +1,7 @@
 //! Dataframes for Python: handles on the engine's frames and columns, and the
 //! border that partitions cross as Arrow streams.
 
-mod apply;
+mod adopt;
 mod column;
 mod handles;
 mod partition;

@@ -344,7 +344,7 @@ def _through_pandas(
     )  # fmt: skip
     # The stamp makes a file that changed another source.
     blocks = [(*block, _stamp(block[0])) for block in blocks]
-    return new(Plan.source(blocks, "blocks").map(name.replace("_", "-"), call), meta, None)
+    return new(Plan.source(blocks, "blocks").map(name.replace("_", "-"), call).made_sure(), meta, None)
 
 
 def _stamp(path: str) -> Any:

@@ -112,7 +112,9 @@ def to_csv(
     if header_first_partition_only is None:
         header_first_partition_only = single_file
     if single_file and not header_first_partition_only:
-        raise ValueError("a single file has one header: header_first_partition_only=True")
+        raise ValueError("a single file has one header: header_first_partition_only cannot be False")
+    if single_file and name_function is not None:
+        raise ValueError("name_function is not supported under the single file mode: there is one name, the path")
     if single_file:
         first = os.fspath(filename)
         if mode.startswith("x") and is_local(first) and os.path.exists(first.removeprefix("file://")):

@@ -86,7 +86,7 @@ def read_json(
     if lines is None:
         lines = orient == "records"
     if orient != "records" and lines:
-        raise ValueError(f"lines=True needs orient='records', got orient={orient!r}")
+        raise ValueError(f"Line-delimited JSON is of orient='records', not {orient!r}")
     if blocksize and (orient != "records" or not lines):
         raise ValueError("blocksize divides files at line ends, so it needs orient='records' and lines=True")
     if isinstance(blocksize, str):
@@ -206,7 +206,7 @@ def to_json(
     if lines is None:
         lines = orient == "records"
     if orient != "records" and lines:
-        raise ValueError(f"lines=True needs orient='records', got orient={orient!r}")
+        raise ValueError(f"Line-delimited JSON is of orient='records', not {orient!r}")
     paths = numbered(url_path, df.npartitions, name_function, "part")
     call = {"orient": orient, "lines": lines, **kwargs}
     plan = df._plan.map(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import operator
 import itertools
 import os
 from typing import Any
@@ -50,7 +52,28 @@ def _expression(filters: Any) -> Any:
         return filters
     if not isinstance(filters, (list, tuple)) or not filters:
         raise TypeError(f"filters is a list of (column, operator, value), or a list of such lists; got {filters!r}")
-    return pq.filters_to_expression(_lists(filters))
+    lists = _lists(filters)
+    flat = lists if isinstance(lists[0], tuple) else [one for group in lists for one in group]
+    for column, op, value in flat:
+        if op in ("in", "not in") and (isinstance(value, (str, bytes)) or not hasattr(value, "__iter__")):
+            raise TypeError(f"Value of 'in' filter for {column!r} is a list, a set or a tuple, not {value!r}")
+    if not any(op in ("is", "is not") for _, op, _ in flat):
+        return pq.filters_to_expression(lists)
+    alternatives = [lists] if isinstance(lists[0], tuple) else lists
+    either = [functools.reduce(operator.and_, map(_predicate, group)) for group in alternatives]
+    return functools.reduce(operator.or_, either)
+
+
+def _predicate(one: tuple[str, str, Any]) -> Any:
+    """Pyarrow's expression of one filter; ``is`` and ``is not`` ask for what is missing."""
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    column, op, value = one
+    if op not in ("is", "is not"):
+        return pq.filters_to_expression([one])
+    missing = ds.field(column).is_null() if value is None else ds.field(column) == value
+    return missing if op == "is" else ~missing
 
 
 def _lists(filters: Any) -> Any:
@@ -275,7 +298,7 @@ def read_parquet(
     """
     del ignore_metadata_file, metadata_task_size
     if engine not in (None, "auto", "pyarrow", "fastparquet"):
-        raise ValueError(f"engine={engine!r}: 'pyarrow' is the engine")
+        raise ValueError(f"Unsupported engine: \"{engine}\": 'pyarrow' is the engine")
     if "partitioning" in kwargs or (isinstance(kwargs.get("dataset"), dict) and "partitioning" in kwargs["dataset"]):
         kwargs.pop("dataset", None)
     if isinstance(path, (list, tuple)) and not path:
@@ -445,7 +468,12 @@ def _planned(
                 values.append(value)
     with contextlib.suppress(TypeError):
         all_keys = {name: sorted(values) for name, values in all_keys.items()}
-    partition_dtypes = {name: pd.CategoricalDtype(values) for name, values in all_keys.items()}
+    partition_dtypes = {
+        name: pd.CategoricalDtype([value for value in values if value is not None]) for name, values in all_keys.items()
+    }
+    for name in categories or ():
+        if name not in schema.names and name not in all_keys:
+            raise ValueError(f"categories names {name!r}, and the files have the columns {schema.names}")
     meta = _meta(schema, columns, index, categories, dtype_backend, kwargs, partition_dtypes)
     call = _Fragments(columns, index, filters, categories, dtype_backend, options, kwargs, partition_dtypes, meta)
     groups = _grouped(pieces, split, blocksize, aggregate, expression, schema)
@@ -456,7 +484,8 @@ def _planned(
         order, bounds = bounds
         groups = [groups[i] for i in order]
     values = [[(p, g, k, _stamp(p)) for p, g, k, _ in group] for group in groups]
-    return Plan.source(values, "row-groups").map("read-parquet", call), meta, bounds
+    plan = Plan.source(values, "row-groups").map("read-parquet", call)
+    return Plan(plan.expr, plan.n, tuple(piece[0] for piece in pieces), True), meta, bounds
 
 
 def _stamp(path: str) -> Any:

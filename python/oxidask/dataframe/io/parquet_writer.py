@@ -152,7 +152,7 @@ def to_parquet(
 
     del filesystem
     if engine not in (None, "auto", "pyarrow", "fastparquet"):
-        raise ValueError(f"engine={engine!r}: 'pyarrow' is the engine")
+        raise ValueError(f"Unsupported engine: \"{engine}\": 'pyarrow' is the engine")
     path = os.fspath(path).rstrip("/") or "/"
     partition_on = [partition_on] if isinstance(partition_on, str) else list(partition_on or [])
     if not all(isinstance(name, str) for name in df._meta.columns):
@@ -232,7 +232,7 @@ def _clear(path: str, df: Any, options: Any) -> None:
         for source in _sources(df):
             if os.path.abspath(source).startswith(local):
                 raise ValueError(
-                    f"overwrite=True would remove {source!r}, which this frame still reads\n"
+                    f"Cannot overwrite: that would remove {source!r}, which this frame still reads\n"
                     "hint: write to another folder"
                 )
         if os.path.isdir(local):
@@ -246,11 +246,13 @@ def _clear(path: str, df: Any, options: Any) -> None:
 
 
 def _sources(df: Any) -> list[str]:
-    """The files that a frame reads, as its plan names them."""
+    """The files that a frame reads."""
     import re
 
-    text = df._native._frame.explain() if df._native is not None else df._plan.expr.plan(False)
-    return re.findall(r"(/[^\s'\",\]]+)", text)
+    origins = df._plan.origins if df._native is None else (df._native._frame,)
+    files = [one.removeprefix("file://") for one in origins if isinstance(one, str)]
+    plans = [one.explain() for one in origins if not isinstance(one, str)]
+    return files + [path for text in plans for path in re.findall(r"(/[^\s'\",\]]+)", text)]
 
 
 def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
@@ -266,7 +268,7 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
     dataset = ds.dataset(local, format="parquet", partitioning="hive")
     there = [name for name in dataset.schema.names if name not in index_columns(dataset.schema)]
     if set(there) != set(map(str, df._meta.columns)):
-        raise ValueError(f"the files have the columns {there}, the appended frame has {list(df._meta.columns)}")
+        raise ValueError(f"Appended columns must be those of the files, {there}; the appended frame has {list(df._meta.columns)}")
     stored = dataset.schema.empty_table().to_pandas()
     for name in df._meta.columns:
         a, b = stored[name].dtype if name in stored.columns else None, df._meta[name].dtype
@@ -276,7 +278,8 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
         old = read_parquet(local, calculate_divisions=True)
         if old.known_divisions and old.divisions[-1] >= df.divisions[0]:
             raise ValueError(
-                f"the files reach up to {old.divisions[-1]!r}, and the appended frame begins at {df.divisions[0]!r}\n"
+                f"the appended rows begin at {df.divisions[0]!r}, and overlap with previously written divisions, "
+                f"which reach up to {old.divisions[-1]!r}\n"
                 "hint: ignore_divisions=True appends all the same"
             )
     numbers = [

@@ -259,7 +259,7 @@ def from_pandas(data: Any, npartitions: int | None = None, chunksize: int | None
     ((0, 2, 2), 6)
     """
     if not isinstance(data, (pd.DataFrame, pd.Series)):
-        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not a {type(data).__name__}")
+        raise TypeError(f"data must be a pandas DataFrame or Series, not a {type(data).__name__}")
     if npartitions is not None and chunksize is not None:
         raise ValueError("pass npartitions or chunksize, not both")
     if chunksize is not None:

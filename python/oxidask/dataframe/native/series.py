@@ -104,6 +104,8 @@ class _Columnar(Collection):
         return type(self)(self._column.unary("not"))
 
     def __abs__(self) -> Any:
+        if self._column.dtype.startswith(("str", "cat", "datetime")):
+            raise NotImplementedError(f"there is no absolute value of {self._column.dtype}")
         return type(self)(self._column.unary("abs"))
 
     def __bool__(self) -> bool:
@@ -281,10 +283,14 @@ class Series(_Columnar, Windows):
 
     def where(self, cond: Series, other: Any = None) -> Series:
         """The values where ``cond`` holds, elsewhere ``other`` (missing by default)."""
+        if not isinstance(cond, Series):
+            raise NotImplementedError("the engine chooses by a column of booleans of the same rows")
         return Series(self._column.when(cond._column, _operand(other)))
 
     def mask(self, cond: Series, other: Any = None) -> Series:
         """The values where ``cond`` does not hold, elsewhere ``other``."""
+        if not isinstance(cond, Series):
+            raise NotImplementedError("the engine chooses by a column of booleans of the same rows")
         return self.where(~cond, other)
 
     def clip(self, lower: Any = None, upper: Any = None) -> Series:
