@@ -62,6 +62,7 @@ CALLS: dict[str, Any] = {
     "nlargest": lambda o: o.nlargest(1, "x") if o._kind == "frame" else o.nlargest(1),
     "nsmallest": lambda o: o.nsmallest(1, "x") if o._kind == "frame" else o.nsmallest(1),
     "pipe": lambda o: o.pipe(_identity),
+    "pivot": lambda o: o.assign(c=o.x.astype("category").cat.as_known()).pivot(index="x", columns="c", values="y"),
     "pivot_table": lambda o: o.assign(c=o.x.astype("category").cat.as_known()).pivot_table("x", "c", "y"),
     "pop": lambda o: o.copy().pop("x"),
     "query": lambda o: o.query("x > 1"),

@@ -169,7 +169,7 @@ def _bounds(samples: list[Any], n: int) -> Any:
     if not there:
         return None, False
     in_order = len(there) == len(samples) and not any(sample[4] for sample in samples)
-    in_order = in_order and all(a[3] < b[2] for a, b in itertools.pairwise(there))
+    in_order = in_order and all(_precedes(a, b) for a, b in itertools.pairwise(there))
     if in_order and len(there) == n:
         return [*(sample[2] for sample in there), there[-1][3]], True
     values = _rows.concat_rows([sample[0] for sample in there])
@@ -190,6 +190,16 @@ def _bounds(samples: list[Any], n: int) -> Any:
         ):
             bounds.append(bound)
     return [*bounds, high], False
+
+
+def _precedes(a: Any, b: Any) -> bool:
+    """Whether all values of one sample come before those of another; categories have an order of their own."""
+    one, other = a[0].dtype, b[0].dtype
+    if not isinstance(one, pd.CategoricalDtype):
+        return bool(a[3] < b[2])
+    if not one.categories.equals(other.categories):
+        return False
+    return bool(one.categories.get_loc(a[3]) < one.categories.get_loc(b[2]))
 
 
 def _after(values: pd.Series, a: Any, b: Any) -> bool:
@@ -468,3 +478,27 @@ def _resolved(plan: Any, meta: Any, there: list[Any], bounds: tuple[Any, ...]) -
         cuts.append((low, high, last))
     made = plan.groups("resolve", _cut, ranges, Plan.source(cuts, "bounds"))
     return new(made, meta, bounds)
+
+
+_LABEL = "__label__"
+
+
+def _labelled(rows: Any) -> pd.DataFrame:
+    """The rows with their labels as a column too."""
+    frame = rows.to_frame("__values__") if isinstance(rows, pd.Series) else rows
+    return frame.assign(**{_LABEL: frame.index})
+
+
+def _unlabelled(frame: pd.DataFrame, series: bool, name: Any) -> Any:
+    rows = frame.drop(columns=[_LABEL])
+    return rows["__values__"].rename(name) if series else rows
+
+
+def sort_index(self: Any, ascending: bool, npartitions: int | None) -> Any:
+    """``sort_index``: rows go to ranges of their labels, and are sorted there."""
+    if ascending and self.known_divisions and npartitions is None:
+        return new(self._plan.map("sort_index", _sort_rows), self._meta, self.divisions)
+    labelled = new(self._plan.map("labels", _labelled), emulate(_labelled, self), None)
+    made = sort_frame(labelled, [_LABEL], npartitions, ascending, "last", None, None, False)
+    plan = made._plan.map("sort_index", _unlabelled, self._kind == "series", getattr(self._meta, "name", None))
+    return with_known_divisions(plan, self._meta) if ascending else new(plan, self._meta, None)

@@ -198,18 +198,28 @@ def _plan_of(arg: Any) -> Any:
 
 def _plan_of_native(native: Any) -> Plan:
     """The partitions of a native plan as pandas objects."""
-    from oxidask import delayed
-
     frame, kind = native._frame, native._kind
     names = [None if name is None else _decoded(name) for name in frame.index_names]
-    if frame.n_partitions == 1 or kind in ("scalar", "array"):
-        plan = Plan.of_delayed([native]).map("to_pandas", _rows.as_shape_of, kind, names)
-        return Plan(plan.expr, plan.n, (frame,), True)
-    from oxidask.dataframe.native.frame import DataFrame
+    blocks = Plan(frame.blocks(), frame.n_partitions, (frame,))
+    return blocks.map("to_pandas", _rows.as_shape_of, kind, names).made_sure()
 
-    parts = [delayed(DataFrame(frame.partitions([number])), traverse=False) for number in range(frame.n_partitions)]
-    plan = Plan.of_delayed(parts).map("to_pandas", _rows.as_shape_of, kind, names)
-    return Plan(plan.expr, plan.n, (frame,), True)
+
+def _measured(rows: Any) -> str:
+    """Steps, their tasks and the time they took, longest first, of computing some rows."""
+    from oxidask.diagnostics import Profiler
+
+    with Profiler() as profiler:
+        rows.compute(scheduler="threads")
+    total: dict[str, tuple[int, float]] = {}
+    for task in profiler.results:
+        key = task.key[0] if isinstance(task.key, tuple) else task.key
+        step = str(key).rpartition("-")[0] or str(key)
+        n, seconds = total.get(step, (0, 0.0))
+        total[step] = (n + 1, seconds + task.end_time - task.start_time)
+    lines = [f"{'step':<40} {'tasks':>7} {'seconds':>9}"]
+    for step, (n, seconds) in sorted(total.items(), key=lambda item: -item[1][1]):
+        lines.append(f"{step:<40} {n:>7} {seconds:>9.3f}")
+    return "\n".join(lines)
 
 
 def _decoded(name: str) -> Any:
@@ -371,8 +381,14 @@ class Collection(base.DaskMethodsMixin):
     def __reduce__(self) -> Any:
         return (new, (self._plan, self._meta, self.divisions))
 
-    def explain(self) -> None:
+    def explain(self, analyze: bool = False) -> None:
         """Prints the plan as it will run.
+
+        Parameters
+        ----------
+        analyze : bool
+            Whether to run it as well, a task at a time on threads, and to print how many
+            tasks every step took, and how long they were at it together.
 
         Examples
         --------
@@ -385,6 +401,8 @@ class Collection(base.DaskMethodsMixin):
             self._native.explain()
         else:
             print(self._plan.expr.plan(True), end="")
+        if analyze:
+            print(_measured(self))
 
     def pprint(self) -> None:
         """Prints the plan; see :meth:`explain`."""

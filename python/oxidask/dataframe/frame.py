@@ -254,6 +254,12 @@ class DataFrame(FrameStatistics, Rows):
             answer = native_form(self, "assign", (), {label: value}) if not callable(value) else NOT_NATIVE
             if answer is not NOT_NATIVE:
                 return answer  # type: ignore[no-any-return]
+        if isinstance(value, Collection) and value._kind == "index":
+            # Labels have no labels of their own: they come in the order of the rows, as in pandas.
+            if value.npartitions != self.npartitions:
+                raise ValueError(f"an index of {value.npartitions} partitions for rows of {self.npartitions}")
+            plan = self._plan.map("assign", _assign, label, value._plan)
+            return new(plan, emulate(_assign, self, label, value), self.divisions)  # type: ignore[no-any-return]
         if isinstance(value, Collection) and value._kind == "frame":
             raise TypeError("a column is assigned a Series, not a DataFrame")
         return elemwise(_assign, self, label, value, _label="assign")  # type: ignore[no-any-return]
@@ -628,10 +634,12 @@ class DataFrame(FrameStatistics, Rows):
         if meta is None:
             warn_guessed("apply")
             meta = own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
+            call: Any = _apply_rows
         else:
             meta = make_meta(meta, index=self._meta.index)
+            call = _rows.Enforced(_apply_rows, meta)
         label = getattr(function, "__name__", "apply")
-        return elemwise(_apply_rows, self, function, args, kwargs, _label=label, _meta=meta)
+        return elemwise(call, self, function, args, kwargs, _label=label, _meta=meta)
 
     def map(self, func: Any, na_action: Any = None, meta: Any = None) -> DataFrame:
         """A Python function on every value, through pandas.
@@ -675,6 +683,12 @@ class DataFrame(FrameStatistics, Rows):
         from oxidask.dataframe.functions import melt
 
         return melt(self, id_vars, value_vars, var_name, value_name, col_level)  # type: ignore[no-any-return]
+
+    def pivot(self, *, columns: Any, index: Any, values: Any) -> DataFrame:
+        """A table of values as they are; see ``oxidask.dataframe.pivot``."""
+        from oxidask.dataframe.functions import pivot
+
+        return pivot(self, columns, index, values)  # type: ignore[no-any-return]
 
     def pivot_table(self, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
         """A table of aggregated values; see ``oxidask.dataframe.pivot_table``."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from oxidask.dataframe import _rows
 from oxidask.dataframe._aggregate import parts_of
 from oxidask.dataframe._meta import emulate
 from oxidask.dataframe.categorical import is_known
 from oxidask.dataframe.core import Collection, elemwise
 
-__all__ = ["get_dummies", "isna", "melt", "pivot_table", "to_datetime", "to_numeric", "to_timedelta"]
+__all__ = ["get_dummies", "isna", "melt", "pivot", "pivot_table", "to_datetime", "to_numeric", "to_timedelta"]
 
 
 def _convert(values: Any, name: str, kwargs: dict[str, Any]) -> Any:
@@ -225,15 +226,7 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
         raise ValueError(f"'index' must be the name of an existing column, not {index!r}")
     if not pd.api.types.is_scalar(columns) or columns is None or columns not in names:
         raise ValueError(f"'columns' must be the name of an existing column, not {columns!r}")
-    if not isinstance(df._meta[columns].dtype, pd.CategoricalDtype):
-        raise ValueError(
-            f"columns={columns!r} is {df._meta[columns].dtype}, not a category\nhint: use DataFrame.categorize() first"
-        )
-    if not is_known(df._meta[columns].dtype):
-        raise ValueError(
-            f"the categories of columns={columns!r} are not known before computing\n"
-            "hint: cat.as_known() or DataFrame.categorize() finds them"
-        )
+    _check_wide(df._meta, columns)
     listed = list(values) if isinstance(values, (list, tuple)) else None
     for value in listed if listed is not None else [values]:
         if not pd.api.types.is_scalar(value) or value is None or value not in names:
@@ -244,6 +237,70 @@ def pivot_table(df: Any, index: Any = None, columns: Any = None, values: Any = N
     meta = emulate(_table, df, index, columns, listed or values, aggfunc)
     grouped = df.groupby([index, columns], observed=True)[listed or values]
     return getattr(grouped, aggfunc)()._map("pivot_table", _widened, columns, listed or values, meta, meta=meta)
+
+
+def _pivoted(rows: Any, kwargs: dict[str, Any], meta: Any) -> Any:
+    if not len(rows):
+        return meta
+    return rows.pivot(**kwargs).reindex(columns=meta.columns)
+
+
+def pivot(df: Any, columns: Any, index: Any, values: Any) -> Any:
+    """A table with a row for every value of ``index`` and a column for every category of ``columns``.
+
+    Unlike :func:`pivot_table` it aggregates nothing: a cell has at most one value.
+
+    Parameters
+    ----------
+    df : DataFrame
+    columns : label
+        A column of known categories.
+    index, values : label
+
+    Raises
+    ------
+    ValueError
+        If a label is none, categories are not known, or (when computed) a cell has two values.
+
+    Examples
+    --------
+    >>> import oxidask.dataframe as dd
+    >>> df = dd.from_dict({"k": [1, 1], "c": ["a", "b"], "x": [2, 3]}, npartitions=2)
+    >>> dd.pivot(df.categorize("c"), columns="c", index="k", values="x").compute().values.tolist()
+    [[2, 3]]
+    """
+    from oxidask.dataframe._collection import new
+    from oxidask.dataframe._shuffle import by_hash
+
+    for what, label in (("index", index), ("columns", columns), ("values", values)):
+        if not pd.api.types.is_scalar(label) or label not in df._meta.columns:
+            raise ValueError(f"'{what}' must be the name of an existing column, not {label!r}")
+    _check_wide(df._meta, columns)
+    kwargs = {"index": index, "columns": columns, "values": values}
+    categories = df._meta[columns].dtype.categories
+    value = df._meta_nonempty[values].iloc[:1]
+    sample = pd.DataFrame({index: df._meta_nonempty[index].iloc[:1], columns: df._meta_nonempty[columns].iloc[:1], values: value})
+    made = sample.pivot(**kwargs).reindex(columns=pd.CategoricalIndex(categories, dtype=df._meta[columns].dtype, name=columns))
+    meta = made.iloc[:0]
+    plan = by_hash(df[[index, columns, values]], [index], df.npartitions).map("pivot", _pivoted, kwargs, meta)
+    return new(plan.groups("pivot", _rows.Joined(_by_label), [(0, plan.n)]), meta, None)
+
+
+def _by_label(rows: Any) -> Any:
+    return rows.sort_index()
+
+
+def _check_wide(meta: Any, columns: Any) -> None:
+    """Raises ``ValueError`` unless a column has categories that are known."""
+    if not isinstance(meta[columns].dtype, pd.CategoricalDtype):
+        raise ValueError(
+            f"columns={columns!r} is {meta[columns].dtype}, not a category\nhint: use DataFrame.categorize() first"
+        )
+    if not is_known(meta[columns].dtype):
+        raise ValueError(
+            f"the categories of columns={columns!r} are not known before computing\n"
+            "hint: cat.as_known() or DataFrame.categorize() finds them"
+        )
 
 
 def _table(rows: Any, index: Any, columns: Any, values: Any, aggfunc: str) -> Any:

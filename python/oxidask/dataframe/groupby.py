@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from oxidask.dataframe import _adopt, _rows
+from oxidask.dataframe import _adopt, _group_rows, _rows
 from oxidask.dataframe._aggregate import Aggregation, TreeAggregation, name_of, parts_of
 from oxidask.dataframe._collection import new, wrap_native
 from oxidask.dataframe._meta import emulate, make_meta
@@ -101,8 +101,11 @@ class _Method:
         return _call(rows, by, self.flags, self.slice, self.name, self.args, self.kwargs)
 
 
-def _ordered(rows: Any, sort: bool) -> Any:
-    return rows.sort_index(kind="stable") if sort else rows
+def _ordered(rows: Any, keys: int) -> Any:
+    """Rows in order of the first levels of their index; those of a group stay as they are."""
+    if rows.index.nlevels == 1:
+        return rows.sort_index(kind="stable")
+    return rows.sort_index(level=list(range(keys)), sort_remaining=False, kind="stable") if keys else rows
 
 
 class _GroupBy:
@@ -226,10 +229,11 @@ class _GroupBy:
         every = split_every_of(split_every or None, obj.npartitions) if split_every is not False else 8
         return new(plan.reduce("groupby", step.combine, step.finish, every), meta, None)
 
-    def _on_groups(self, call: Any, meta: Any, label: str, n: int | None = None) -> Any:
-        """``call(rows, keys)`` for partitions that hold whole groups."""
+    def _on_groups(self, call: Any, meta: Any, label: str, in_place: bool = False) -> Any:
+        """``call(rows, keys)`` for partitions that hold whole groups; the answers stay there, or go back."""
         if self.obj.npartitions == 1:
-            return elemwise(call, self.obj, self._of(lambda key: key), _label=label, _meta=meta).clear_divisions()
+            made = elemwise(call, self.obj, self._of(lambda key: key), _label=label, _meta=meta)
+            return made if in_place else made.clear_divisions()
         hidden = {
             number: (key.name if isinstance(key, Collection) else None)
             for number, key in enumerate(self.by)
@@ -240,9 +244,16 @@ class _GroupBy:
 
         rows = elemwise(_with_keys, self.obj, self._of(lambda key: key), _label="keys")
         labels = [_KEY.format(i) if i in hidden else key for i, key in enumerate(self.by)]
-        plan = by_hash(rows, labels, n or self.obj.npartitions)
         by = [None if number in hidden else key for number, key in enumerate(self.by)]
-        return new(plan.map(label, _OnGroups(by, hidden, series, call, meta)), meta, None)
+        step = _OnGroups(by, hidden, series, call, meta)
+        if in_place:
+            return _group_rows.in_place(rows, labels, step, meta, label)
+        return new(by_hash(rows, labels, self.obj.npartitions).map(label, step), meta, None)
+
+    def _each_row(self, name: str, args: Any = (), kwargs: Any = None) -> Any:
+        """A method of pandas' groups that answers a value for every row, in the order of the rows."""
+        call = _Method(self._flags, self._slice, name, args, kwargs or {})
+        return self._on_groups(call, self._emulated(call), name, in_place=True)
 
     def _whole(self, name: str, args: Any = (), kwargs: Any = None, reduces: bool = True, split_out: Any = None) -> Any:
         """A method of pandas' groups, on whole groups."""
@@ -252,7 +263,7 @@ class _GroupBy:
         if not reduces or made.npartitions == 1 or _split_out(split_out) > 1:
             return made
         plan = made._plan.groups(
-            "concat", _rows.Joined(_ordered, {"sort": self.sort is not False}), [(0, made.npartitions)]
+            "concat", _rows.Joined(_ordered, {"keys": len(self.by)} if self.sort is not False else {"keys": 0}), [(0, made.npartitions)]
         )
         return new(plan, meta, None)
 
@@ -260,11 +271,10 @@ class _GroupBy:
         """An aggregation with a name, of all columns."""
         call = _Method(self._flags, self._slice, name, (), kwargs)
         meta = self._emulated(call)
-        plain = {key: value for key, value in kwargs.items() if value not in (None, False)}
+        # No degrees of freedom are an argument like any other.
+        plain = {key: value for key, value in kwargs.items() if value is not None and value is not False}
         if set(plain) <= {"ddof", "numeric_only"} and split_every in (None, False):
-            answer = self._native(
-                name, (), {k: v for k, v in kwargs.items() if k in ("ddof", "numeric_only") and v}, meta, split_out
-            )
+            answer = self._native(name, (), plain, meta, split_out)
             if answer is not None:
                 return answer
         columns = list(meta.columns) if isinstance(meta, pd.DataFrame) else [self._value_column(meta)]
@@ -408,7 +418,8 @@ class _GroupBy:
             )
         else:
             meta = make_meta(meta, index=self.obj._meta.index)
-        return self._on_groups(call, meta, name)
+            call = _rows.Enforced(call, meta)
+        return self._on_groups(call, meta, name, in_place=name == "transform")
 
     def nunique(self, split_every: Any = None, split_out: Any = None, shuffle_method: Any = None) -> Any:
         """How many distinct values each group has."""
@@ -423,13 +434,29 @@ class _GroupBy:
 
     def head(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
         """The first rows of every group."""
-        del split_every
-        return self._whole("head", (n,), {}, reduces=False, split_out=split_out)
+        del split_every, split_out
+        return self._ends("head", n)
 
     def tail(self, n: int = 5, split_every: Any = None, split_out: Any = 1) -> Any:
         """The last rows of every group."""
-        del split_every
-        return self._whole("tail", (n,), {}, reduces=False, split_out=split_out)
+        del split_every, split_out
+        return self._ends("tail", n)
+
+    def _ends(self, name: str, n: int) -> Any:
+        """The first or last rows of every group, in the order of all rows."""
+        rows = self.obj if self._slice is None else self.obj[self._slice]
+        labels = all(not callable(key) and key in getattr(self.obj._meta, "columns", ()) for key in self.by)
+        if n < 0 or not labels:
+            return self._whole(name, (n,), {}, reduces=False)
+        wanted = self._each_row("cumcount", (), {"ascending": name == "head"}) < n
+        if self.dropna is not False:
+            for key in self.by:
+                wanted = wanted & self.obj[key].notna()
+        return rows[wanted]
+
+    def quantile(self, q: Any = 0.5, interpolation: str = "linear", numeric_only: bool = False) -> Any:
+        """The exact quantiles of every group."""
+        return self._whole("quantile", (q,), {"interpolation": interpolation, "numeric_only": numeric_only})
 
     def shift(
         self,
@@ -443,7 +470,7 @@ class _GroupBy:
         """Values moved by so many rows within their group."""
         del axis, shuffle_method, meta
         kwargs = {"periods": periods, "freq": freq, "fill_value": fill_value}
-        return self._whole("shift", (), {k: v for k, v in kwargs.items() if v is not None}, reduces=False)
+        return self._each_row("shift", (), {k: v for k, v in kwargs.items() if v is not None})
 
     def rolling(
         self, window: Any, min_periods: Any = None, center: bool = False, win_type: Any = None, axis: Any = 0
@@ -688,13 +715,13 @@ for _name, _doc in _DOCS.items():
 def _row_method(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs = {key: value for key, value in kwargs.items() if key not in ("shuffle_method",) and value is not None}
-        return self._whole(name, args, kwargs, reduces=False)
+        return self._each_row(name, args, kwargs)
 
     return method
 
 
-for _name in ("cumsum", "cumprod", "cumcount", "ffill", "bfill"):
-    _doc = f"``{_name}`` of pandas within every group; rows come in other partitions.\n"
+for _name in ("cumsum", "cumprod", "cummax", "cummin", "cumcount", "ffill", "bfill", "diff", "pct_change", "rank"):
+    _doc = f"``{_name}`` of pandas within every group, in the order of the rows.\n"
     finished(
         _row_method(_name),
         _GroupBy,

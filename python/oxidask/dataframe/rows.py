@@ -410,6 +410,63 @@ class Rows(Collection):
         before, after = (periods, 0) if periods > 0 else (0, -periods)
         return map_overlap(_rows.call, self, before, after, "diff", periods)
 
+    def rank(
+        self,
+        axis: Any = 0,
+        method: str = "average",
+        numeric_only: bool = False,
+        na_option: str = "keep",
+        ascending: bool = True,
+        pct: bool = False,
+    ) -> Any:
+        """The place of every value among those of its column, as in pandas; all rows meet in one task.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [30, 10, 20]}, npartitions=3).x.rank().compute().tolist()
+        [3.0, 1.0, 2.0]
+        """
+        from oxidask.dataframe._rank import rank
+
+        kwargs = {
+            "method": method, "numeric_only": numeric_only, "na_option": na_option, "ascending": ascending, "pct": pct,
+        }  # fmt: skip
+        if axis in (1, "columns"):
+            return self._each("rank", axis=1, **kwargs)
+        return rank(self, kwargs)
+
+    def pct_change(self, periods: int = 1) -> Any:
+        """The change from the value so many rows before, as a part of that."""
+        return self / self.shift(periods) - 1
+
+    def duplicated(self, subset: Any = None, keep: Any = "first") -> Any:
+        """Whether each row was there before; see :meth:`drop_duplicates`.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> dd.from_dict({"x": [1, 2, 1]}, npartitions=3).duplicated().compute().tolist()
+        [False, False, True]
+        """
+        from oxidask.dataframe._group_rows import duplicated
+
+        return duplicated(self, subset, keep)
+
+    def sort_index(self, ascending: bool = True, npartitions: int | None = None) -> Any:
+        """In order of the labels of rows, with known divisions if it goes up.
+
+        Examples
+        --------
+        >>> import oxidask.dataframe as dd
+        >>> df = dd.from_dict({"k": [3, 1, 2]}, npartitions=2)
+        >>> df.set_index("k", sort=False).sort_index().index.compute().tolist()
+        [1, 2, 3]
+        """
+        from oxidask.dataframe._shuffle import sort_index
+
+        return sort_index(self, ascending, npartitions)
+
     def ffill(self, axis: Any = 0, limit: int | None = None) -> Any:
         """Missing values replaced by the last one that was there, across partitions."""
         from oxidask.dataframe._overlap import fill_along

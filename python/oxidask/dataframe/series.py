@@ -245,9 +245,11 @@ class Series(SeriesStatistics, Rows):
         if meta is None:
             warn_guessed("map")
             meta = own_meta(_rows.call, "map", (self, "map", arg), {"na_action": na_action})
+            call: Any = _rows.call
         else:
             meta = make_meta(meta, index=self._meta.index)
-        return elemwise(_rows.call, self, "map", arg, na_action=na_action, _meta=meta)
+            call = _rows.Enforced(_rows.call, meta)
+        return elemwise(call, self, "map", arg, na_action=na_action, _label="map", _meta=meta)
 
     def apply(self, function: Any, args: tuple[Any, ...] = (), meta: Any = None, axis: Any = 0, **kwargs: Any) -> Any:
         """A Python function on every value, through pandas.
@@ -258,10 +260,12 @@ class Series(SeriesStatistics, Rows):
         if meta is None:
             warn_guessed("apply")
             meta = own_meta(_apply, "apply", (self, function, args, kwargs), {})
+            call: Any = _apply
         else:
             meta = make_meta(meta, index=self._meta.index)
+            call = _rows.Enforced(_apply, meta)
         label = getattr(function, "__name__", "apply")
-        return elemwise(_apply, self, function, args, kwargs, _label=label, _meta=meta)
+        return elemwise(call, self, function, args, kwargs, _label=label, _meta=meta)
 
     @staticmethod
     def _validate_axis(axis: Any) -> None:

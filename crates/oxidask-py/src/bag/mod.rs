@@ -348,6 +348,13 @@ fn bag_exchange(
     Ok(bag_of(pipe(u64::MAX, "", all, vec![tree_step(join)], expr, 1, None)))
 }
 
+/// The blocks of another collection as the partitions of a bag, whose functions see
+/// what Python makes of each.
+pub fn of_blocks(expr: ExprRef, n: usize) -> PyExpr {
+    let picks = (0..n).map(|block| (0, crate::template::index_of(block))).collect();
+    bag_of(SelectExpr::expr(vec![expr], picks))
+}
+
 /// All partitions of bags, and each other lazy thing as a partition.
 #[pyfunction]
 fn bag_concat(parts: Vec<Bound<'_, PyAny>>) -> PyResult<PyExpr> {

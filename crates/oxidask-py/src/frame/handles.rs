@@ -34,6 +34,11 @@ impl PyFrame {
         Ok(expression(self.0.node().or_raise()?, Shape::by_name(shape)?))
     }
 
+    /// The partitions as those of a bag, whose functions get pandas frames.
+    fn blocks(&self) -> PyResult<PyExpr> {
+        Ok(crate::bag::of_blocks(self.0.node().or_raise()?, self.0.n_partitions()))
+    }
+
     #[getter]
     fn columns(&self) -> Vec<String> {
         self.0.column_names().iter().map(|name| name.to_string()).collect()

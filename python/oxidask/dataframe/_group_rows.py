@@ -1,0 +1,98 @@
+"""Functions of groups that answer a value for every row, which stays where it was.
+
+Rows go to the partition of their group and their answers back to where the rows
+came from: two shuffles of n + n tasks, whatever the function. Order, labels and
+divisions are those of the rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oxidask.dataframe import _rows
+from oxidask.dataframe._collection import new
+from oxidask.dataframe._plan import Plan
+from oxidask.dataframe._shuffle import _ByHash, gather
+
+__all__ = ["in_place"]
+
+_PLACE, _POSITION = "__place__", "__position__"
+
+
+def _placed(frame: pd.DataFrame, place: int) -> pd.DataFrame:
+    """The rows with the numbers of their partition and of their place in it."""
+    return frame.assign(**{_PLACE: np.int32(place), _POSITION: np.arange(len(frame))})
+
+
+class _Answered:
+    """Runs a function on whole groups; its answers know where their rows came from."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Answered, self.call)
+
+    def __call__(self, frame: pd.DataFrame) -> tuple[Any, np.ndarray, np.ndarray]:
+        places, positions = frame[_PLACE].to_numpy(), frame[_POSITION].to_numpy()
+        answer = self.call(frame.drop(columns=[_PLACE, _POSITION]))
+        if len(answer) != len(frame):
+            raise ValueError(
+                f"a function of groups answered {len(answer)} rows for {len(frame)}\nhint: apply takes such functions"
+            )
+        return answer, places, positions
+
+
+class _CutByPlace:
+    """Cuts answers by the partition that their rows came from."""
+
+    def __dask_tokenize__(self) -> Any:
+        return (_CutByPlace,)
+
+    def __call__(self, answered: tuple[Any, np.ndarray, np.ndarray], n: int) -> list[Any]:
+        answer, places, positions = answered
+        order = np.argsort(places, kind="stable")
+        ends = np.searchsorted(places[order], np.arange(n + 1))
+        pieces = [order[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [(answer.iloc[rows], positions[rows]) for rows in pieces]
+
+
+def _in_order(pieces: list[Any]) -> Any:
+    positions = np.concatenate([positions for _, positions in pieces])
+    return _rows.concat_rows([answer for answer, _ in pieces]).iloc[np.argsort(positions)]
+
+
+def in_place(rows: Any, labels: list[Any], call: Any, meta: Any, label: str) -> Any:
+    """``call(frame)`` for whole groups by ``labels``; the answers in the order and partitions of ``rows``."""
+    n = rows.npartitions
+    marked = rows._plan.map("place", _placed, Plan.source(range(n)))
+    done = marked.shuffle(_ByHash(labels), gather, n).map(label, _Answered(call))
+    return new(done.shuffle(_CutByPlace(), _in_order, n), meta, rows.divisions)
+
+
+class _Duplicated:
+    def __init__(self, keys: list[Any], keep: Any) -> None:
+        self.keys, self.keep = keys, keep
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Duplicated, self.keys, self.keep)
+
+    def __call__(self, frame: pd.DataFrame) -> pd.Series:
+        return frame.duplicated(self.keys, keep=self.keep)
+
+
+def duplicated(rows: Any, subset: Any, keep: Any) -> Any:
+    """``duplicated``: equal rows meet in one partition, and their answers go back."""
+    frame = rows.to_frame("__values__") if rows._kind == "series" else rows
+    names = list(frame._meta.columns)
+    keys = names if subset is None else list(subset) if isinstance(subset, (list, tuple, pd.Index)) else [subset]
+    for key in keys:
+        if key not in names:
+            from oxidask.dataframe.frame import no_column
+
+            raise no_column(key, frame._meta.columns)
+    meta = (rows._meta if rows._kind == "series" else frame._meta).duplicated()
+    return in_place(frame[keys], keys, _Duplicated(keys, keep), meta, "duplicated")
