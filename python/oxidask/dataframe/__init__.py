@@ -20,7 +20,16 @@ from oxidask.dataframe._meta import make_meta
 from oxidask.dataframe._overlap import map_overlap
 from oxidask.dataframe.creation import from_delayed, from_dict, from_map, from_pandas, repartition
 from oxidask.dataframe.frame import DataFrame
-from oxidask.dataframe.functions import get_dummies, isna, melt, pivot, pivot_table, to_datetime, to_numeric, to_timedelta
+from oxidask.dataframe.functions import (
+    get_dummies,
+    isna,
+    melt,
+    pivot,
+    pivot_table,
+    to_datetime,
+    to_numeric,
+    to_timedelta,
+)
 from oxidask.dataframe.groupby import NamedAgg
 from oxidask.dataframe.index import Index
 from oxidask.dataframe.io import demo

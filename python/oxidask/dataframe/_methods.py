@@ -209,6 +209,7 @@ def _no_axis(name: str) -> ValueError:
 def _named_operator(name: str, pandas_name: str, reflected: bool, frame: bool) -> Callable[..., Any]:
     default = "columns" if frame else 0
     plain = name if name in FUNCTIONS else None
+
     def method(self: Any, other: Any, axis: Any = default, level: Any = None, fill_value: Any = None) -> Any:
         if level is not None:
             raise NotImplementedError(f"level must be None, and {name} got {level!r}")

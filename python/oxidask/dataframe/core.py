@@ -22,7 +22,16 @@ from oxidask.dataframe._meta import empty, emulate, nonempty
 from oxidask.dataframe._plan import Plan
 from oxidask.highlevelgraph import HighLevelGraph
 
-__all__ = ["NOT_NATIVE", "Collection", "elemwise", "is_lazy", "native_form", "own_meta", "split_every_of", "warn_guessed"]
+__all__ = [
+    "NOT_NATIVE",
+    "Collection",
+    "elemwise",
+    "is_lazy",
+    "native_form",
+    "own_meta",
+    "split_every_of",
+    "warn_guessed",
+]
 
 #: What :func:`native_form` answers if there is no native form.
 NOT_NATIVE = object()

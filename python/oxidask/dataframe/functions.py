@@ -279,8 +279,12 @@ def pivot(df: Any, columns: Any, index: Any, values: Any) -> Any:
     kwargs = {"index": index, "columns": columns, "values": values}
     categories = df._meta[columns].dtype.categories
     value = df._meta_nonempty[values].iloc[:1]
-    sample = pd.DataFrame({index: df._meta_nonempty[index].iloc[:1], columns: df._meta_nonempty[columns].iloc[:1], values: value})
-    made = sample.pivot(**kwargs).reindex(columns=pd.CategoricalIndex(categories, dtype=df._meta[columns].dtype, name=columns))
+    sample = pd.DataFrame(
+        {index: df._meta_nonempty[index].iloc[:1], columns: df._meta_nonempty[columns].iloc[:1], values: value}
+    )
+    made = sample.pivot(**kwargs).reindex(
+        columns=pd.CategoricalIndex(categories, dtype=df._meta[columns].dtype, name=columns)
+    )
     meta = made.iloc[:0]
     plan = by_hash(df[[index, columns, values]], [index], df.npartitions).map("pivot", _pivoted, kwargs, meta)
     return new(plan.groups("pivot", _rows.Joined(_by_label), [(0, plan.n)]), meta, None)

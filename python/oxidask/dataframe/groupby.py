@@ -263,7 +263,9 @@ class _GroupBy:
         if not reduces or made.npartitions == 1 or _split_out(split_out) > 1:
             return made
         plan = made._plan.groups(
-            "concat", _rows.Joined(_ordered, {"keys": len(self.by)} if self.sort is not False else {"keys": 0}), [(0, made.npartitions)]
+            "concat",
+            _rows.Joined(_ordered, {"keys": len(self.by)} if self.sort is not False else {"keys": 0}),
+            [(0, made.npartitions)],
         )
         return new(plan, meta, None)
 

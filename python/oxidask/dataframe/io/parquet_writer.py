@@ -268,7 +268,9 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
     dataset = ds.dataset(local, format="parquet", partitioning="hive")
     there = [name for name in dataset.schema.names if name not in index_columns(dataset.schema)]
     if set(there) != set(map(str, df._meta.columns)):
-        raise ValueError(f"Appended columns must be those of the files, {there}; the appended frame has {list(df._meta.columns)}")
+        raise ValueError(
+            f"Appended columns must be those of the files, {there}; the appended frame has {list(df._meta.columns)}"
+        )
     stored = dataset.schema.empty_table().to_pandas()
     for name in df._meta.columns:
         a, b = stored[name].dtype if name in stored.columns else None, df._meta[name].dtype
