@@ -81,17 +81,27 @@ def test_an_error_in_a_parallel_loop_is_raised(scheduler):
         joblib.Parallel(n_jobs=2)(joblib.delayed(fail)(x) for x in [3])
 
 
-def test_a_grid_search_of_scikit_learn():
-    pytest.importorskip("sklearn")
+def search_grid(**backend):
+    """The best parameters and all scores of a grid search: without a backend in this thread."""
     from sklearn.datasets import load_iris
     from sklearn.model_selection import GridSearchCV
     from sklearn.svm import SVC
 
     data, target = load_iris(return_X_y=True)
-    grid = {"C": [0.1, 1, 10], "kernel": ["rbf", "linear"]}
-    alone = GridSearchCV(SVC(random_state=0), grid, cv=3).fit(data, target)
-    search = GridSearchCV(SVC(random_state=0), grid, cv=3, n_jobs=2)
-    with joblib.parallel_backend("oxidask", scheduler="processes"):
+    search = GridSearchCV(SVC(random_state=0), {"C": [0.1, 1, 10], "kernel": ["rbf", "linear"]}, cv=3, n_jobs=2)
+    with joblib.parallel_backend("oxidask", **backend) if backend else joblib.parallel_backend("sequential"):
         search.fit(data, target)
-    assert search.best_params_ == alone.best_params_
-    assert search.cv_results_["mean_test_score"].tolist() == alone.cv_results_["mean_test_score"].tolist()
+    return search.best_params_, search.cv_results_["mean_test_score"].tolist()
+
+
+def test_a_grid_search_of_scikit_learn(scheduler):
+    pytest.importorskip("sklearn")
+    assert search_grid(scheduler=scheduler) == search_grid()
+
+
+def test_a_grid_search_on_a_cluster():
+    pytest.importorskip("sklearn")
+    from oxidask.distributed import Client
+
+    with Client(n_workers=2, threads_per_worker=1) as client:
+        assert search_grid(scheduler=client) == search_grid()

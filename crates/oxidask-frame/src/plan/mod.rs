@@ -51,6 +51,14 @@ pub struct FrameMeta {
 }
 
 impl FrameMeta {
+    /// Of partitions that an expression of another crate makes: `empty` is one
+    /// without rows, `rows` names them all.
+    #[must_use]
+    pub fn of_rows(empty: &Partition, n_partitions: usize, rows: Key) -> Self {
+        let (schema, index) = (empty.frame.schema().clone(), empty.index);
+        FrameMeta { schema, index, index_names: vec![None], n_partitions, divisions: None, rows }
+    }
+
     /// Names and types of the columns that users see.
     ///
     /// # Errors

@@ -28,7 +28,16 @@ impl PerPartition {
         input: ExprRef,
         run: impl Fn(Value) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
-        let op = FnOp::new(label, move |_, inputs: &[Value]| run(inputs[0].clone()));
+        PerPartition::numbered(label, input, move |_, value| run(value))
+    }
+
+    /// A closure of each partition and its number.
+    pub fn numbered(
+        label: &'static str,
+        input: ExprRef,
+        run: impl Fn(u64, Value) -> Result<Value> + Send + Sync + 'static,
+    ) -> Self {
+        let op = FnOp::new(label, move |number, inputs: &[Value]| run(number, inputs[0].clone()));
         PerPartition { key: unique(), op: Arc::new(op), inputs: vec![input].into(), n_blocks: 0 }
     }
 

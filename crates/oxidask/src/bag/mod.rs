@@ -15,18 +15,18 @@
 //! ```
 
 mod expr;
+mod folds;
 mod given;
+mod output;
 #[cfg(test)]
 mod tests;
 
 use crate::delayed::{TaskFn, unique};
 use crate::executor;
-use expr::{PerPartition, Reduce};
+use expr::PerPartition;
 use oxidask_core::{Data, DataKind, Error, Executor, ExprRef, Frames, Result, Value, lower, optimize};
 use oxidask_io::{Block, BlockOptions, StorageOptions, expand, plan};
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 pub use crate::delayed::{TaskValue, Typed};
@@ -257,118 +257,6 @@ impl<T: Clone + Send + Sync + 'static> Bag<T> {
         function: impl Fn(T) -> I + Send + Sync + 'static,
     ) -> Bag<U> {
         self.then("flat_map", move |items| Ok(items.flat_map(&function).collect()))
-    }
-
-    /// One value of each partition.
-    fn per_partition<U: Send + Sync + 'static>(
-        &self,
-        label: &'static str,
-        function: impl Fn(Vec<T>) -> Result<U> + Send + Sync + 'static,
-    ) -> ExprRef {
-        let items = self.items.clone();
-        let run = move |value: Value| Ok(Value::new(Local(vec![function(items(value)?)?])));
-        Arc::new(PerPartition::closure(label, self.source.clone(), run))
-    }
-
-    /// Folds each partition from `initial`, then the results with `combine`, as a
-    /// tree: `combine` must be associative.
-    ///
-    /// ```
-    /// use oxidask::prelude::*;
-    ///
-    /// let numbers = Bag::from_vec((1..=100).collect(), 7)?;
-    /// assert_eq!(numbers.fold(0, |sum, x: i64| sum + x, |a, b| a + b)?, 5050);
-    /// # Ok::<(), oxidask::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// The first error of a step.
-    pub fn fold<A: Clone + Send + Sync + 'static>(
-        &self,
-        initial: A,
-        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
-        combine: impl Fn(A, A) -> A + Send + Sync + 'static,
-    ) -> Result<A> {
-        self.fold_on(&*executor::current()?, initial, fold, combine)
-    }
-
-    /// [`Bag::fold`] on a given executor.
-    ///
-    /// # Errors
-    /// The first error of a step.
-    pub fn fold_on<A: Clone + Send + Sync + 'static>(
-        &self,
-        executor: &dyn Executor,
-        initial: A,
-        fold: impl Fn(A, T) -> A + Send + Sync + 'static,
-        combine: impl Fn(A, A) -> A + Send + Sync + 'static,
-    ) -> Result<A> {
-        let parts = self.per_partition(self.label, move |items| Ok(items.into_iter().fold(initial.clone(), &fold)));
-        let merge = move |values: &[Value]| {
-            let mut parts = values.iter().map(|value| local_items::<A>(value.clone()));
-            let first = parts.next().unwrap_or_else(|| Err(Error::value("nothing to combine")))?;
-            let combined = parts.try_fold(first, |left, right| {
-                Ok::<_, Error>(left.into_iter().zip(right?).map(|(a, b)| combine(a, b)).collect())
-            })?;
-            Ok(Value::new(Local(combined)))
-        };
-        let root: ExprRef = Arc::new(Reduce::new("fold", parts, merge));
-        let value = run(&root, executor)?.pop().ok_or_else(|| Error::value("the executor answered nothing"))?;
-        local_items::<A>(value)?.pop().ok_or_else(|| Error::value("the fold answered nothing"))
-    }
-
-    /// How many items there are.
-    ///
-    /// # Errors
-    /// The first error of a step.
-    pub fn count(&self) -> Result<usize> {
-        self.fold(0, |count, _| count + 1, |left, right| left + right)
-    }
-
-    /// How often each item occurs.
-    ///
-    /// # Errors
-    /// The first error of a step.
-    pub fn frequencies(&self) -> Result<HashMap<T, usize>>
-    where
-        T: Eq + Hash,
-    {
-        let count = |mut counts: HashMap<T, usize>, item: T| {
-            *counts.entry(item).or_insert(0) += 1;
-            counts
-        };
-        self.fold(HashMap::new(), count, |left, right| {
-            let (mut most, least) = if left.len() < right.len() { (right, left) } else { (left, right) };
-            for (item, n) in least {
-                *most.entry(item).or_insert(0) += n;
-            }
-            most
-        })
-    }
-
-    /// The `k` largest items, largest first.
-    ///
-    /// # Errors
-    /// The first error of a step.
-    pub fn topk(&self, k: usize) -> Result<Vec<T>>
-    where
-        T: Ord,
-    {
-        let largest = move |mut items: Vec<T>| {
-            items.sort_unstable_by(|left, right| right.cmp(left));
-            items.truncate(k);
-            items
-        };
-        // Sorting once in a while keeps a partition's share at 2 k items.
-        let add = move |mut items: Vec<T>, item: T| {
-            items.push(item);
-            if items.len() >= (2 * k).max(1024) { largest(items) } else { items }
-        };
-        let all = self.fold(Vec::new(), add, move |mut left, right| {
-            left.extend(right);
-            largest(left)
-        })?;
-        Ok(largest(all))
     }
 
     /// The first `n` items of the first partition.

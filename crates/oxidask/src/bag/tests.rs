@@ -3,6 +3,7 @@
 use super::*;
 use crate::{sync, threads};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -97,4 +98,54 @@ fn a_broken_line_is_quoted() {
 fn a_glob_without_files_is_named() {
     let error = Bag::read_text(&["/no/such/folder/*.txt"], None).err().unwrap();
     assert!(error.message().contains("/no/such/folder/*.txt"), "{error}");
+}
+
+#[test]
+fn folds_by_key_and_distinct_items_are_those_of_maps() {
+    for n_partitions in [1, 7, 200] {
+        let bag = numbers(n_partitions);
+        let mut expected = HashMap::new();
+        (0..1_000_i64).for_each(|x| *expected.entry(x % 13).or_insert(0) += x);
+        let sums = bag.fold_by(|x| x % 13, 0, |sum, x| sum + x, |a, b| a + b).unwrap();
+        assert_eq!(sums, expected);
+        assert_eq!(bag.map(|x| x % 13).distinct().unwrap(), (0..13).collect());
+    }
+}
+
+#[test]
+fn text_files_are_written_where_the_star_says() {
+    let folder = std::env::temp_dir().join(format!("oxidask-bag-written-{}", std::process::id()));
+    let pattern = format!("{}/part-*.txt.zst", folder.display());
+    for executor in [&sync().unwrap() as &dyn Executor, &threads().unwrap()] {
+        let files = numbers(11).map(|x| x * 2).to_text_files_on(executor, &pattern).unwrap();
+        assert_eq!(files.len(), 11);
+        assert!(files[3].ends_with("part-03.txt.zst"), "{files:?}");
+        let expected: Vec<String> = (0..1_000).map(|x| (2 * x).to_string()).collect();
+        assert_eq!(Bag::read_text(&files, None).unwrap().collect().unwrap(), expected);
+    }
+    let wrong = numbers(2).to_text_files("all.txt").unwrap_err().to_string();
+    assert!(wrong.contains("'all.txt' needs one '*'"), "{wrong}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn dataframes_have_the_items_as_rows() {
+    use crate::frame::{AggFunc, df};
+    let frame = numbers(6).to_dataframe(|numbers| {
+        let even: Vec<bool> = numbers.iter().map(|x| x % 2 == 0).collect();
+        df!["even" => even, "x" => numbers]
+    });
+    let frame = frame.unwrap();
+    assert_eq!(frame.n_partitions(), 6);
+    let sums = frame.groupby(["even"]).unwrap().agg([("x", AggFunc::Sum)]).unwrap();
+    let sums = sums.compute(&threads().unwrap()).unwrap().frame;
+    let mut sums: Vec<i64> = sums.column("x").unwrap().i64().unwrap().into_no_null_iter().collect();
+    sums.sort_unstable();
+    assert_eq!(sums, [249_500, 250_000]);
+    let odd = numbers(2).to_dataframe(|numbers| match numbers.len() {
+        0 => df!["x" => numbers],
+        _ => df!["y" => numbers],
+    });
+    let error = odd.unwrap().compute(&sync().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("other columns"), "{error}");
 }
