@@ -12,8 +12,8 @@ import pytest
 from oxidask import delayed
 from oxidask.distributed import (
     Client,
-    Future,
     ClosedError,
+    Future,
     KilledWorker,
     LocalCluster,
     as_completed,
