@@ -74,14 +74,14 @@ def in_place(rows: Any, labels: list[Any], call: Any, meta: Any, label: str) -> 
 
 
 class _Duplicated:
-    def __init__(self, keys: list[Any], keep: Any) -> None:
-        self.keys, self.keep = keys, keep
+    def __init__(self, keys: list[Any], keep: Any, name: Any) -> None:
+        self.keys, self.keep, self.name = keys, keep, name
 
     def __dask_tokenize__(self) -> Any:
-        return (_Duplicated, self.keys, self.keep)
+        return (_Duplicated, self.keys, self.keep, self.name)
 
     def __call__(self, frame: pd.DataFrame) -> pd.Series:
-        return frame.duplicated(self.keys, keep=self.keep)
+        return frame.duplicated(self.keys, keep=self.keep).rename(self.name)
 
 
 def duplicated(rows: Any, subset: Any, keep: Any) -> Any:
@@ -95,4 +95,4 @@ def duplicated(rows: Any, subset: Any, keep: Any) -> Any:
 
             raise no_column(key, frame._meta.columns)
     meta = (rows._meta if rows._kind == "series" else frame._meta).duplicated()
-    return in_place(frame[keys], keys, _Duplicated(keys, keep), meta, "duplicated")
+    return in_place(frame[keys], keys, _Duplicated(keys, keep, meta.name), meta, "duplicated")

@@ -298,18 +298,46 @@ def sort_frame(
 
         more = {"by": by, "ascending": ascending, "na_position": na_position, **(sort_function_kwargs or {})}
         call = partial(sort_function, **more)
-    key = by[0] if isinstance(by, list) else by
-    column = self if self._kind == "series" else (self[key] if key in list(self._meta.columns) else self.index)
-    bounds = None
-    if n > 1 or self.npartitions > 1:
-        bounds, _ = find_divisions(column, n)
-    if bounds is None or len(bounds) < 2:
+    if n == 1 and self.npartitions == 1:
         return self._gathered("sort_values", call)
-    places = len(bounds) - 1
-    scatter = _ByRange(bounds, key, not first, na_position == "first")
-    plan = self._plan.shuffle(scatter, gather, places).map("sort_values", call)
-    meta = emulate(call, self)
-    return new(plan, meta, None)
+    key = by[0] if isinstance(by, list) else by
+
+    def plan() -> Any:
+        return _sorted_plan(self, key, call, n, not first, na_position == "first")
+
+    def top(count: int) -> Any:
+        step = _Top(call, count)
+        return self._tree("sort_values-head", step.chunk, step.join)
+
+    if sort_function is not None:
+        return new(plan(), emulate(call, self), None)
+    return type(self)._later(plan, emulate(call, self), top)
+
+
+class _Top:
+    """The first rows in order, of a partition and of several: those of all are among them."""
+
+    def __init__(self, sort: Any, n: int) -> None:
+        self.sort, self.n = sort, n
+
+    def __dask_tokenize__(self) -> Any:
+        return (_Top, self.sort, self.n)
+
+    def chunk(self, rows: Any) -> Any:
+        return self.sort(rows).iloc[: self.n]
+
+    def join(self, parts: list[Any]) -> Any:
+        return self.chunk(_rows.concat_rows(parts))
+
+
+def _sorted_plan(self: Any, key: Any, call: Any, n: int, descending: bool, na_first: bool) -> Any:
+    """Rows in ranges of a key, each sorted; computes a sample of the key."""
+    column = self if self._kind == "series" else (self[key] if key in list(self._meta.columns) else self.index)
+    bounds, _ = find_divisions(column, n)
+    if bounds is None or len(bounds) < 2:
+        return self._gathered("sort_values", call)._plan
+    scatter = _ByRange(bounds, key, descending, na_first)
+    return self._plan.shuffle(scatter, gather, len(bounds) - 1).map("sort_values", call)
 
 
 # -- set_index -----------------------------------------------------------------------------

@@ -274,6 +274,8 @@ class Collection(base.DaskMethodsMixin):
     _own_meta: Any
     _own_divisions: tuple[Any, ...] | None
     _adopted: Any = None
+    _deferred: Any = None
+    _top: Any = None
     _broadcast = False
 
     @classmethod
@@ -281,6 +283,18 @@ class Collection(base.DaskMethodsMixin):
         """The collection of a plan of pandas objects."""
         made = cls.__new__(cls)
         made._set_state(None, plan, meta, tuple(divisions))
+        return made
+
+    @classmethod
+    def _later(cls, plan: Callable[[], Plan], meta: Any, top: Any) -> Any:
+        """The collection of a plan for which rows must be looked at, made when it is needed.
+
+        ``top(n)`` answers its first rows without it. Divisions are not known.
+        """
+        made = cls.__new__(cls)
+        made._set_state(None, None, meta, None)
+        object.__setattr__(made, "_deferred", plan)
+        object.__setattr__(made, "_top", top)
         return made
 
     @classmethod
@@ -293,6 +307,8 @@ class Collection(base.DaskMethodsMixin):
     def _set_state(self, native: Any, plan: Any, meta: Any, divisions: Any) -> None:
         for name, value in (
             ("_adopted", None),
+            ("_deferred", None),
+            ("_top", None),
             ("_native", native),
             ("_own_plan", plan),
             ("_own_meta", meta),
@@ -302,12 +318,19 @@ class Collection(base.DaskMethodsMixin):
 
     def _become(self, other: Collection) -> None:
         """Takes the place of another collection, as assignments do."""
+        other._settle()
         self._set_state(other._native, other._own_plan, other._own_meta, other._own_divisions)
+
+    def _settle(self) -> None:
+        """Makes a plan that was put off."""
+        if self._deferred is not None:
+            _ = self._plan
 
     @property
     def _plan(self) -> Plan:
         if self._own_plan is None:
-            object.__setattr__(self, "_own_plan", _plan_of_native(self._native))
+            made = _plan_of_native(self._native) if self._deferred is None else self._deferred()
+            object.__setattr__(self, "_own_plan", made)
         return self._own_plan  # type: ignore[return-value]
 
     @property
@@ -421,7 +444,7 @@ class Collection(base.DaskMethodsMixin):
     @property
     def npartitions(self) -> int:
         """The number of partitions."""
-        return self._own_plan.n if self._native is None else self._native.npartitions  # type: ignore[union-attr]
+        return self._plan.n if self._native is None else self._native.npartitions
 
     @property
     def divisions(self) -> tuple[Any, ...]:
@@ -430,7 +453,10 @@ class Collection(base.DaskMethodsMixin):
         All are ``None`` where they are not known, as after ``read_csv``.
         """
         if self._own_divisions is None:
-            object.__setattr__(self, "_own_divisions", tuple(self._native.divisions))
+            unknown = (None,) * (self.npartitions + 1)
+            object.__setattr__(
+                self, "_own_divisions", unknown if self._native is None else tuple(self._native.divisions)
+            )
         return self._own_divisions  # type: ignore[return-value]
 
     @property
@@ -517,6 +543,7 @@ class Collection(base.DaskMethodsMixin):
         """The same rows; changes of one do not change the other."""
         del deep
         made = type(self).__new__(type(self))
+        self._settle()
         made._set_state(self._native, self._own_plan, self._own_meta, self._own_divisions)
         return made
 

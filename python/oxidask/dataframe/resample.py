@@ -68,7 +68,8 @@ def _resampled(
 ) -> Any:
     """The spans of one partition, also those without rows up to the next partition."""
     # Spans are counted from the first day of all rows, not of those of a partition.
-    origin = {} if span is None else {"origin": span[3]}
+    equal = isinstance(pd.tseries.frequencies.to_offset(rule), (pd.offsets.Tick, pd.offsets.Day))
+    origin = {"origin": span[3]} if span is not None and equal else {}
     grouped = rows.resample(rule, closed=closed, label=label, **origin)
     grouped = grouped if columns is None else grouped[columns]
     made = getattr(grouped, name)(*args, **kwargs)

@@ -220,6 +220,8 @@ class Rows(Collection):
         ValueError
             If there are not so many partitions.
         """
+        if self._top is not None and npartitions in (1, -1) and n >= 0:
+            return self._top(n).compute() if compute else self._top(n)
         count = self.npartitions if npartitions == -1 else npartitions
         if count > self.npartitions:
             raise ValueError(f"head cannot look at {npartitions} partitions; there are {self.npartitions}")

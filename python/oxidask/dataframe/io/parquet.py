@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import operator
 import itertools
+import operator
 import os
 from typing import Any
 
