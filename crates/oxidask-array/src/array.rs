@@ -3,7 +3,7 @@
 use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::{ChunkSpec, Chunks, broadcast_shapes, common_borders, normalize, shape_text};
 use crate::dtype::{DType, Element, Scalar};
-use crate::evaluate::copy_into;
+use crate::copy::copy_into;
 use crate::expr::blockwise::Blockwise;
 use crate::expr::body::AxisMap;
 use crate::expr::concatenate::Concatenate;

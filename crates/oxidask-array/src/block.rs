@@ -11,6 +11,7 @@ use bytes::Bytes;
 use oxidask_core::{Data, Decode, Error, ErrorKind, Frames, Result};
 use oxidask_macros::data;
 use smallvec::SmallVec;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// Lengths per axis.
@@ -108,6 +109,32 @@ impl Block {
         fill(memory.as_ptr())?;
         // SAFETY: the caller vouches that all elements were written.
         Ok(unsafe { Block::of_memory(dtype, Arc::new(memory), shape) })
+    }
+
+    /// As [`Block::filled`], with the memory as elements of the dtype's type.
+    ///
+    /// # Errors
+    /// If the elements are not those of the dtype.
+    ///
+    /// # Safety
+    /// `write` writes all elements.
+    pub unsafe fn written<T: Element>(
+        dtype: DType,
+        shape: &[usize],
+        write: impl FnOnce(&mut [MaybeUninit<T>]),
+    ) -> Result<Self> {
+        if !T::is_of(dtype) {
+            return Err(Error::type_(format!("a block of {dtype} is not one of {}s", T::DTYPE)));
+        }
+        let n = shape.iter().product();
+        let fill = |memory: *mut u8| {
+            // SAFETY: the memory is for `n` elements of this size, aligned for
+            // every dtype, and may hold anything yet.
+            write(unsafe { std::slice::from_raw_parts_mut(memory.cast(), n) });
+            Ok(())
+        };
+        // SAFETY: passed on to the caller.
+        unsafe { Block::filled(dtype, shape, fill) }
     }
 
     /// The block in C order that was written to memory.
@@ -291,7 +318,7 @@ impl Block {
     pub fn to_owned_copy(&self) -> Block {
         let fill = |memory: *mut u8| {
             // SAFETY: the memory has room for every element of the shape.
-            unsafe { crate::evaluate::copy_into(self, memory, &contiguous_strides(&self.shape)) };
+            unsafe { crate::copy::copy_into(self, memory, &contiguous_strides(&self.shape)) };
             Ok(())
         };
         // SAFETY: the copy writes every element once.

@@ -36,6 +36,7 @@
 pub mod array;
 pub mod block;
 pub mod chunks;
+pub mod copy;
 pub mod counting;
 pub mod creation;
 pub mod dtype;

@@ -13,6 +13,7 @@ use oxidask_core::{Error, ExprRef, Op, Result, Value};
 use oxidask_macros::op;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// [`crate::dispatch!`] over the dtypes that have an order.
@@ -161,9 +162,12 @@ fn ordered<T: Sortable>(function: &Along, values: &[T], n: usize, dtype: DType, 
     let n_lanes: usize = shape[..shape.len() - 1].iter().product();
     Ok(match function {
         Along::Sort => {
-            let mut sorted = values.to_vec();
-            sorted.chunks_exact_mut(n.max(1)).for_each(order::sort);
-            Block::from_vec_as(dtype, sorted, shape)
+            let write = |out: &mut [MaybeUninit<T>]| {
+                let sorted = out.write_copy_of_slice(values);
+                sorted.chunks_exact_mut(n.max(1)).for_each(order::sort);
+            };
+            // SAFETY: as many elements are written as there are.
+            unsafe { Block::written(dtype, shape, write)? }
         }
         Along::Argsort => {
             let mut positions = Vec::with_capacity(values.len());

@@ -5,7 +5,7 @@ use super::{ArrayMeta, meta_of};
 use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::Chunks;
 use crate::dtype::{Bool, DType};
-use crate::evaluate::copy_into;
+use crate::copy::copy_into;
 use oxidask_core::graph::{Blocks, Graph};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::op;

@@ -8,7 +8,7 @@ use super::{ArrayMeta, meta_of, node, only};
 use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::{Chunks, UNKNOWN, shape_text};
 use crate::dtype::DType;
-use crate::evaluate::copy_into;
+use crate::copy::copy_into;
 use crate::index::Range;
 use oxidask_core::graph::{Blocks, Graph, Input};
 use oxidask_core::value::Parts;

@@ -5,7 +5,7 @@ use super::{ArrayMeta, meta_of};
 use crate::block::{Block, Dims};
 use crate::chunks::Chunks;
 use crate::dtype::DType;
-use crate::evaluate::copy_into;
+use crate::copy::copy_into;
 use oxidask_core::{Error, ExprRef, Op, Result, Value};
 use oxidask_macros::op;
 use serde::{Deserialize, Serialize};

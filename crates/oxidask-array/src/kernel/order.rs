@@ -141,6 +141,37 @@ multiversion! {
     }
 }
 
+/// The bits of an element as large as an integer, as that element and back.
+#[inline(always)]
+fn of_bits<T: Sortable>(bits: i64) -> T {
+    debug_assert_eq!(size_of::<T>(), size_of::<i64>());
+    // SAFETY: the sizes are equal, and every pattern of bits is an element.
+    unsafe { std::mem::transmute_copy(&bits) }
+}
+
+#[inline(always)]
+fn to_bits<T: Sortable>(x: T) -> i64 {
+    debug_assert_eq!(size_of::<T>(), size_of::<i64>());
+    // SAFETY: the sizes are equal, and every pattern of bits is an integer.
+    unsafe { std::mem::transmute_copy(&x) }
+}
+
+multiversion! {
+    fn to_keys_in_place<T: Sortable>(bits: &mut [i64]) {
+        for bits in bits.iter_mut() {
+            *bits = of_bits::<T>(*bits).to_key();
+        }
+    }
+}
+
+multiversion! {
+    fn from_keys_in_place<T: Sortable>(keys: &mut [i64]) {
+        for key in keys.iter_mut() {
+            *key = to_bits(T::from_key(*key));
+        }
+    }
+}
+
 /// The integers of a lane.
 fn keys_of<T: Sortable>(lane: &[T]) -> Vec<i64> {
     let mut keys = Vec::with_capacity(lane.len());
@@ -152,6 +183,14 @@ fn keys_of<T: Sortable>(lane: &[T]) -> Vec<i64> {
 
 /// Sorts a lane in ascending order, NaN last.
 pub fn sort<T: Sortable>(lane: &mut [T]) {
+    if size_of::<T>() == size_of::<i64>() {
+        // SAFETY: the elements are as large as their integers, aligned for them,
+        // and of types for which every pattern of bits is valid.
+        let keys = unsafe { std::slice::from_raw_parts_mut(lane.as_mut_ptr().cast::<i64>(), lane.len()) };
+        to_keys_in_place::<T>(keys);
+        sort_integers(keys);
+        return from_keys_in_place::<T>(keys);
+    }
     let mut keys = keys_of(lane);
     sort_integers(&mut keys);
     read_keys(&keys, lane);

@@ -11,7 +11,7 @@ pub const RADIX_FROM: usize = 1 << 12;
 const DIGIT: usize = 11;
 
 /// Sorts integers in ascending order.
-pub fn sort(keys: &mut Vec<i64>) {
+pub fn sort(keys: &mut [i64]) {
     #[cfg(target_arch = "x86_64")]
     if super::isa() == super::Isa::Avx512 {
         // SAFETY: `isa` answers this only if the processor has the feature.
@@ -22,7 +22,7 @@ pub fn sort(keys: &mut Vec<i64>) {
 
 /// Sorts integers by their digits, lowest first; digits that are the same
 /// everywhere are skipped.
-fn radix_sort(keys: &mut Vec<i64>) {
+fn radix_sort(keys: &mut [i64]) {
     const N_DIGITS: usize = 64_usize.div_ceil(DIGIT);
     const N_VALUES: usize = 1 << DIGIT;
     // The sign bit is turned over, so that negative numbers come first.
@@ -33,21 +33,28 @@ fn radix_sort(keys: &mut Vec<i64>) {
             counts[digit(key, at)] += 1;
         }
     }
-    let mut other = vec![0_i64; keys.len()];
+    let n = keys.len();
+    let mut other = vec![0_i64; n];
+    let (mut from, mut to) = (keys, other.as_mut_slice());
+    let mut is_elsewhere = false;
     for (at, counts) in counts.iter_mut().enumerate() {
-        if counts.contains(&keys.len()) {
+        if counts.contains(&n) {
             continue;
         }
         let mut start = 0;
         for count in counts.iter_mut() {
             start += std::mem::replace(count, start);
         }
-        for &key in keys.iter() {
+        for &key in from.iter() {
             let place = &mut counts[digit(key, at)];
-            other[*place] = key;
+            to[*place] = key;
             *place += 1;
         }
-        std::mem::swap(keys, &mut other);
+        std::mem::swap(&mut from, &mut to);
+        is_elsewhere = !is_elsewhere;
+    }
+    if is_elsewhere {
+        to.copy_from_slice(from);
     }
 }
 

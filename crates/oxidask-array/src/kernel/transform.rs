@@ -7,6 +7,7 @@ use num_complex::Complex;
 use oxidask_core::{Error, Result};
 use rustfft::{FftNum, FftPlanner};
 use serde::{Deserialize, Serialize};
+use std::mem::MaybeUninit;
 
 /// Which transform, NumPy's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,8 +112,8 @@ fn typed<F: FftNum + Element, C: Element>(
     unwrap: impl Fn(C) -> Complex<F>,
 ) -> Result<Block> {
     match transform.kind {
-        Kind::Rfft | Kind::Ihfft if transform.n.is_multiple_of(2) => Ok(from_real(transform, lanes, shape, wrap)),
-        Kind::Irfft | Kind::Hfft if transform.n.is_multiple_of(2) => Ok(to_real(transform, lanes, shape, unwrap)),
+        Kind::Rfft | Kind::Ihfft if transform.n.is_multiple_of(2) => from_real(transform, lanes, shape, wrap),
+        Kind::Irfft | Kind::Hfft if transform.n.is_multiple_of(2) => to_real(transform, lanes, shape, unwrap),
         _ => lanes_of(transform, lanes, shape, wrap, unwrap),
     }
 }
@@ -146,7 +147,7 @@ fn from_real<F: FftNum + Element, C: Element>(
     lanes: &Block,
     shape: &[usize],
     wrap: impl Fn(Complex<F>) -> C,
-) -> Block {
+) -> Result<Block> {
     let (n, half) = (transform.n, transform.n / 2);
     let fft = FftPlanner::<F>::new().plan_fft_forward(half);
     let roots = roots::<F>(n);
@@ -155,25 +156,26 @@ fn from_real<F: FftNum + Element, C: Element>(
     let mut scratch = vec![zero; fft.get_inplace_scratch_len()];
     let mut lane = vec![zero; half];
     let mut input: Vec<F> = Vec::new();
-    let n_lanes: usize = shape[..shape.len() - 1].iter().product();
-    let mut out: Vec<C> = Vec::with_capacity(n_lanes * (half + 1));
-    for at in 0..n_lanes {
+    let mut write = |at: usize, out: &mut [MaybeUninit<C>]| {
         read_lane(lanes, at, n, &mut input);
         for (z, pair) in lane.iter_mut().zip(input.chunks_exact(2)) {
             *z = Complex::new(pair[0], pair[1]);
         }
         fft.process_with_scratch(&mut lane, &mut scratch);
         // What comes of the even elements, and of the odd ones.
-        let spectrum = (0..=half).zip(&roots).map(|(k, root)| {
+        for (k, (out, root)) in out.iter_mut().zip(&roots).enumerate() {
             let (own, mirrored) = (lane[if k == half { 0 } else { k }], lane[if k == 0 { 0 } else { half - k }].conj());
             let (even, odd) = (own + mirrored, own - mirrored);
             let turned = root * Complex::new(odd.im, -odd.re);
             let z = Complex::new((even.re + turned.re) * scale, (even.im + turned.im) * scale);
-            wrap(if transform.kind == Kind::Ihfft { z.conj() } else { z })
-        });
-        out.extend(spectrum);
-    }
-    Block::from_vec(out, shape)
+            out.write(wrap(if transform.kind == Kind::Ihfft { z.conj() } else { z }));
+        }
+    };
+    let write = |out: &mut [MaybeUninit<C>]| {
+        out.chunks_exact_mut(half + 1).enumerate().for_each(|(at, out)| write(at, out));
+    };
+    // SAFETY: every lane is written, to its last element.
+    unsafe { Block::written(C::DTYPE, shape, write) }
 }
 
 /// The inverse of [`from_real`]: real lanes of even length from half of their
@@ -183,7 +185,7 @@ fn to_real<F: FftNum + Element, C: Element>(
     lanes: &Block,
     shape: &[usize],
     unwrap: impl Fn(C) -> Complex<F>,
-) -> Block {
+) -> Result<Block> {
     let (n, half) = (transform.n, transform.n / 2);
     let fft = FftPlanner::<F>::new().plan_fft_inverse(half);
     let roots = roots::<F>(n);
@@ -192,11 +194,9 @@ fn to_real<F: FftNum + Element, C: Element>(
     let mut scratch = vec![zero; fft.get_inplace_scratch_len()];
     let mut lane = vec![zero; half];
     let mut input: Vec<C> = Vec::new();
-    let n_lanes: usize = shape[..shape.len() - 1].iter().product();
-    let mut out: Vec<F> = Vec::with_capacity(n_lanes * n);
     // The kind that runs forward is the inverse of the conjugate spectrum.
     let sign = of::<F>(if transform.kind == Kind::Hfft { -1.0 } else { 1.0 });
-    for at in 0..n_lanes {
+    let mut write = |at: usize, out: &mut [MaybeUninit<F>]| {
         read_lane(lanes, at, half + 1, &mut input);
         let value = |k: usize| {
             let z = unwrap(input[k]);
@@ -210,9 +210,16 @@ fn to_real<F: FftNum + Element, C: Element>(
             *z = own + mirrored + Complex::new(-odd.im, odd.re);
         }
         fft.process_with_scratch(&mut lane, &mut scratch);
-        out.extend(lane.iter().flat_map(|z| [z.re * scale, z.im * scale]));
-    }
-    Block::from_vec(out, shape)
+        for (pair, z) in out.chunks_exact_mut(2).zip(&lane) {
+            pair[0].write(z.re * scale);
+            pair[1].write(z.im * scale);
+        }
+    };
+    let write = |out: &mut [MaybeUninit<F>]| {
+        out.chunks_exact_mut(n).enumerate().for_each(|(at, out)| write(at, out));
+    };
+    // SAFETY: every lane is written, and its length is even.
+    unsafe { Block::written(F::DTYPE, shape, write) }
 }
 
 fn lanes_of<F: FftNum + Element, C: Element>(
@@ -224,7 +231,6 @@ fn lanes_of<F: FftNum + Element, C: Element>(
 ) -> Result<Block> {
     let (n, m) = (transform.n, transform.length());
     let length = lanes.shape()[lanes.shape().len() - 1];
-    let n_lanes: usize = shape[..shape.len() - 1].iter().product();
     let fft = {
         let mut planner = FftPlanner::<F>::new();
         // The transforms of Hermitian input run the other way.
@@ -235,23 +241,35 @@ fn lanes_of<F: FftNum + Element, C: Element>(
     let mut scratch = vec![Complex::new(of::<F>(0.0), of::<F>(0.0)); fft.get_inplace_scratch_len()];
     let mut lane = vec![Complex::new(of::<F>(0.0), of::<F>(0.0)); n];
     let answers_real = matches!(transform.kind, Kind::Irfft | Kind::Hfft);
-    let mut reals: Vec<F> = Vec::with_capacity(if answers_real { n_lanes * m } else { 0 });
-    let mut complexes: Vec<C> = Vec::with_capacity(if answers_real { 0 } else { n_lanes * m });
     let mut input: Vec<C> = Vec::with_capacity(length);
-    for at in 0..n_lanes {
+    let mut run = |at: usize, lane: &mut [Complex<F>]| {
         read_lane(lanes, at, length, &mut input);
-        load(transform, &input, &mut lane, &unwrap);
-        fft.process_with_scratch(&mut lane, &mut scratch);
-        for z in &lane[..m] {
-            if answers_real {
-                reals.push(z.re * scale);
-            } else {
-                let z = Complex::new(z.re * scale, z.im * scale);
-                complexes.push(wrap(if transform.kind == Kind::Ihfft { z.conj() } else { z }));
+        load(transform, &input, lane, &unwrap);
+        fft.process_with_scratch(lane, &mut scratch);
+    };
+    if answers_real {
+        let write = |out: &mut [MaybeUninit<F>]| {
+            for (at, out) in out.chunks_exact_mut(m).enumerate() {
+                run(at, &mut lane);
+                out.iter_mut().zip(&lane).for_each(|(out, z)| {
+                    out.write(z.re * scale);
+                });
             }
-        }
+        };
+        // SAFETY: every lane is written, to its last element.
+        return unsafe { Block::written(F::DTYPE, shape, write) };
     }
-    Ok(if answers_real { Block::from_vec(reals, shape) } else { Block::from_vec(complexes, shape) })
+    let write = |out: &mut [MaybeUninit<C>]| {
+        for (at, out) in out.chunks_exact_mut(m).enumerate() {
+            run(at, &mut lane);
+            out.iter_mut().zip(&lane).for_each(|(out, z)| {
+                let z = Complex::new(z.re * scale, z.im * scale);
+                out.write(wrap(if transform.kind == Kind::Ihfft { z.conj() } else { z }));
+            });
+        }
+    };
+    // SAFETY: as above.
+    unsafe { Block::written(C::DTYPE, shape, write) }
 }
 
 /// Puts a lane where the transform works: padded or cut, and completed where

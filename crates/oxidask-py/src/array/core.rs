@@ -1,16 +1,15 @@
 //! The class that Python's `Array` wraps.
 
-use super::blocks::ArrayCall;
 use super::memory::{from_numpy, into_numpy};
 use super::parse::{Number, Value, chunk_specs, dtype_of, index_of, optional_dtype};
 use crate::base::{Collection, PyExpr};
 use crate::error::OrRaise;
-use oxidask_array::array::{assemble, unify};
+use oxidask_array::array::assemble;
 use oxidask_array::chunks::{UNKNOWN, normalize};
 use oxidask_array::expr::meta_of;
 use oxidask_array::reduction::Options;
 use oxidask_array::ufunc::UFUNCS;
-use oxidask_array::{Array, ArrayMeta, ChunkSpec, Operand, creation, picture, random};
+use oxidask_array::{Array, Operand, creation, picture, random};
 use oxidask_core::{ExprRef, Key, Result};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -187,37 +186,6 @@ impl ArrayCore {
     #[staticmethod]
     fn stack(arrays: Vec<PyRef<'_, ArrayCore>>, axis: i64) -> PyResult<Self> {
         wrap(Array::stack(&arrays_of(&arrays), axis))
-    }
-
-    /// Arrays rechunked so that their blocks lie on one another, and an array
-    /// with the chunks of what they broadcast to.
-    #[staticmethod]
-    fn unify(arrays: Vec<PyRef<'_, ArrayCore>>) -> PyResult<(Vec<Self>, Vec<Vec<usize>>)> {
-        let arrays = arrays_of(&arrays);
-        let (arrays, chunks) = unify(&arrays.iter().collect::<Vec<_>>()).or_raise()?;
-        let sizes = (0..chunks.ndim()).map(|axis| chunks.sizes(axis).collect()).collect();
-        Ok((arrays.into_iter().map(ArrayCore).collect(), sizes))
-    }
-
-    /// Blocks that a Python function makes from the blocks of arrays. `axes` say
-    /// which axis of the result each axis of each array follows. `token`
-    /// stands for the meaning of the function.
-    #[staticmethod]
-    fn map_blocks(
-        function: &Bound<'_, PyAny>,
-        token: &str,
-        arrays: Vec<PyRef<'_, ArrayCore>>,
-        axes: Vec<Vec<Option<u8>>>,
-        chunks: Vec<Vec<usize>>,
-        dtype: &str,
-        passes_block: bool,
-    ) -> PyResult<Self> {
-        let shape: Vec<usize> = chunks.iter().map(|sizes| sizes.iter().sum()).collect();
-        let dtype = dtype_of(dtype)?;
-        let specs: Vec<ChunkSpec> = chunks.into_iter().map(ChunkSpec::Sizes).collect();
-        let meta = ArrayMeta { chunks: normalize(&specs, &shape, dtype, None).or_raise()?, dtype };
-        let op = Arc::new(ArrayCall::new(function, Some(&meta), passes_block));
-        wrap(Array::map_blocks(op, Key::named(token), &arrays_of(&arrays), Some(axes), meta))
     }
 
     /// The chunks that a user's wish means for a shape.
