@@ -59,7 +59,7 @@ def test_blocks_hand_over_few_elements():
     from oxidask.array.percentiles import Between, Bounds, Sample, Sort
 
     blocks = [Sort(False)(RNG.normal(i, 3, 100_000)) for i in range(8)]
-    bounds = Bounds(np.array([0.5, 0.9]), "linear")(*map(Sample(1024), blocks))
+    bounds = Bounds(np.array([0.5, 0.9]), "linear", False)(*map(Sample(1024), blocks))
     handed = sum(len(values) for block in blocks for values, _ in Between()(block, bounds)[1])
     assert handed < 0.01 * 800_000
 
@@ -70,8 +70,21 @@ def test_what_is_not_a_number():
     assert np.isnan(da.percentile(x, [50, 90]).compute()).all()
     np.testing.assert_allclose(da.nanpercentile(x, POINTS).compute(), np.nanpercentile(data, POINTS))
     np.testing.assert_allclose(da.nanmedian(x).compute(), np.nanmedian(data))
+    nothing = da.full(6, np.nan, chunks=2)
+    for function in (da.percentile, da.nanpercentile):
+        assert np.isnan(function(nothing, [50, 90]).compute()).all()
     with pytest.raises(ValueError, match="percentiles of nothing"):
-        da.nanpercentile(da.full(6, np.nan, chunks=2), 50).compute()
+        da.percentile(da.ones(4, chunks=2)[da.ones(4, chunks=2) > 1], 50).compute()
+
+
+@pytest.mark.parametrize("points", [[50.0], 50, np.array([50.0], "f4"), np.array([50.0], "f8"), np.array([50])])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i2", "u4"])
+def test_dtypes_are_numpys(dtype, points):
+    data = np.array([10, 20, 30], dtype)
+    x = da.from_array(data, chunks=2)
+    for name in ("percentile", "nanpercentile"):
+        made = getattr(da, name)(x, points)
+        assert made.dtype == made.compute().dtype == getattr(np, name)(data, points).dtype
 
 
 def test_times():

@@ -215,3 +215,40 @@ def test_chunks_in_all_spellings():
         normal((5, 5, 5), (10, 10))
     with oxidask.config.set({"array.chunk-size": "1MiB"}):
         assert da.ones((1000, 1000)).chunksize[0] < 1000
+
+
+def test_rechunk_beside_an_axis_of_unknown_lengths():
+    data = np.arange(40.0).reshape(4, 10)
+    x = da.from_array(data, chunks=(2, 2))
+    unknown = x[x[:, 0] >= 0]
+    both = da.concatenate([x, unknown])
+    np.testing.assert_array_equal(both.rechunk((None, 5)).compute(), np.concatenate([data, data]))
+    assert both.rechunk((None, 5)).chunks[1] == (5, 5)
+    with pytest.raises(ValueError, match="do not add up to its length, 10"):
+        unknown.rechunk((None, (5, 5, 5)))
+
+
+def test_tuples_are_operands():
+    data = np.arange(12).reshape(4, 3)
+    x = da.from_array(data, chunks=2)
+    np.testing.assert_array_equal((x * (0, 0, 1)).compute(), data * (0, 0, 1))
+    np.testing.assert_array_equal((x - (1, 2, 3)).compute(), data - (1, 2, 3))
+
+
+def test_outer_is_a_method_of_functions_of_two():
+    data = np.arange(6).reshape(2, 3)
+    x = da.from_array(data, chunks=2)
+    for one, other, plain in [(x, x, (data, data)), (x, 1.5, (data, 1.5)), ([1, 2], x, ([1, 2], data))]:
+        made = da.add.outer(one, other)
+        assert isinstance(made, da.Array)
+        np.testing.assert_array_equal(made.compute(), np.add.outer(*plain))
+    assert type(da.add.outer(data, data)) is np.ndarray
+    assert not hasattr(da.sin, "outer")
+
+
+def test_covariance_with_too_many_degrees_of_freedom():
+    data = np.arange(56.0).reshape(7, 8)
+    with pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        made = da.cov(da.from_array(data, chunks=4), ddof=10)
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+        np.testing.assert_array_equal(made.compute(), np.cov(data, ddof=10))

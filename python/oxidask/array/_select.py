@@ -70,7 +70,9 @@ class Outer:
         if len(blocks) == 1:
             result = select(blocks[0], [pieces[0][1] for pieces in own])
         else:
-            shape = [axis[at] for axis, at in zip(self.lengths, position, strict=True)]
+            lengths = [axis[at] for axis, at in zip(self.lengths, position, strict=True)]
+            # An axis of unknown length is taken whole, as every block here has it.
+            shape = [own if is_unknown(n) else n for n, own in zip(lengths, blocks[0].shape, strict=True)]
             result = (
                 np.empty_like(blocks[0], shape=tuple(shape)) if type(blocks[0]) is np.ndarray else _like(blocks, shape)
             )

@@ -219,7 +219,9 @@ def _into(out: Any, result: Any) -> Any:
 
 def _binary(name: str, *, reflected: bool = False) -> Callable[[Array, Any], Any]:
     def method(self: Array, other: Any) -> Any:
-        if not (isinstance(other, Array | bool | int | float | complex | list | str | bytes) or is_chunk(other)):
+        if not (
+            isinstance(other, Array | bool | int | float | complex | list | tuple | str | bytes) or is_chunk(other)
+        ):
             return NotImplemented
         return _apply(name, other, self) if reflected else _apply(name, self, other)
 

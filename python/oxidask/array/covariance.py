@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,10 @@ def cov(
         x = x - (x * lazy).sum(axis=1, keepdims=True) / total
         norm = total - ddof * (1 if aweights is None else (weights * np.asarray(aweights)).sum() / total)
         right = x * lazy
+    if norm <= 0:
+        # NumPy goes on with 0 as well, which makes infinities and NaN.
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        norm = 0.0
     right = right.T.conj() if x.dtype.kind == "c" else right.T
     made = dot(x, right) / norm
     return made.squeeze() if 1 in made.shape else made

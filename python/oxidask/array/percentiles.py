@@ -70,15 +70,15 @@ class Bounds:
 
     __name__ = "percentile-bounds"
 
-    def __init__(self, points: Any, method: str) -> None:
-        self.points, self.method = points, method
+    def __init__(self, points: Any, method: str, skips: bool) -> None:
+        self.points, self.method, self.skips = points, method, skips
 
     def __call__(self, *samples: Any) -> Any:
         n = sum(sample[2] for sample in samples)
+        if any(sample[3] for sample in samples) or (n == 0 and self.skips):
+            return None
         if n == 0:
             raise ValueError("there are no elements, and percentiles of nothing are not defined")
-        if any(sample[3] for sample in samples):
-            return None
         values, surely, perhaps = (np.concatenate(rows) for rows in zip(*map(_steps, samples), strict=True))
         order = np.argsort(values, kind="stable")
         values = values[order]
@@ -172,7 +172,7 @@ class Whole:
     def __call__(self, block: Any) -> Any:
         ordered = Sort(self.skips)(block)
         sample = Sample(len(ordered.values))(ordered)
-        bounds = Bounds(self.points, self.method)(sample)
+        bounds = Bounds(self.points, self.method, self.skips)(sample)
         return Pick(self.points, self.method, self.dtype)(bounds, Between()(ordered, bounds))
 
 
@@ -209,7 +209,8 @@ def of_all(a: Any, q: Any, method: str, *, skips: bool, label: str = "percentile
     if a.dtype.kind not in "biufmM":
         raise TypeError(f"values of dtype {a.dtype} have no order, and so no quantiles")
     # NumPy tells one number from an array of numbers here.
-    half = 0.5 if np.ndim(q) == 0 else [0.5]
+    given = np.asarray(q).dtype
+    half = 0.5 if np.ndim(q) == 0 else np.array([0.5], given if given.kind == "f" else float)
     dtype = a.dtype if a.dtype.kind in "mM" else np.quantile(np.ones(1, dtype=a.dtype), half, method=method).dtype
     n, token = a.npartitions, f"{points}-{method}-{skips}"
     objects, one = np.empty(0, object), ((len(points),),)
@@ -223,7 +224,13 @@ def of_all(a: Any, q: Any, method: str, *, skips: bool, label: str = "percentile
     ordered = table(Sort(skips), "percentile-sort", f"percentile-sort-{skips}", [a], own, pieces, objects)
     samples = table(Sample(size), "percentile-sample", f"percentile-sample-{size}", [ordered], own, pieces, objects)
     bounds = table(
-        Bounds(points, method), "percentile-bounds", f"percentile-bounds-{token}", [samples], every, ((1,),), objects
+        Bounds(points, method, skips),
+        "percentile-bounds",
+        f"percentile-bounds-{token}",
+        [samples],
+        every,
+        ((1,),),
+        objects,
     )
     reads = np.stack([np.broadcast_to([0, 1], (n, 2)), np.stack([np.arange(n), np.zeros(n, int)], axis=1)], axis=-1)
     cuts = table(Between(), "percentile-between", "percentile-between", [ordered, bounds], reads, pieces, objects)
@@ -316,7 +323,8 @@ def _percentile(
     a = asanyarray(a)
     if internal not in ("default", "dask", "tdigest"):
         raise ValueError(f"there is no internal_method {internal!r}\nhint: use 'default', 'dask' or 'tdigest'")
-    points = np.asarray(q, dtype=float)
+    points = np.asarray(q)
+    points = points if points.dtype.kind == "f" else points.astype(float)
     if ((points < 0) | (points > 100)).any():
         raise ValueError("Percentiles must be in the range [0, 100]")
     if axis is None and a.ndim == 1 and weights is None and not keepdims and out is None:

@@ -388,6 +388,8 @@ def rechunk(
                 f"the chunks of axis {axis} have unknown lengths, so they cannot be changed"
                 "\nhint: call compute_chunk_sizes() first"
             )
+        if not has_unknown([sizes]) and not has_unknown([old]) and sum(sizes) != sum(old):
+            raise ValueError(f"chunks {sizes} of axis {axis} do not add up to its length, {sum(old)}")
     same = all(a == b or has_unknown([b]) for a, b in zip(new, x.chunks, strict=True))
     if same:
         return x

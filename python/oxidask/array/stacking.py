@@ -83,8 +83,6 @@ def concatenate(seq: Sequence[Any], axis: int | None = 0, allow_unknown_chunksiz
         )
     if n == 0:
         raise ValueError("zero-dimensional arrays cannot be concatenated")
-    if not -n <= axis < n:
-        raise ValueError(f"cannot concatenate along axis {axis}: the arrays have {n} axes")
     axis = axis_of(axis, n)
     filled = [x for x in arrays if is_unknown(x.size) or x.size]
     if len(filled) > 1 or not filled:
