@@ -252,3 +252,17 @@ def test_a_writer_that_fails_leaves_no_part_of_a_file(tmp_path):
     for path in tmp_path.iterdir():
         assert path.suffix in (".csv", ".json") and path.read_text().strip(), path
     assert not (tmp_path / "one.csv").exists()
+
+
+def test_parquet_files_of_different_types_are_named(tmp_path):
+    pd.DataFrame({"x": [1, 2]}).to_parquet(tmp_path / "0.parquet")
+    pd.DataFrame({"x": ["a", "b"]}).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"1\.parquet: column 'x' is (large_)?string, where the first file has int64"):
+        dd.read_parquet(tmp_path, calculate_divisions=True).compute()
+
+
+def test_a_missing_column_of_an_aggregation_is_named():
+    df = dd.from_pandas(pd.DataFrame({"name": ["a"], "fare": [1.0]}), npartitions=1)
+    for wrong in (lambda: df.groupby("name").agg({"fair": "sum"}), lambda: df.groupby("name").agg(z=("fair", "sum"))):
+        with pytest.raises(KeyError, match="'fair'[^?]*did you mean 'fare'"):
+            wrong()

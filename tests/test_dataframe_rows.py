@@ -231,3 +231,11 @@ def test_functions_without_meta_warn():
     for call in (lambda: lazy.x.map(abs), lambda: lazy.apply(lambda row: row.x, axis=1), lambda: lazy.map(abs)):
         with pytest.warns(UserWarning, match="`meta` is not specified"):
             call()
+
+
+def test_a_product_of_all_values_is_of_one_type():
+    """Whole numbers beside floats become floats, which do not overflow."""
+    rows = pd.DataFrame({"a": [2**40, 2**40], "b": [0.5, 4.0]})
+    lazy = dd.from_pandas(rows, npartitions=2)
+    assert lazy.prod(axis=None).compute() == pytest.approx(rows.prod(axis=None))
+    assert lazy.sum(axis=None).compute() == rows.sum(axis=None)

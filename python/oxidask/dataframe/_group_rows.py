@@ -7,6 +7,7 @@ divisions are those of the rows.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class _CutByPlace:
         answer, places, positions = answered
         order = np.argsort(places, kind="stable")
         ends = np.searchsorted(places[order], np.arange(n + 1))
-        pieces = [order[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        pieces = [order[a:b] for a, b in itertools.pairwise(ends)]
         return [(answer.iloc[rows], positions[rows]) for rows in pieces]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def _ranked(parts: list[Any], kwargs: dict[str, Any]) -> list[Any]:
     """The ranks of all rows, cut where the partitions were."""
     ranks = _rows.concat_rows(parts).rank(**kwargs)
     ends = np.cumsum([0, *map(len, parts)])
-    return [ranks.iloc[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [ranks.iloc[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def _pick(number: int, pieces: list[Any]) -> Any:

@@ -256,6 +256,10 @@ def _of_all(self: Any, name: str, skipna: bool, numeric_only: bool, split_every:
     if name == "mean":
         total = _of_all(self, "sum", skipna, numeric_only, split_every, {"min_count": 0})
         return total / reduce_rows(self, "count", 0, True, numeric_only, split_every).sum()
+    dtypes = [dtype for dtype in self._meta.dtypes if getattr(dtype, "kind", "O") in "iuf"]
+    if name in ("sum", "prod") and len(dtypes) == len(self._meta.columns) and len(set(dtypes)) > 1:
+        # All values have one type, as pandas sees them: whole numbers beside floats do not overflow.
+        self = self.astype(np.result_type(*dtypes))
     columns = reduce_rows(self, name, 0, skipna, numeric_only, split_every, **more)
     return reduce_rows(columns, name, 0, skipna, False, False, **more)
 

@@ -343,6 +343,7 @@ class _GroupBy:
             raise TypeError("Must provide 'func' or tuples of 'column, aggfunc'.")
         if isinstance(arg, str) and arg == "size" and not kwargs:
             return self.size(split_every=split_every, split_out=split_out)
+        self._check_columns(arg, kwargs)
         shown_arg, shown_kwargs = _shown(arg), {key: _shown(value) for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, "agg", () if arg is None else (shown_arg,), shown_kwargs)
         meta = self._emulated(call)
@@ -361,6 +362,17 @@ class _GroupBy:
         return self._tree(specs, meta, {}, split_every, split_out)
 
     aggregate = agg
+
+    def _check_columns(self, arg: Any, kwargs: dict[str, Any]) -> None:
+        """Raises ``KeyError`` with near matches if a column to aggregate is none."""
+        from oxidask.dataframe.frame import no_column
+
+        if self._is_series or self.obj._kind != "frame":
+            return
+        named = arg if isinstance(arg, dict) else [_pair_of(value)[0] for value in kwargs.values()]
+        for label in named:
+            if label not in self.obj._meta.columns:
+                raise no_column(label, self.obj._meta.columns)
 
     def _specs(self, arg: Any, kwargs: dict[str, Any], meta: Any) -> list[tuple[Any, Any]] | None:
         """(column, function) for every column of the answer, in its order."""

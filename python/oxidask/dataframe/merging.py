@@ -193,7 +193,8 @@ def _merged(
         divisions = _single_divisions(left, right, left_index, right_index)
         return new(left._plan.map("merge", _merge_matched, right._plan, *call_args), meta, divisions)
     if one_right and how in ("inner", "left"):
-        keep = left.divisions if right_index and left_index else (left.divisions if right_index else None)
+        by_level = _is_level(left, left_on) and _is_level(right, right_on)
+        keep = left.divisions if right_index or by_level else None
         return new(left._plan.map("merge", _merge_matched, right._plan, *call_args), meta, keep)
     if one_left and how in ("inner", "right"):
         keep = right.divisions if left_index else None
@@ -208,6 +209,12 @@ def _merged(
     right_keys = None if right_index else _list(right_on)
     a, b = by_hash(left, left_keys, n), by_hash(right, right_keys, n)
     return new(a.map("merge", _merge_matched, b, *call_args), meta, None)
+
+
+def _is_level(rows: Any, key: Any) -> bool:
+    """Whether the key is the index, by its name: pandas keeps it as the index of the answer."""
+    name = rows._meta.index.name
+    return name is not None and key == name and key not in rows._meta.columns
 
 
 def _are_told_apart(left: Any, right: Any, left_on: list[Any], right_on: list[Any], suffixes: tuple[Any, ...]) -> bool:

@@ -124,6 +124,7 @@ class _Fragments:
             path, fs, row_groups=groups, **({} if partition is None else {"partition_expression": partition})
         )
         schema = fragment.physical_schema
+        self._check_types(path, schema)
         wanted = self.columns
         names = None
         if wanted is not None:
@@ -139,6 +140,23 @@ class _Fragments:
             if (wanted is None or name in wanted) and name not in table.column_names:
                 table = table.append_column(name, pa.array([value] * table.num_rows, type=pa.scalar(value).type))
         return table
+
+    def _check_types(self, path: str, schema: Any) -> None:
+        """Raises ``ValueError`` if a file has text where the first had numbers or times, or the other way round."""
+        import pyarrow as pa
+
+        if not isinstance(self.meta, pd.DataFrame) or not self.meta.columns.is_unique:
+            return
+        for name, dtype in self.meta.dtypes.items():
+            number = schema.get_field_index(str(name))
+            if number < 0 or not isinstance(dtype, np.dtype) or dtype.kind not in "iufbM":
+                continue
+            kind = schema.field(number).type
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+                raise ValueError(
+                    f"{path}: column {name!r} is {kind}, where the first file has {dtype}\n"
+                    "hint: read the files by themselves and convert the column with astype"
+                )
 
     def _index_names(self, schema: Any) -> list[str]:
         if self.index is False:
