@@ -64,7 +64,7 @@ def test_restart_forgets_everything(client):
     go = Event("go")
     done, waiting = client.submit(abs, -1), client.submit(go.wait, 60)
     done.result()
-    assert client.restart() is client
+    assert client.restart() is None
     assert done.status == waiting.status == "cancelled"
     go.set()
     assert client.submit(abs, -1).result() == 1
@@ -158,3 +158,21 @@ def test_retries_at_compute_time_hold_for_the_whole_graph(client, tmp_path):
     assert client.compute(answer, retries=2).result() == "THERE"
     again = delayed(str.upper)(fails_at_first(str(tmp_path / "b")))
     assert isinstance(client.compute(again, retries=1).exception(), OSError)
+
+
+def test_a_worker_that_nobody_can_take_results_from_says_so(monkeypatch):
+    from oxidask.distributed import _members
+
+    monkeypatch.setattr(_members, "_RETIRE_LOOK", 0.1)
+    monkeypatch.setattr(_members, "_RETIRE_STUCK", 0.5)
+    with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
+        kept = client.submit(abs, -1)
+        assert kept.result() == 1
+        (address,) = client.nthreads()
+        with pytest.raises(TimeoutError, match=r"cannot leave yet: they hold 1 results \(abs-"):
+            client.retire_workers([address])
+        assert kept.result() == 1
+        # Once nobody needs the result, the worker leaves.
+        del kept
+        assert list(client.retire_workers([address])) == [address]
+        assert not client.nthreads()

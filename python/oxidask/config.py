@@ -125,10 +125,45 @@ _DEFAULTS: dict[str, Any] = {
             "rename-keys": True,
         },
     },
+    # Dask's names that mean something here; where a value is not Dask's,
+    # docs/cluster.md says so.
     "distributed": {
-        "worker": {"memory": {"target": 0.60, "spill": 0.70, "pause": 0.80, "terminate": 0.95}},
-        "scheduler": {"allowed-failures": 3},
-        "comm": {"timeouts": {"connect": "30s"}},
+        "scheduler": {
+            "allowed-failures": 3,
+            "idle-timeout": None,
+            "journal-limit": "64MiB",
+            "locks": {"lease-timeout": "5s"},
+            "preload": [],
+            "preload-argv": [],
+            "worker-ttl": "30s",
+        },
+        "worker": {
+            "preload": [],
+            "preload-argv": [],
+            "resources": {},
+            "lifetime": {"duration": None, "stagger": "0 seconds", "restart": False},
+            "memory": {
+                "target": 0.60,
+                "spill": 0.70,
+                "pause": 0.80,
+                "terminate": 0.95,
+                "max-spill": False,
+            },
+        },
+        "client": {"preload": [], "preload-argv": []},
+        "adaptive": {
+            "interval": "1s",
+            "target-duration": "5s",
+            "minimum": 0,
+            "maximum": float("inf"),
+            "wait-count": 3,
+        },
+        "comm": {
+            "reconnect-grace": "30s",
+            "require-encryption": None,
+            "timeouts": {"connect": "30s"},
+        },
+        "admin": {"large-graph-warning-threshold": "10MB"},
     },
 }
 

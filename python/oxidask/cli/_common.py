@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
-import importlib.util
 import json
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from oxidask import config
+from oxidask.distributed._preload import preload
 
 __all__ = ["add_tls_arguments", "host_of", "listen_address", "preload", "until_told", "with_defaults"]
 
@@ -110,41 +107,6 @@ def with_defaults(value: Any, key: str, default: Any = None) -> Any:
         return value
     configured = config.get(key, default)
     return default if configured is None else configured
-
-
-def preload(names: list[str], arguments: list[str], target: Any = None) -> None:
-    """Imports modules or runs files; each may have a ``dask_setup`` that gets the target.
-
-    Parameters
-    ----------
-    names : list of str
-        Names of modules or paths of files.
-    arguments : list of str
-        The command line of ``dask_setup``s that parse one.
-    target : object, optional
-        What they set up.
-    """
-    for name in names:
-        if name.endswith(".py") or os.sep in name:
-            stem = os.path.splitext(os.path.basename(name))[0]
-            spec = importlib.util.spec_from_file_location(stem, name)
-            if spec is None or spec.loader is None:
-                raise ValueError(f"the file to preload, {name}, is no Python file")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[stem] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(name)
-        setup = getattr(module, "dask_setup", None)
-        if setup is None:
-            continue
-        main = getattr(setup, "main", None)
-        if main is not None:
-            # A command of click: it parses the preload's own arguments.
-            context = setup.make_context("dask_setup", list(arguments), allow_extra_args=False)
-            setup.callback(target, *context.args, **context.params)
-        else:
-            setup(target)
 
 
 @contextlib.contextmanager

@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         with _common.until_told() as is_told:
             preloads = _common.with_defaults(arguments.preload, "distributed.scheduler.preload", [])
-            _common.preload(list(preloads), arguments.preload_argv, scheduler)
+            argv = _common.with_defaults(arguments.preload_argv, "distributed.scheduler.preload-argv", [])
+            _common.preload(list(preloads), argv, scheduler)
             _say(arguments, scheduler)
             while not is_told() and not scheduler.wait(0.2):
                 pass

@@ -181,5 +181,6 @@ def _child_command(arguments: argparse.Namespace) -> tuple[str, list[str], list[
     preloads = list(_common.with_defaults(arguments.preload, "distributed.worker.preload", []))
     if preloads:
         paths = [os.path.abspath(name) if os.path.exists(name) else name for name in preloads]
-        variables = [*variables, (PRELOAD_VARIABLE, json.dumps([paths, arguments.preload_argv]))]
+        argv = _common.with_defaults(arguments.preload_argv, "distributed.worker.preload-argv", [])
+        variables = [*variables, (PRELOAD_VARIABLE, json.dumps([paths, argv]))]
     return program, words, variables

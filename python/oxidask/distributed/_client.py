@@ -16,6 +16,7 @@ from oxidask.distributed._connect import Target, find_cluster
 from oxidask.distributed._future import seconds_of
 from oxidask.distributed._members import Members
 from oxidask.distributed._notes import Notes
+from oxidask.distributed._preload import Preloaded
 from oxidask.distributed._questions import Questions
 from oxidask.distributed._watch import Watch
 from oxidask.distributed._work import Work
@@ -117,6 +118,7 @@ class Client(Work, Questions, Members, Watch, Notes):
         self._state = "connecting"
         self._connecting = threading.RLock()
         self._handlers: dict[str, Any] = {}
+        self._preloaded: Preloaded | None = None
         where = cluster if address is None else address
         self._target = find_cluster(where, scheduler_file, secret_file, security)
         if self._target is None and where is None and asynchronous:
@@ -156,6 +158,7 @@ class Client(Work, Questions, Members, Watch, Notes):
         if self._set_as_default:
             _context.add_default(self)
         self._listen()
+        self._preloaded = Preloaded("distributed.client", self)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("_handle", "_shared", "_questions", "_address"):
@@ -291,6 +294,9 @@ class Client(Work, Questions, Members, Watch, Notes):
         return sync_or_async(self._asynchronous, self._close)
 
     def _close(self) -> None:
+        preloaded, self._preloaded = self._preloaded, None
+        if preloaded is not None:
+            preloaded.tear_down(self)
         _context.remove_default(self)
         self._end_task_log()
         state, self._state = self._state, "closed"

@@ -116,7 +116,8 @@ def child_program(preload: Any, arguments: Any = ()) -> tuple[str, list[str], li
     if not names:
         return None
     program, args, env = _child.command()
-    return program, args, [*env, ("OXIDASK_INTERNAL_PRELOAD", json.dumps([names, list(arguments or ())]))]
+    arguments = list(arguments or config.get("distributed.worker.preload-argv", None) or ())
+    return program, args, [*env, ("OXIDASK_INTERNAL_PRELOAD", json.dumps([names, arguments]))]
 
 
 def pages_address(dashboard_address: Any) -> str | None:

@@ -17,6 +17,23 @@ __all__ = ["Members", "names_of"]
 _LONG = 600.0
 
 
+#: How often it is looked whether workers that are to leave get on, in seconds.
+_RETIRE_LOOK = 5.0
+#: How long they may not get on, in seconds.
+_RETIRE_STUCK = 60.0
+
+
+def _why_they_stay(known: dict[str, dict[str, Any]], held: dict[str, tuple[str, ...]]) -> str:
+    names = ", ".join(repr(known[address]["name"]) for address in held)
+    keys = [key for results in held.values() for key in results]
+    some = ", ".join(keys[:3]) + (" …" if len(keys) > 3 else "")
+    return (
+        f"the workers {names} cannot leave yet: they hold {len(keys)} results ({some}), "
+        "and no other worker has had room for them for a minute\n"
+        "hint: release futures that are not needed, or start a worker; they leave as soon as they can"
+    )
+
+
 def names_of(workers: Any) -> list[str]:
     """Names or addresses of workers as a list of texts; empty if none is meant."""
     if workers is None:
@@ -94,6 +111,10 @@ class Members:
         ------
         ValueError
             If a worker is not there.
+        TimeoutError
+            If one has run nothing for a minute, has brought nothing away, and still
+            is the only one that holds some results: nobody else can take them. It
+            leaves as soon as somebody can.
 
         Examples
         --------
@@ -110,8 +131,25 @@ class Members:
         if not names:
             return {}
         leaving = self._check_known(names)
-        left = set(self._questions.retire(names, _LONG))
-        return {worker["address"]: worker for worker in leaving.values() if worker["name"] in left}
+        addresses = {worker["address"]: worker for worker in leaving.values()}
+        before, since = None, time.monotonic()
+        while True:
+            # Whoever has left is not called any more.
+            known = self._known_workers()
+            still = [address for address in addresses if address in known]
+            try:
+                if still:
+                    self._questions.retire(still, _RETIRE_LOOK)
+            except TimeoutError:
+                running = self._processing(still)  # type: ignore[attr-defined]
+                held = self._has_what(still)  # type: ignore[attr-defined]
+                now = (still, running, held)
+                if now != before or any(running.values()):
+                    before, since = now, time.monotonic()
+                elif time.monotonic() - since > _RETIRE_STUCK:
+                    raise TimeoutError(_why_they_stay(known, held)) from None
+                continue
+            return addresses
 
     def restart(self, timeout: Any = None, wait_for_workers: bool = True) -> Any:
         """Forgets all work and results, and has all workers begin anew.
@@ -126,11 +164,6 @@ class Members:
         wait_for_workers : bool
             Whether to wait until as many are there as before.
 
-        Returns
-        -------
-        Client
-            This client.
-
         Raises
         ------
         TimeoutError
@@ -141,13 +174,13 @@ class Members:
         >>> from oxidask.distributed import Client
         >>> with Client(n_workers=1, processes=False) as client:
         ...     future = client.submit(abs, -1)
-        ...     _ = client.restart()
+        ...     client.restart()
         ...     future.status
         'cancelled'
         """
         return sync_or_async(self._asynchronous, self._restart, seconds_of(timeout), wait_for_workers)
 
-    def _restart(self, timeout: float | None, wait_for_workers: bool) -> Any:
+    def _restart(self, timeout: float | None, wait_for_workers: bool) -> None:
         limit = 4 * (seconds_of(self._timeout) or 30.0) if timeout is None else timeout  # type: ignore[attr-defined]
         deadline = time.monotonic() + limit
         n_workers = len(self._questions.info()["workers"])
@@ -156,7 +189,6 @@ class Members:
             left = max(0.0, deadline - time.monotonic())
             if not self._handle.wait_for_workers(n_workers, left):
                 raise TimeoutError(f"the {n_workers} workers were not there again after {limit} s")
-        return self
 
     def restart_workers(self, workers: Any, timeout: Any = "60s", raise_for_error: bool = True, **kwargs: Any) -> Any:
         """Has some workers begin anew; what only they hold is computed again.

@@ -68,19 +68,26 @@ async def _ask_async(client: Any, question: Any, seconds: float | None, then: Ca
         raise
     if error is not None:
         raise error
-    return await in_thread(_finish, client, answer, then)
+    finishing = asyncio.ensure_future(in_thread(_finish, client, answer, then))
+    try:
+        return await asyncio.shield(finishing)
+    except asyncio.CancelledError:
+        # The thread goes on; the futures that it makes live until all is undone.
+        finishing.add_done_callback(lambda done: done.exception() is None and take_back((answer[0], None)))
+        raise
 
 
 def _take_back(shared: Any, question: Any, answer: Any) -> None:
     """Undoes what a question did that nobody waits for any more."""
     if answer is None:
         return
-    _, receipt = answer
-    if receipt is not None:
-        shared.received(receipt)
     undo = question.undo()
     if undo is not None:
         shared.ask_later(undo, lambda *_: None)
+    _, receipt = answer
+    if receipt is not None:
+        # After what undoes it: the scheduler keeps the results meanwhile.
+        shared.received(receipt)
 
 
 class SharedObject:
