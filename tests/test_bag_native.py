@@ -1,6 +1,7 @@
 """What the engine recognises answers exactly what Python does, errors and all."""
 
 import builtins
+import contextlib
 import functools
 import json
 import math
@@ -8,6 +9,7 @@ import operator
 import string
 
 import hypothesis.strategies as st
+import numpy
 import oxidask.bag as db
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -237,6 +239,15 @@ CHAINS = {
 }
 
 
+@contextlib.contextmanager
+def by_python():
+    """Makes bags whose functions are not recognised."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_native, "describe", lambda *args: None)
+        patch.setattr(_native, "describe_tree", lambda *args: None)
+        yield
+
+
 WORDS = {
     "words": lambda b: b.map(str.split).flatten(),
     "lower first": lambda b: b.map(str.lower).map(str.split).flatten(),
@@ -253,22 +264,88 @@ def test_words_of_any_text(tmp_path, lines):
     path = tmp_path / "words.txt"
     path.write_text("".join(line + "\n" for line in lines), newline="")
     for name, steps in WORDS.items():
-        words = steps(db.read_text(path))
-        want = steps(db.from_sequence([line + "\n" for line in lines] or [""], npartitions=1))
-        assert words.frequencies().compute() == want.frequencies().compute(), name
-        assert words.count().compute() == want.count().compute(), name
+        for finish in (lambda words: words.frequencies(), lambda words: words.count()):
+            native = finish(steps(db.read_text(path))).compute()
+            with by_python():
+                want = finish(steps(db.from_sequence([line + "\n" for line in lines] or [""], npartitions=1))).compute()
+            assert native == want, name
 
 
 @pytest.mark.parametrize("name", CHAINS)
 @pytest.mark.parametrize("blocksize", [None, 5_000])
-def test_chains_answer_what_they_do_on_lists(path, name, blocksize, monkeypatch):
+def test_chains_answer_what_they_do_on_lists(path, name, blocksize):
     lines = db.read_text(path, blocksize=blocksize)
     native = CHAINS[name](lines.map(json.loads)).compute()
     in_children = CHAINS[name](lines.map(json.loads)).compute(scheduler="processes")
-    monkeypatch.setattr(_native, "describe", lambda *args: None)
-    monkeypatch.setattr(_native, "describe_tree", lambda *args: None)
-    plain = CHAINS[name](lines.map(json.loads)).compute()
+    with by_python():
+        plain = CHAINS[name](lines.map(json.loads)).compute()
     assert native == plain == in_children
+
+
+ELEMENTS = {
+    "sum": lambda b: b.map(lambda x: x * 3 + 1).filter(lambda x: x % 2 == 0).sum(),
+    "min": lambda b: b.map(operator.neg).min(),
+    "max": lambda b: b.remove(lambda x: x == 0).max(),
+    "count": lambda b: b.filter(None).count(),
+    "product": lambda b: b.filter(None).fold(operator.mul),
+    "fold": lambda b: b.fold(lambda total, x: total - x, initial=7),
+    "fold floats": lambda b: b.map(lambda x: x / 7).fold(operator.add, initial=0.0),
+    "text": lambda b: b.map(str).map(len).frequencies(),
+    "longest": lambda b: b.map(str).max(),
+    "groups": lambda b: b.groupby(lambda x: x % 5).map(lambda group: (group[0], sum(group[1]))),
+    "groups of halves": lambda b: b.groupby(lambda x: x / 2),
+    "foldby": lambda b: b.foldby(lambda x: x // 3, operator.add, 0),
+    "distinct": lambda b: b.map(lambda x: x % 4).distinct(),
+    "topk": lambda b: b.map(lambda x: (x % 4, x)).topk(3),
+    "pairs": lambda b: b.map(lambda x: (x, None)).pluck(0).sum(),
+    "take": lambda b: b.map(operator.neg).take(2, compute=False),
+}
+
+SEQUENCES = {
+    "range": lambda: db.range(50, npartitions=4),
+    "numbers": lambda: db.from_sequence([3, -1, 4, -1, 5, 9, 2, 6], npartitions=3),
+    "large": lambda: db.from_sequence([2**62, 2**62, -5, 2**63 - 1], npartitions=2),
+    "larger": lambda: db.from_sequence([2**70, 1, 0], npartitions=2),
+    "bools": lambda: db.from_sequence([True, False, 3, True], npartitions=2),
+    "floats": lambda: db.from_sequence([0.1, 0.2, 0.3, -0.0, 1e300, 5], npartitions=3),
+    "nan": lambda: db.from_sequence([1.0, float("nan"), 0.5], npartitions=1),
+    "one": lambda: db.from_sequence([5]),
+    "text": lambda: db.from_sequence(["b", "a", "\ud800"], npartitions=2),
+    "none": lambda: db.from_sequence([1, None], npartitions=2),
+    "nothing": lambda: db.from_sequence([]),
+    "classes": lambda: db.from_sequence([numpy.int64(4), numpy.float64(1.5)], npartitions=2),
+}
+
+
+def computed(bag):
+    """What computing answers, and of which types; or which error it raises, and how."""
+    try:
+        result = bag.compute(scheduler="sync")
+    except Exception as error:
+        return type(error), str(error)
+    return repr(result), type(result)
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_elements_that_are_here_are_worked_on_as_python_does(sequence, name):
+    native = computed(ELEMENTS[name](SEQUENCES[sequence]()))
+    with by_python():
+        want = computed(ELEMENTS[name](SEQUENCES[sequence]()))
+    assert native == want
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.one_of(st.integers(-(2**63), 2**63), st.floats(), st.booleans()), max_size=30),
+    st.sampled_from(sorted(ELEMENTS)),
+    st.integers(1, 5),
+)
+def test_any_numbers_that_are_here_are_worked_on_as_python_does(numbers, name, npartitions):
+    native = computed(ELEMENTS[name](db.from_sequence(numbers, npartitions=npartitions)))
+    with by_python():
+        want = computed(ELEMENTS[name](db.from_sequence(numbers, npartitions=npartitions)))
+    assert native == want
 
 
 def test_errors_are_python_s_own(path):

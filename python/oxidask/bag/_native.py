@@ -19,6 +19,7 @@ import functools
 import itertools
 import json
 import operator
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -122,6 +123,10 @@ def _step(function: Any, args: tuple[Any, ...], base: Any) -> tuple[Any, ...]:
         return ("take-of", args[0])
     if function is _steps.on_elements and args[0] is _steps.count and args[2] is base:
         return ("count",)
+    if function is _steps.on_elements and args[2] is base:
+        return ("reduce", *_reduction(args[0]))
+    if function is list and args == (base,):
+        return ("same",)
     if function is _oxidask.bag_scatter and args[2] is base:
         return ("scatter", term_of(args[0]), args[1])
     if function is _oxidask.bag_group and args[2] is base:
@@ -129,6 +134,19 @@ def _step(function: Any, args: tuple[Any, ...], base: Any) -> tuple[Any, ...]:
     if function is _oxidask.bag_fold_by and args[3] is base:
         key, binop, start, _ = args
         return ("fold", term_of(key), term_of(binop, 2), _start(start))
+    raise _UnknownError
+
+
+def _reduction(function: Any) -> tuple[Any, Any]:
+    """What is folded into what: a term of two arguments, and the start as a tuple, if there is one."""
+    if isinstance(function, functools.partial) and function.func is _steps.fold:
+        binop, start = function.args
+        return term_of(binop, 2), _start(start or None)
+    # From Python 3.12 on, sums of floats are more exact than adding them up.
+    if function is sum and sys.version_info < (3, 12):
+        return term_of(operator.add, 2), (0,)
+    if function in (min, max):
+        return (function.__name__, ARG, ("arg", 1)), None
     raise _UnknownError
 
 
@@ -143,6 +161,13 @@ def _tree(function: Any) -> tuple[Any, ...]:
         return ("merge", term_of(combine, 2), _start(start), finish)
     if function.func is _steps.joined:
         return ("join", *function.args)
+    if function.func is _steps.on_results:
+        aggregate = function.args[0]
+        if isinstance(aggregate, functools.partial) and aggregate.func is _steps.fold_results:
+            term_of(aggregate.args[0], 2)
+            return ("calls",)
+        if aggregate in (sum, min, max, any, all):
+            return ("calls",)
     raise _UnknownError
 
 

@@ -181,6 +181,18 @@ impl Groups {
         Ok(())
     }
 
+    /// The groups without what only serves to add keys.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.values.shrink_to_fit();
+        self.ranks.shrink_to_fit();
+        self.index = HashTable::new();
+        self.scratch = Vec::new();
+        self
+    }
+
     /// Sorts by value, the largest first; keys with equal values stay in order.
     ///
     /// # Errors
@@ -275,7 +287,7 @@ impl Groups {
 
 /// What a function makes of two kept values; sums, which are most of it, without
 /// a detour.
-fn combined(combine: &Term, left: &Scalar, right: &Scalar) -> Result<Scalar, Beyond> {
+pub(super) fn combined(combine: &Term, left: &Scalar, right: &Scalar) -> Result<Scalar, Beyond> {
     let is_sum = matches!(combine, Term::Call(Function::Add, args) if args[..] == [Term::Arg(0), Term::Arg(1)]);
     match (left, right) {
         (Scalar::Int(left), Scalar::Int(right)) if is_sum => left.checked_add(*right).map(Scalar::Int).ok_or(Beyond),

@@ -49,11 +49,19 @@ const SLOTS_MAX: usize = 1 << 16;
 /// Texts below so many bytes are short.
 const SHORT: usize = 16;
 
+thread_local! {
+    /// The slots of this thread's last tally, for the next one: pages that are
+    /// there already need not be cleared by the system again.
+    static SLOTS: std::cell::Cell<Vec<Slot>> = const { std::cell::Cell::new(Vec::new()) };
+}
+
 impl Default for Tally {
     fn default() -> Self {
         let hasher = DefaultHashBuilder::default();
         let seeds = [hasher.hash_one(0_u64), hasher.hash_one(1_u64)];
-        let slots = vec![Slot::default(); SLOTS_MIN];
+        let mut slots = SLOTS.take();
+        slots.clear();
+        slots.resize(SLOTS_MIN, Slot::default());
         Tally { groups: Groups::new(), slots, used: 0, seeds, waiting: [Default::default(); BATCH], n_waiting: 0 }
     }
 }
@@ -98,6 +106,7 @@ impl Tally {
                 *count += slot.count.cast_signed();
             }
         }
+        SLOTS.set(self.slots);
         Ok(self.groups)
     }
 
@@ -174,8 +183,9 @@ impl Tally {
 
     fn grow(&mut self) {
         let mask = 4 * self.slots.len() - 1;
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); mask + 1]);
-        for slot in old.into_iter().filter(|slot| slot.count > 0) {
+        let old: Vec<Slot> = self.slots.drain(..).filter(|slot| slot.count > 0).collect();
+        self.slots.resize(mask + 1, Slot::default());
+        for slot in old {
             let mut at = self.hash(slot.key) as usize & mask;
             while self.slots[at].count > 0 {
                 at = (at + 1) & mask;

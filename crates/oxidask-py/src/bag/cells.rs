@@ -5,7 +5,7 @@ use oxidask_io::json::{self, Beyond, Build, Json};
 use oxidask_io::record::{Cell, Scalar, Term};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyRange, PyString, PyTuple};
 use std::borrow::Cow;
 
 /// Why a cell did not become an object.
@@ -185,6 +185,34 @@ pub fn of_object(object: &Bound<'_, PyAny>) -> Option<Cell<'static>> {
         return tuple.iter().map(|element| of_object(&element)).collect::<Option<_>>().map(Cell::Tuple);
     }
     None
+}
+
+/// Whether a partition is a list of nothing but plain values, or a range of them.
+pub fn are_plain(partition: &Bound<'_, PyAny>) -> bool {
+    match partition.cast_exact::<PyList>() {
+        Ok(list) => list.iter().all(|element| is_plain(&element)),
+        Err(_) => range_of(partition).is_some(),
+    }
+}
+
+fn is_plain(object: &Bound<'_, PyAny>) -> bool {
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        return text.to_str().is_ok();
+    }
+    if let Ok(value) = object.cast_exact::<PyInt>() {
+        return value.extract::<i64>().is_ok();
+    }
+    if let Ok(tuple) = object.cast_exact::<PyTuple>() {
+        return tuple.iter().all(|element| is_plain(&element));
+    }
+    object.is_none() || object.is_exact_instance_of::<PyFloat>() || object.is_exact_instance_of::<PyBool>()
+}
+
+/// The start, stop and step of a range of numbers of 64 bits.
+pub fn range_of(object: &Bound<'_, PyAny>) -> Option<(i64, i64, i64)> {
+    let range = object.cast_exact::<PyRange>().ok()?;
+    let bound = |name| range.getattr(name).ok()?.extract().ok();
+    Some((bound("start")?, bound("stop")?, bound("step")?))
 }
 
 /// The kept value of an object of exactly one of the plain types.

@@ -14,6 +14,21 @@ use std::sync::Arc;
 pub struct BagMeta {
     /// Number of partitions.
     pub n: usize,
+    /// Whether they are lists or ranges of plain values, on which functions that
+    /// are well known run natively.
+    pub is_plain: bool,
+}
+
+impl BagMeta {
+    /// Of `n` partitions of any values.
+    pub fn of(n: usize) -> Self {
+        BagMeta { n, is_plain: false }
+    }
+}
+
+/// Whether partitions that are here already hold plain values only.
+pub fn is_plain(expr: &ExprRef) -> bool {
+    expr.get::<Given<BagMeta>>().is_some() && expr.meta().downcast_ref::<BagMeta>().is_some_and(|meta| meta.is_plain)
 }
 
 /// How many partitions a bag has; none if the expression is no bag.
@@ -44,7 +59,7 @@ impl SelectExpr {
     pub fn expr(inputs: Vec<ExprRef>, picks: Vec<(u32, u32)>) -> ExprRef {
         let keys = inputs.iter().map(|input| input.key());
         let key = KeyHasher::new("bag.select").keys(keys).params(&picks).finish();
-        let meta = BagMeta { n: picks.len() };
+        let meta = BagMeta::of(picks.len());
         Arc::new(SelectExpr { key, inputs: inputs.into(), picks, meta })
     }
 
@@ -87,7 +102,7 @@ impl Expr for SelectExpr {
         }
         if let Some(given) = input.get::<Given<BagMeta>>() {
             let values = picks.iter().map(|pick| given.values()[*pick as usize].clone()).collect();
-            let meta = BagMeta { n: picks.len() };
+            let meta = BagMeta { n: picks.len(), is_plain: is_plain(input) };
             return Ok(Some(Arc::new(Given::new(self.key, &*given.label(), values, meta))));
         }
         if let Some(below) = input.get::<SelectExpr>() {
@@ -122,7 +137,7 @@ impl SplitExpr {
     pub fn expr(input: ExprRef, cuts: Vec<(Step, u32)>) -> ExprRef {
         let counts: Vec<u32> = cuts.iter().map(|(_, n)| *n).collect();
         let key = KeyHasher::new("bag.split").key(input.key()).params(&counts).finish();
-        let meta = BagMeta { n: counts.iter().map(|n| *n as usize).sum() };
+        let meta = BagMeta::of(counts.iter().map(|n| *n as usize).sum());
         Arc::new(SplitExpr { key, inputs: vec![input].into(), cuts, meta })
     }
 }
@@ -186,7 +201,7 @@ impl ScanExpr {
     /// A scan over the partitions of `input`; `token` names the calls.
     pub fn expr(input: ExprRef, token: Key, label: Arc<str>, first: Step, next: Step) -> ExprRef {
         let key = KeyHasher::new("bag.scan").key(input.key()).key(token).finish();
-        let meta = BagMeta { n: partitions_of(&input).unwrap_or(1) };
+        let meta = BagMeta::of(partitions_of(&input).unwrap_or(1));
         Arc::new(ScanExpr { key, label, inputs: vec![input].into(), first, next, meta })
     }
 }
@@ -206,7 +221,7 @@ impl Expr for ScanExpr {
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
         let (first, next) = (self.first.clone(), self.next.clone());
-        let meta = BagMeta { n: self.meta.n };
+        let meta = BagMeta::of(self.meta.n);
         let key = rewritten(self.key, &inputs);
         Ok(Arc::new(ScanExpr { key, label: self.label.clone(), inputs: inputs.into(), first, next, meta }))
     }
@@ -265,7 +280,7 @@ impl Expr for Carried {
     }
 
     fn with_inputs(&self, inputs: Vec<ExprRef>) -> Result<ExprRef> {
-        let meta = self.meta.as_ref().map(|meta| BagMeta { n: meta.n });
+        let meta = self.meta.as_ref().map(|meta| BagMeta::of(meta.n));
         let key = rewritten(self.key, &inputs);
         Ok(Arc::new(Carried { key, inputs: inputs.into(), meta }))
     }

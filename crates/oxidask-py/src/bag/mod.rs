@@ -23,7 +23,7 @@ use crate::travel;
 use crate::value::to_value;
 use collection::{bag_of, item_of, made};
 use expr::{BagMeta, ScanExpr, SelectExpr, SplitExpr, partitions_of};
-use native::{Native, native_of};
+use native::{Native, Tree, native_of};
 use oxidask::bag::Given;
 use oxidask_core::{ExprRef, Key, KeyHasher};
 use pipe::{Cut, Step};
@@ -99,8 +99,10 @@ fn bag_source(partitions: &Bound<'_, PyList>, label: &str) -> PyExpr {
             _ => hasher = hasher.key(random_key()),
         }
     }
+    let is_plain = partitions.iter().all(|partition| cells::are_plain(&partition));
+    let meta = BagMeta { n: partitions.len(), is_plain };
     let values = partitions.iter().map(to_value).collect();
-    bag_of(Arc::new(Given::new(hasher.finish(), label, values, BagMeta { n: partitions.len() })))
+    bag_of(Arc::new(Given::new(hasher.finish(), label, values, meta)))
 }
 
 /// What is well known of a call; see `oxidask.bag._native`.
@@ -264,7 +266,8 @@ fn bag_reduce(
     let annotations = current_annotations(py)?;
     let step = |function| {
         let step = tree_step(function);
-        if item { Step { native: None, ..step } } else { step }
+        let fits = !item || step.native == Some(Native::Tree(Tree::Calls));
+        if fits { step } else { Step { native: None, ..step } }
     };
     let (combine, aggregate) = (step(combine), step(aggregate));
     for level in 0_u64.. {
@@ -531,5 +534,5 @@ fn bag_loads(form: &[u8], label: &str, key: &str, n: usize, item: bool) -> PyRes
     let key =
         u128::from_str_radix(key, 16).map(Key).map_err(|_| PyValueError::new_err(format!("'{key}' is no key")))?;
     let graph: ExprRef = Arc::new(travel::decode(form, label).or_raise()?);
-    Ok(made(expr::Carried::expr(key, graph, (!item).then_some(BagMeta { n })), item))
+    Ok(made(expr::Carried::expr(key, graph, (!item).then_some(BagMeta::of(n))), item))
 }

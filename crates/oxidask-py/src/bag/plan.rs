@@ -1,7 +1,7 @@
 //! Pipes: calls on each partition of a bag, or on groups of partitions, as one
 //! node of the plan. Pipes upon pipes become one.
 
-use super::expr::{BagMeta, SINGLE, SelectExpr, partitions_of, rewritten};
+use super::expr::{BagMeta, SINGLE, SelectExpr, is_plain, partitions_of, rewritten};
 use super::native::{Native, Sink, Tree, op_of};
 use super::pipe::{Cut, Head, PipeOp, Step};
 use super::text::TextSource;
@@ -78,7 +78,7 @@ pub struct Pipe {
 impl Pipe {
     /// A node for a pipe.
     pub fn expr(pipe: PipeExpr) -> ExprRef {
-        let meta = BagMeta { n: pipe.n.unwrap_or(1) * pipe.cut.map_or(1, Cut::n) as usize };
+        let meta = BagMeta::of(pipe.n.unwrap_or(1) * pipe.cut.map_or(1, Cut::n) as usize);
         Arc::new(Pipe { pipe, meta })
     }
 
@@ -92,7 +92,7 @@ impl Pipe {
         let is_column = |step: &Step| {
             matches!(
                 step.native,
-                Some(Native::Step(_) | Native::Sink(Sink::Rows | Sink::Take(_) | Sink::Scatter(..)))
+                Some(Native::Same | Native::Step(_) | Native::Sink(Sink::Rows | Sink::Take(_) | Sink::Scatter(..)))
                     | Some(Native::Tree(Tree::Group(_)))
             )
         };
@@ -105,7 +105,8 @@ impl Pipe {
     }
 
     fn reads_columns(&self) -> bool {
-        self.pipe.inputs.first().and_then(|input| input.get::<Pipe>()).is_some_and(Pipe::makes_columns)
+        let is_column = |input: &ExprRef| input.get::<Pipe>().is_some_and(Pipe::makes_columns) || is_plain(input);
+        self.pipe.inputs.first().is_some_and(is_column)
     }
 
     fn n_first(&self) -> usize {

@@ -6,11 +6,11 @@ use crate::bag::cells;
 use crate::bag::pipe::{Head, PipeOp};
 use crate::bag::text::{Decoded, PartitionReader, TextSource};
 use crate::error::OrError;
-use crate::value::to_value;
+use crate::value::{from_value, to_value};
 use oxidask_core::registry::OpCodec;
 use oxidask_core::{EncodedOp, Error, Op, Parts, Result, Value};
 use oxidask_io::lines;
-use oxidask_io::record::{self, Beyond, Case, Cell, Groups, Pieces, Program, Run, Sharded, Tally, Term};
+use oxidask_io::record::{self, Beyond, Case, Cell, Groups, Pieces, Program, Reduction, Run, Sharded, Tally, Term};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::borrow::Cow;
@@ -36,6 +36,7 @@ enum State {
     Groups(Groups),
     Sharded(Sharded),
     Pieces(Pieces),
+    Reduction(Reduction),
 }
 
 /// Why a partition is not done natively.
@@ -72,6 +73,7 @@ impl NativeOp {
                 Some(cut) => State::Sharded(Sharded::new(cut.n() as usize, block)),
                 None => State::Groups(Groups::new()),
             },
+            Sink::Reduce { ref initial, .. } => State::Reduction(Reduction::new(initial.clone())),
             Sink::Scatter(_, n) => State::Pieces(Pieces::new(n as usize)),
         }
     }
@@ -95,6 +97,7 @@ impl NativeOp {
                 let group = run.eval(key, std::slice::from_ref(cell))?;
                 sharded.fold(&group, cell.clone(), binop, initial.as_ref(), run)?;
             }
+            (Sink::Reduce { binop, .. }, State::Reduction(reduction)) => reduction.push(cell, binop, run)?,
             (Sink::Scatter(key, _), State::Pieces(pieces)) => {
                 pieces.push(&run.eval(key, std::slice::from_ref(cell))?, cell)?;
             }
@@ -184,6 +187,26 @@ impl NativeOp {
         Ok(state)
     }
 
+    /// The plain values of a list or a range of Python.
+    fn objects(&self, partition: &Value, block: u64) -> Result<State, Stop> {
+        let range = Python::attach(|py| cells::range_of(from_value(py, partition).ok()?.bind(py)));
+        let Some((start, stop, step)) = range else {
+            let rows = Python::attach(|py| rows_of(py, partition)).ok_or(Stop::Python)?;
+            return self.column(&rows, block);
+        };
+        let mut state = self.start(block);
+        let mut run = self.program.start();
+        let mut number = Some(start);
+        while let Some(own) = number.filter(|own| if step > 0 { *own < stop } else { *own > stop })
+            && !self.is_full(&state)
+        {
+            run.element(Cell::Int(own))?;
+            run.cells().iter().try_for_each(|cell| self.push(&mut state, cell, &run))?;
+            number = own.checked_add(step);
+        }
+        Ok(state)
+    }
+
     /// Counts as groups, or shards of these, and all else as it is.
     fn finished(&self, state: State, block: u64) -> Result<State, Stop> {
         let State::Tally(tally) = state else { return Ok(state) };
@@ -203,11 +226,24 @@ impl NativeOp {
                 if self.python.steps.len() == 1 { Ok(State::Rows(rows)) } else { self.column(&rows, block) }
             }
             _ => match inputs {
-                [input] => self.column(&input.get::<Rows>().ok_or(Stop::Python)?.0, block),
+                [input] => match input.get::<Rows>() {
+                    Some(rows) => self.column(&rows.0, block),
+                    None => self.objects(input, block),
+                },
                 _ => Err(Stop::Python),
             },
         }
     }
+}
+
+/// The elements of a list; none if they are not plain.
+fn rows_of(py: Python<'_>, partition: &Value) -> Option<record::Rows> {
+    let object = from_value(py, partition).ok()?;
+    let mut rows = record::Rows::new();
+    for element in object.bind(py).cast_exact::<PyList>().ok()?.iter() {
+        rows.push(&cells::of_object(&element)?).ok()?;
+    }
+    Some(rows)
 }
 
 /// The elements of columns, grouped; none if Python has to do it.
@@ -232,7 +268,7 @@ fn put_in_case(text: &mut str, case: Case) -> bool {
 
 impl Op for NativeOp {
     fn run(&self, block: u64, inputs: &[Value]) -> Result<Value> {
-        let groups = |groups| Value::new(GroupsData { groups, finish: Finish::Nothing });
+        let groups = |groups: Groups| Value::new(GroupsData { groups: groups.sealed(), finish: Finish::Nothing });
         let shards = |shards: Vec<Groups>| Value::new(Parts(shards.into_iter().map(groups).collect()));
         match self.state(block, inputs).and_then(|state| self.finished(state, block)) {
             Ok(State::Rows(rows)) => Ok(Value::new(Rows(rows))),
@@ -246,6 +282,12 @@ impl Op for NativeOp {
                 let number = count.into_pyobject(py).map_err(PyErr::from).or_error(py)?;
                 Ok(to_value(number.into_any()))
             }),
+            Ok(State::Reduction(reduction)) => match reduction.finish() {
+                Some(result) => {
+                    Python::attach(|py| Ok(to_value(cells::Objects::new(py).cell(&result.cell()).or_error(py)?)))
+                }
+                None => self.python.run(block, inputs),
+            },
             Ok(State::Tally(_)) | Err(Stop::Python) => self.python.run(block, inputs),
             Err(Stop::Error(error)) => Err(error),
         }

@@ -30,6 +30,8 @@ pub use lines::grouped;
 /// What a call of a pipe does, if it is well known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Native {
+    /// It leaves the elements as they are.
+    Same,
     /// It does this to each element.
     Step(RecordStep),
     /// It makes this of all elements, and nothing comes after it.
@@ -58,6 +60,13 @@ pub enum Sink {
         /// Where each key begins, if not with its first element.
         initial: Option<Scalar>,
     },
+    /// They become one value, which no elements have not.
+    Reduce {
+        /// Of the result so far and an element.
+        binop: Term,
+        /// Where it begins, if not with the first element.
+        initial: Option<Scalar>,
+    },
     /// They are cut into so many pieces by a key.
     Scatter(Term, u32),
 }
@@ -76,6 +85,9 @@ pub enum Tree {
     },
     /// Shards become whole again.
     Join(Finish),
+    /// A few values become one by calls that Python makes in this process, as
+    /// they are well known: another one would take longer to be reached.
+    Calls,
     /// The first elements of lists.
     Take(usize),
     /// The elements of lists, grouped by a key.
@@ -126,6 +138,7 @@ pub fn native_of(form: &Bound<'_, PyAny>) -> PyResult<Native> {
         "map" => Native::Step(RecordStep::Map(cells::term_of(&at(1)?)?)),
         "filter" => Native::Step(RecordStep::Filter(cells::term_of(&at(1)?)?)),
         "remove" => Native::Step(RecordStep::Remove(cells::term_of(&at(1)?)?)),
+        "same" => Native::Same,
         "flatten" => Native::Step(RecordStep::Flatten),
         "take" => Native::Sink(Sink::Take(at(1)?.extract()?)),
         "count" => Native::Sink(Sink::Count),
@@ -135,8 +148,10 @@ pub fn native_of(form: &Bound<'_, PyAny>) -> PyResult<Native> {
             binop: cells::term_of(&at(2)?)?,
             initial: start(3)?,
         }),
+        "reduce" => Native::Sink(Sink::Reduce { binop: cells::term_of(&at(1)?)?, initial: start(2)? }),
         "scatter" => Native::Sink(Sink::Scatter(cells::term_of(&at(1)?)?, at(2)?.extract()?)),
         "group" => Native::Tree(Tree::Group(cells::term_of(&at(1)?)?)),
+        "calls" => Native::Tree(Tree::Calls),
         "take-of" => Native::Tree(Tree::Take(at(1)?.extract()?)),
         "merge" => Native::Tree(Tree::Merge {
             combine: cells::term_of(&at(1)?)?,
@@ -181,6 +196,7 @@ fn program_of(natives: &[Native]) -> Option<(Program, Sink)> {
     let mut sink = Sink::Rows;
     for (place, native) in natives.iter().enumerate() {
         match native {
+            Native::Same => {}
             Native::Step(step) => steps.push(step.clone()),
             Native::Sink(last) if place + 1 == natives.len() => sink = last.clone(),
             _ => return None,
@@ -188,6 +204,7 @@ fn program_of(natives: &[Native]) -> Option<(Program, Sink)> {
     }
     let program = match &sink {
         Sink::Fold { key, binop, .. } => Program::with_terms(steps, &[key, binop]),
+        Sink::Reduce { binop, .. } => Program::with_terms(steps, &[binop]),
         Sink::Scatter(key, _) => Program::with_terms(steps, &[key]),
         _ => Program::new(steps),
     };

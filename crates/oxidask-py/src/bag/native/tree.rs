@@ -25,6 +25,7 @@ impl TreeOp {
                 finished(groups, *finish)
             }
             Tree::Join(finish) => finished(Groups::joined(&all_groups(inputs)?), *finish),
+            Tree::Calls => None,
             Tree::Take(k) => {
                 let mut rows = oxidask_io::record::Rows::new();
                 for value in inputs {
@@ -53,7 +54,7 @@ fn finished(groups: Groups, finish: Finish) -> Option<Value> {
     if finish == Finish::Sorted && groups.sorted().is_err() {
         return None;
     }
-    Some(Value::new(GroupsData { groups, finish }))
+    Some(Value::new(GroupsData { groups: groups.sealed(), finish }))
 }
 
 impl Op for TreeOp {
