@@ -218,3 +218,35 @@ def test_mistakes_are_named_in_the_line_where_they_are_made(call, error, words, 
     with pytest.raises(error) as raised:
         call(da.ones((4, 6), chunks=(2, 3)))
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+def test_factors_have_names():
+    data = np.arange(12.0, dtype="f4").reshape(4, 3)
+    x = da.from_array(data, chunks=(2, 3))
+    factors = da.linalg.qr(x)
+    np.testing.assert_allclose((factors.Q @ factors.R).compute(), data, atol=1e-5)
+    parts = da.linalg.svd(x)
+    np.testing.assert_allclose((parts.U * parts.S @ parts.Vh).compute(), data, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i4"])
+def test_inverses_keep_the_dtype(dtype):
+    data = np.array([[2, 1], [1, 3]], dtype)
+    inverse = da.linalg.inv(da.from_array(data, chunks=1))
+    assert inverse.dtype == inverse.compute().dtype == np.linalg.inv(data).dtype
+
+
+def test_dtypes_are_classes_too():
+    assert da.can_cast(np.bool, np.int8)
+    assert da.can_cast(da.ones(2, dtype="i4"), np.float64)
+    assert not da.can_cast(np.float64, np.int8)
+
+
+@pytest.mark.parametrize("name", ["sinh", "cosh", "expm1", "log1p"])
+def test_special_complex_numbers_have_numpys_answers(name):
+    parts = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan]
+    data = np.array([complex(re, im) for re in parts for im in parts])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(
+            getattr(da, name)(da.from_array(data, chunks=9)).compute(), getattr(np, name)(data)
+        )

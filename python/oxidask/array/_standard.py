@@ -21,7 +21,7 @@ def can_cast(from_: Any, to: Any, /, casting: str = "safe") -> bool:
     >>> can_cast("i4", "i8"), can_cast("f8", "i8")
     (True, False)
     """
-    return np.can_cast(getattr(from_, "dtype", from_), to, casting=casting)  # type: ignore[arg-type]
+    return np.can_cast(from_.dtype if isinstance(from_, Array) else from_, to, casting=casting)  # type: ignore[arg-type]
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None, chunks: Any = "auto") -> Array:

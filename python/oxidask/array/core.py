@@ -32,6 +32,10 @@ _LEFT_TO_NUMPY = {
         [
             "sign",
             "sqrt",
+            "expm1",
+            "log1p",
+            "sinh",
+            "cosh",
             "tanh",
             "arcsin",
             "arccos",

@@ -8,7 +8,7 @@ blocks for square ones.
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -349,7 +349,22 @@ def sfqr(data: Any, name: str | None = None) -> tuple[Array, Array]:
     return q, concatenate([r_first, right.dot(data[:, sizes[0] :])], axis=1)
 
 
-def qr(a: Any, mode: str = "reduced") -> Any:
+class QRResult(NamedTuple):
+    """The factors that :func:`qr` answers."""
+
+    Q: Array
+    R: Array
+
+
+class SVDResult(NamedTuple):
+    """The factors that :func:`svd` answers."""
+
+    U: Array
+    S: Array
+    Vh: Array
+
+
+def qr(a: Any, mode: str = "reduced") -> QRResult:
     """QR of a matrix with one chunk of rows or of columns.
 
     Parameters
@@ -373,21 +388,21 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     a = asanyarray(a)
     if a.ndim > 2 or mode == "complete":
         parts = {"reduced": "(p,q)->(p,k),(k,q)", "complete": "(p,q)->(p,p),(p,q)"}
-        return on_stacks("qr", parts.get(mode, ""), [a], mode=mode)
+        return QRResult(*on_stacks("qr", parts.get(mode, ""), [a], mode=mode))
     a = _two_axes(a, "qr")
     if mode != "reduced":
         raise NotImplementedError("mode is 'reduced' or 'complete'")
     if a.numblocks[1] == 1:
-        return tsqr(a)
+        return QRResult(*tsqr(a))
     if a.numblocks[0] == 1:
-        return sfqr(a)
+        return QRResult(*sfqr(a))
     raise NotImplementedError(
         f"qr needs a matrix with one axis in a single chunk, not chunks {a.chunks}\n"
         "hint: rechunk one axis to a single chunk"
     )
 
 
-def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple[Array, Array, Array]:
+def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> SVDResult:
     """Singular values and vectors of a matrix with one chunk of rows or of columns.
 
     Parameters
@@ -408,7 +423,7 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
     a = asanyarray(a)
     if a.ndim > 2 or full_matrices:
         parts = "(p,q)->(p,p),(k),(q,q)" if full_matrices else "(p,q)->(p,k),(k),(k,q)"
-        return on_stacks("svd", parts, [a], full_matrices=full_matrices)  # type: ignore[no-any-return]
+        return SVDResult(*on_stacks("svd", parts, [a], full_matrices=full_matrices))
     a = _two_axes(a, "svd")
     nb = a.numblocks
     if nb[0] > 1 and nb[1] > 1:
@@ -430,7 +445,7 @@ def svd(a: Any, coerce_signs: bool = True, full_matrices: bool = False) -> tuple
             u, v = v.T, u.T
     if coerce_signs:
         u, v = svd_flip(u, v)
-    return u, s, v
+    return SVDResult(u, s, v)
 
 
 def svd_flip(u: Any, v: Any, u_based_decision: bool = False) -> tuple[Array, Array]:
@@ -519,7 +534,7 @@ def svd_compressed(
 def _signed(u: Array, v: Array, coerce_signs: bool, s: Array) -> tuple[Array, Array, Array]:
     if coerce_signs:
         u, v = svd_flip(u, v)
-    return u, s, v
+    return SVDResult(u, s, v)
 
 
 def _range_of(data: Array, level: int, iterator: str, n_iter: int, seed: Any, compute: bool) -> Array:
@@ -781,7 +796,9 @@ def inv(a: Any) -> Array:
     a = asanyarray(a)
     if a.ndim > 2:
         return on_stacks("inv", "(p,p)->(p,p)", [a])  # type: ignore[no-any-return]
-    return solve(a, eye(a.shape[0], chunks=a.chunks[0][0]).rechunk((a.chunks[0], a.chunks[0])))
+    # The identity in the dtype of the matrix widens no floats of 32 bits.
+    dtype = a.dtype if a.dtype.kind in "fc" else float
+    return solve(a, eye(a.shape[0], chunks=a.chunks[0][0], dtype=dtype).rechunk((a.chunks[0], a.chunks[0])))
 
 
 def lstsq(a: Any, b: Any) -> tuple[Array, Array, Array, Array]:
