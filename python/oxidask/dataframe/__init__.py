@@ -18,6 +18,7 @@ from oxidask.dataframe._apply import map_partitions
 from oxidask.dataframe._arrays import from_array, from_dask_array, to_bag, to_records
 from oxidask.dataframe._meta import make_meta
 from oxidask.dataframe._overlap import map_overlap
+from oxidask.dataframe.concatenation import concat
 from oxidask.dataframe.creation import from_delayed, from_dict, from_map, from_pandas, repartition
 from oxidask.dataframe.frame import DataFrame
 from oxidask.dataframe.functions import (
@@ -41,7 +42,7 @@ from oxidask.dataframe.io.orc import read_orc, to_orc
 from oxidask.dataframe.io.parquet import read_parquet
 from oxidask.dataframe.io.parquet_writer import to_parquet
 from oxidask.dataframe.io.sql import read_sql, read_sql_query, read_sql_table, to_sql
-from oxidask.dataframe.merging import concat, merge, merge_asof
+from oxidask.dataframe.merging import merge, merge_asof
 from oxidask.dataframe.scalar import Scalar
 from oxidask.dataframe.series import Series
 

@@ -146,7 +146,7 @@ def repartition_divisions(rows: Any, divisions: Sequence[Any], force: bool = Fal
 
 def _divided(rows: Any, divisions: tuple[Any, ...]) -> Any:
     """The engine's form of new divisions."""
-    from oxidask.dataframe._shuffle import _is_exact
+    from oxidask.dataframe._set_index import _is_exact
 
     index = rows._meta.index if rows._kind in ("frame", "series") else None
     if index is None or index.nlevels > 1 or not _is_exact(index.dtype):

@@ -297,7 +297,7 @@ def from_delayed(
     if isinstance(divisions, str):
         if divisions != "sorted":
             raise ValueError(f"divisions={divisions!r}: only 'sorted' is known")
-        from oxidask.dataframe._shuffle import with_known_divisions
+        from oxidask.dataframe._set_index import with_known_divisions
 
         return with_known_divisions(plan, meta)
     return new(plan, meta, None if divisions is None else tuple(divisions))

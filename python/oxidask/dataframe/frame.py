@@ -433,7 +433,7 @@ class DataFrame(FrameStatistics, Rows):
         >>> df.set_index("k").x.compute().to_dict()
         {1: 10, 2: 20, 3: 30}
         """
-        from oxidask.dataframe import _align, _shuffle
+        from oxidask.dataframe import _align, _set_index
 
         del shuffle_method, upsample, partition_size, options
         if isinstance(other, list) and len(other) == 1:
@@ -455,8 +455,8 @@ class DataFrame(FrameStatistics, Rows):
         if append and (sorted or sort):
             raise NotImplementedError("set_index(append=True) goes with sort=False only")
         if sorted:
-            return _shuffle.set_sorted_index(self, other, drop, divisions)  # type: ignore[no-any-return]
-        return _shuffle.set_index(self, other, drop, npartitions, divisions, sort, append)  # type: ignore[no-any-return]
+            return _set_index.set_sorted_index(self, other, drop, divisions)  # type: ignore[no-any-return]
+        return _set_index.set_index(self, other, drop, npartitions, divisions, sort, append)  # type: ignore[no-any-return]
 
     def sort_values(
         self,
@@ -489,7 +489,7 @@ class DataFrame(FrameStatistics, Rows):
         partition_size, upsample, shuffle_method
             Taken for compatibility.
         """
-        from oxidask.dataframe._shuffle import sort_frame
+        from oxidask.dataframe._sorting import sort_frame
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):

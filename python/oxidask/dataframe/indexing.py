@@ -196,7 +196,7 @@ class Loc:
 
     def _native_slice(self, part: Any, low: Any, high: Any, columns: Any) -> Any:
         """The engine's form of a slice of labels, of some columns."""
-        from oxidask.dataframe._shuffle import _is_exact
+        from oxidask.dataframe._set_index import _is_exact
 
         if part._kind not in ("frame", "series") or not _is_exact(part._meta.index.dtype):
             return NOT_NATIVE

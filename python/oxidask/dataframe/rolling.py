@@ -159,7 +159,7 @@ class _OnGroups:
         return (_OnGroups, tuple(vars(self).items()))
 
     def __call__(self, rows: Any, by: list[Any]) -> Any:
-        from oxidask.dataframe.groupby import _group
+        from oxidask.dataframe._group_steps import _group
 
         grouped = _group(rows, by, self.flags, self.slice).rolling(**self.window)
         return getattr(grouped, self.name)(*self.args, **self.kwargs)

@@ -465,7 +465,7 @@ class Rows(Collection):
         >>> df.set_index("k", sort=False).sort_index().index.compute().tolist()
         [1, 2, 3]
         """
-        from oxidask.dataframe._shuffle import sort_index
+        from oxidask.dataframe._set_index import sort_index
 
         return sort_index(self, ascending, npartitions)
 

@@ -215,7 +215,7 @@ class Series(SeriesStatistics, Rows):
         **options: Any,
     ) -> Any:
         """In order; see :meth:`DataFrame.sort_values`."""
-        from oxidask.dataframe._shuffle import sort_frame
+        from oxidask.dataframe._sorting import sort_frame
 
         del partition_size, upsample, shuffle_method, options
         if na_position not in ("first", "last"):

@@ -110,7 +110,7 @@ def read_hdf(
     meta = _empty(pieces[0][0], pieces[0][1], columns, mode)
     plan = Plan.source(pieces, "tables").map("read-hdf", _read, columns, mode)
     if sorted_index:
-        from oxidask.dataframe._shuffle import with_known_divisions
+        from oxidask.dataframe._set_index import with_known_divisions
 
         return with_known_divisions(plan, meta.iloc[:0])
     return new(plan, meta.iloc[:0], None)
