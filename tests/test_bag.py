@@ -317,11 +317,23 @@ def test_empty_partitions():
     assert (empty.compute(), empty.sum().compute(), empty.count().compute()) == ([], 0, 0)
     assert empty.frequencies().compute() == empty.topk(3).compute() == empty.distinct().compute() == []
     assert empty.fold(add, initial=4).compute() == 4
-    for reduce in (empty.max, empty.min, empty.mean, empty.var):
+    for reduce in (empty.max, empty.min):
         with pytest.raises(ValueError):
             reduce().compute()
     with pytest.raises(TypeError):
         empty.fold(add).compute()
+
+
+@pytest.mark.parametrize("npartitions", [1, 3])
+def test_no_element_has_no_mean_and_no_extreme(npartitions):
+    none = db.range(10, npartitions=npartitions).filter(lambda x: x > 10)
+    for name in ("mean", "var", "std"):
+        with pytest.raises(ZeroDivisionError, match="no elements"):
+            getattr(none, name)().compute()
+    for name in ("min", "max"):
+        with pytest.raises(ValueError, match="empty"):
+            getattr(none, name)().compute()
+    assert (none.sum().compute(), none.count().compute()) == (0, 0)
 
 
 def test_a_single_element():

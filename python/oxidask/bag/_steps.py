@@ -243,7 +243,7 @@ def mean_of(parts: list[tuple[Any, int]]) -> Any:
     """The mean from sums and counts."""
     total, n = sum(part[0] for part in parts), sum(part[1] for part in parts)
     if n == 0:
-        raise ValueError("mean: the bag has no elements")
+        raise ZeroDivisionError("mean: the bag has no elements")
     return total / n
 
 
@@ -261,7 +261,7 @@ def variance_of(ddof: int, root: bool, parts: list[tuple[int, Any, Any]]) -> Any
     """The variance, or its root, from moments."""
     n, _, squares = merge_moments(parts)
     if n == 0:
-        raise ValueError("var: the bag has no elements")
+        raise ZeroDivisionError("var: the bag has no elements")
     variance = squares / (n - ddof) if n > ddof else math.nan
     return math.sqrt(variance) if root else variance
 

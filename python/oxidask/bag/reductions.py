@@ -219,7 +219,7 @@ class Reductions:
     def mean(self) -> Item:
         """The mean of the elements.
 
-        Raises ``ValueError`` when computed if there is none.
+        Raises ``ZeroDivisionError`` when computed if there is none.
 
         Examples
         --------
