@@ -12,12 +12,12 @@ import pandas as pd
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate, make_meta
-from oxidask.dataframe._methods import EACH_FRAME, _lazy_of_pandas, add_elementwise, add_operators
+from oxidask.dataframe._methods import EACH_FRAME, add_elementwise, add_operators
 from oxidask.dataframe._reductions import add_reductions
 from oxidask.dataframe._statistics import FrameStatistics
 from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, own_meta, warn_guessed
-from oxidask.dataframe.rows import Rows
-from oxidask.dataframe.series import _into
+from oxidask.dataframe.frame_joined import FrameJoined
+from oxidask.dataframe.frame_out import FrameOut
 
 __all__ = ["DataFrame"]
 
@@ -34,10 +34,6 @@ def _set_columns(rows: pd.DataFrame, columns: Any) -> pd.DataFrame:
     return rows
 
 
-def _apply_rows(rows: pd.DataFrame, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return rows.apply(func, axis=1, args=args, **kwargs)
-
-
 def _reset_index(rows: Any, kwargs: dict[str, Any]) -> Any:
     return rows.reset_index(**kwargs)
 
@@ -50,7 +46,7 @@ def no_column(label: Any, columns: pd.Index) -> KeyError:
     return KeyError(f"there is no column {label!r}\nhint: {hint}")
 
 
-class DataFrame(FrameStatistics, Rows):
+class DataFrame(FrameStatistics, FrameJoined, FrameOut):
     """A lazy table in partitions, with pandas' names and answers.
 
     Operations build a plan; ``compute()`` runs it and answers a pandas frame.
@@ -513,133 +509,7 @@ class DataFrame(FrameStatistics, Rows):
             self, keys, npartitions, ascending, na_position, sort_function, sort_function_kwargs, ignore_index
         )
 
-    # -- several frames --------------------------------------------------------------------
-    def merge(
-        self,
-        right: Any,
-        how: str = "inner",
-        on: Any = None,
-        left_on: Any = None,
-        right_on: Any = None,
-        left_index: bool = False,
-        right_index: bool = False,
-        suffixes: tuple[str, str] = ("_x", "_y"),
-        indicator: Any = False,
-        shuffle_method: str | None = None,
-        npartitions: int | None = None,
-        broadcast: Any = None,
-    ) -> DataFrame:
-        """Rows of both frames with equal keys, side by side; see ``oxidask.dataframe.merge``.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> a = dd.from_dict({"k": [1, 2], "x": [3, 4]}, npartitions=2)
-        >>> b = dd.from_dict({"k": [2, 5], "y": [6, 7]}, npartitions=1)
-        >>> a.merge(b, on="k").compute().values.tolist()
-        [[2, 4, 6]]
-        """
-        from oxidask.dataframe.merging import merge
-
-        return merge(
-            self, right, how, on, left_on, right_on, left_index, right_index, suffixes, indicator, shuffle_method,
-            npartitions, broadcast,
-        )  # type: ignore[no-any-return]  # fmt: skip
-
-    def join(
-        self,
-        other: Any,
-        on: Any = None,
-        how: str = "left",
-        lsuffix: str = "",
-        rsuffix: str = "",
-        shuffle_method: str | None = None,
-        npartitions: int | None = None,
-    ) -> DataFrame:
-        """Columns of other frames, by their index.
-
-        Parameters
-        ----------
-        other : DataFrame, Series, or list of them
-        on : label or list
-            Columns of this frame that are matched with the other's index; its index by default.
-        how : {"left", "right", "inner", "outer"}
-        lsuffix, rsuffix : str
-            What tells columns of the same name apart.
-        shuffle_method, npartitions
-            As for ``merge``.
-        """
-        from oxidask.dataframe.merging import join
-
-        return join(self, other, on, how, lsuffix, rsuffix, shuffle_method, npartitions)  # type: ignore[no-any-return]
-
-    def groupby(
-        self,
-        by: Any,
-        group_keys: bool = True,
-        sort: Any = None,
-        observed: Any = None,
-        dropna: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Groups of rows with equal keys.
-
-        Parameters
-        ----------
-        by : label, function of the index, Series of the same rows, or a list of them
-        group_keys : bool
-            Whether ``apply`` puts keys into the index.
-        sort : bool
-            Order groups by their keys (the default), else by first appearance.
-        observed : bool
-            Leave out categories that do not occur.
-        dropna : bool
-            Leave out groups with a missing key.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> df = dd.from_dict({"k": ["a", "b", "a"], "x": [1, 2, 3]}, npartitions=2)
-        >>> df.groupby("k").x.sum().compute().to_dict()
-        {'a': 4, 'b': 2}
-        """
-        from oxidask.dataframe.groupby import DataFrameGroupBy
-
-        return DataFrameGroupBy(self, by, group_keys=group_keys, sort=sort, observed=observed, dropna=dropna, **kwargs)
-
     # -- functions of pandas objects ---------------------------------------------------------
-    def apply(self, function: Any, axis: Any = 0, args: tuple[Any, ...] = (), meta: Any = None, **kwargs: Any) -> Any:
-        """A Python function on every row, through pandas.
-
-        Parameters
-        ----------
-        function : callable
-        axis : {1, "columns"}
-            Rows; functions of whole columns are not offered.
-        args, **kwargs
-            Further arguments of the function.
-        meta : optional
-            What it answers, if a call with made-up rows does not show it.
-
-        Raises
-        ------
-        NotImplementedError
-            For ``axis=0``.
-        """
-        if axis not in (1, "columns"):
-            raise NotImplementedError(
-                f"apply(axis={axis!r}) is not offered: it goes through rows, with axis=1\n"
-                "hint: map_partitions sees whole partitions"
-            )
-        if meta is None:
-            warn_guessed("apply")
-            meta = own_meta(_apply_rows, "apply", (self, function, args, kwargs), {})
-            call: Any = _apply_rows
-        else:
-            meta = make_meta(meta, index=self._meta.index)
-            call = _rows.Enforced(_apply_rows, meta)
-        label = getattr(function, "__name__", "apply")
-        return elemwise(call, self, function, args, kwargs, _label=label, _meta=meta)
 
     def map(self, func: Any, na_action: Any = None, meta: Any = None) -> DataFrame:
         """A Python function on every value, through pandas.
@@ -655,22 +525,6 @@ class DataFrame(FrameStatistics, Rows):
 
     applymap = map
 
-    def categorize(self, columns: Any = None, index: Any = None, split_every: Any = None) -> DataFrame:
-        """With text and unknown categories of columns as known ones; computes them at once.
-
-        Parameters
-        ----------
-        columns : list
-            Which; all of text or unknown categories by default.
-        index : bool
-            Whether the index too; if its categories are unknown by default.
-        split_every : int
-            How many results a task of the tree takes.
-        """
-        from oxidask.dataframe.categorical import categorize
-
-        return categorize(self, columns, index, split_every)  # type: ignore[no-any-return]
-
     def melt(
         self,
         id_vars: Any = None,
@@ -684,50 +538,11 @@ class DataFrame(FrameStatistics, Rows):
 
         return melt(self, id_vars, value_vars, var_name, value_name, col_level)  # type: ignore[no-any-return]
 
-    def pivot(self, *, columns: Any, index: Any, values: Any) -> DataFrame:
-        """A table of values as they are; see ``oxidask.dataframe.pivot``."""
-        from oxidask.dataframe.functions import pivot
-
-        return pivot(self, columns, index, values)  # type: ignore[no-any-return]
-
-    def pivot_table(self, index: Any, columns: Any, values: Any, aggfunc: Any = "mean") -> DataFrame:
-        """A table of aggregated values; see ``oxidask.dataframe.pivot_table``."""
-        from oxidask.dataframe.functions import pivot_table
-
-        return pivot_table(self, index, columns, values, aggfunc)  # type: ignore[no-any-return]
-
     def explode(self, column: Any) -> DataFrame:
         """A row for every element of lists in a column."""
         return self._each("explode", column)  # type: ignore[no-any-return]
 
-    def analyze(self, filename: Any = None, format: Any = None) -> None:
-        """Prints the plan; see :meth:`explain`."""
-        del filename, format
-        self.explain()
-
     # -- out -------------------------------------------------------------------------------------
-    def to_parquet(self, path: Any, **kwargs: Any) -> Any:
-        """Writes Parquet files; see ``oxidask.dataframe.to_parquet``."""
-        from oxidask.dataframe.io.parquet_writer import to_parquet
-
-        return to_parquet(self, path, **kwargs)
-
-    def to_orc(self, path: Any, *args: Any, **kwargs: Any) -> Any:
-        """Writes ORC files; see ``oxidask.dataframe.to_orc``."""
-        from oxidask.dataframe.io.orc import to_orc
-
-        return to_orc(self, path, *args, **kwargs)
-
-    def to_records(self, index: bool = False, lengths: Any = None) -> Any:
-        """Rows as records; see ``oxidask.dataframe.to_records``."""
-        from oxidask.dataframe._arrays import to_records
-
-        return to_records(self, index, lengths)
-
-    def to_html(self, max_rows: int = 5) -> str:
-        """The structure as HTML."""
-        del max_rows
-        return self._repr_html_()
 
     @staticmethod
     def from_dict(
@@ -737,45 +552,6 @@ class DataFrame(FrameStatistics, Rows):
         from oxidask.dataframe.creation import from_dict
 
         return from_dict(data, npartitions=npartitions, orient=orient, dtype=dtype, columns=columns, **kwargs)
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        from oxidask.dataframe import _pandas
-
-        return _pandas.partition_of(self.compute()).__arrow_c_stream__(requested_schema)
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        del copy
-        return np.asarray(self.compute(), dtype=dtype)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out"):
-            return _into(kwargs.pop("out"), self.__array_ufunc__(ufunc, method, *inputs, **kwargs))
-        if method != "__call__":
-            return NotImplemented
-        # A pandas object among them is aligned like any other column.
-        return elemwise(ufunc, *[_lazy_of_pandas(self, one) for one in inputs], **kwargs)
-
-    def __repr__(self) -> str:
-        return (
-            f"oxidask DataFrame Structure:\n{self._structure().to_string(max_rows=5)}\n"
-            f"npartitions={self.npartitions}\nDask Name: {self._title()}"
-        )
-
-    def _title(self) -> str:
-        from oxidask.dataframe._formatting import title
-
-        return title(self)
-
-    def _repr_html_(self) -> str:
-        table = self._structure().to_html(max_rows=5, show_dimensions=False, notebook=True)
-        return (
-            f"<div><strong>oxidask DataFrame Structure:</strong></div>{table}<div>{self.npartitions} partitions</div>"
-        )
-
-    def _structure(self) -> pd.DataFrame:
-        from oxidask.dataframe._formatting import structure
-
-        return structure(self)
 
 
 def _is_lazy_array(value: Any) -> bool:

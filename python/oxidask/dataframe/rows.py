@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from typing import Any
 
@@ -13,7 +12,9 @@ from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate
 from oxidask.dataframe._reductions import Whole
-from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, split_every_of
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form
+from oxidask.dataframe.rows_along import RowsAlong
+from oxidask.dataframe.rows_moved import RowsMoved
 
 __all__ = ["Rows"]
 
@@ -72,10 +73,6 @@ def _size(rows: Any) -> int:
     return int(rows.size)
 
 
-def _shifted(rows: Any, periods: int, freq: Any) -> Any:
-    return rows.shift(periods, freq=freq)
-
-
 class Stacked:
     """A function of results put after each other: values as a Series, Series as rows of a frame."""
 
@@ -99,29 +96,7 @@ def _reduced_once(rows: Any, first: Any, last: Any) -> Any:
     return last([first(rows)])
 
 
-class Duplicates:
-    """Rows without those that were there before; also as a tree."""
-
-    def __init__(self, kwargs: dict[str, Any]) -> None:
-        self.kwargs = kwargs
-
-    def __dask_tokenize__(self) -> Any:
-        return (Duplicates, self.kwargs)
-
-    def chunk(self, rows: Any) -> Any:
-        """The rows of one partition."""
-        return rows.drop_duplicates(**self.kwargs)
-
-    def join(self, parts: list[Any]) -> Any:
-        """The rows of several."""
-        return _rows.concat_rows(parts).drop_duplicates(**self.kwargs)
-
-    def last(self, parts: list[Any]) -> Any:
-        """The rows of all, numbered anew."""
-        return self.join(parts).reset_index(drop=True)
-
-
-class Rows(Collection):
+class Rows(RowsAlong, RowsMoved):
     """What :class:`DataFrame` and :class:`Series` share."""
 
     # -- how many ------------------------------------------------------------------
@@ -370,225 +345,7 @@ class Rows(Collection):
             object.__setattr__(made, "_broadcast", True)
         return made
 
-    # -- order along rows ------------------------------------------------------------
-    def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Any:
-        """Values moved by so many rows, across partitions, or labels by a frequency."""
-        from oxidask.dataframe._overlap import map_overlap
-
-        if not isinstance(periods, (int, np.integer)):
-            raise TypeError("periods must be an integer")
-        if axis in (1, "columns"):
-            return self._each("shift", periods, freq=freq, axis=1)
-        if freq is not None:
-            made = elemwise(_rows.call, self, "shift", periods, freq=freq)
-            return new(made._plan, made._meta, _shifted_divisions(self, periods, freq))
-        answer = native_form(self, "shift", (int(periods),), {})
-        if answer is not NOT_NATIVE:
-            return answer
-        before, after = (periods, 0) if periods > 0 else (0, -periods)
-        return map_overlap(_shifted, self, before, after, periods, None)
-
-    def to_timestamp(self, freq: Any = None, how: str = "start", axis: Any = 0) -> Any:
-        """Labels of spans of time as the times at which they begin, or end."""
-        if axis not in (0, "index"):
-            raise NotImplementedError("labels of rows are converted: axis=0")
-        made = elemwise(_rows.call, self, "to_timestamp", freq=freq, how=how)
-        if not self.known_divisions:
-            return made
-        moved = pd.PeriodIndex(list(self.divisions)).to_timestamp(freq=freq, how=how)
-        return new(made._plan, made._meta, tuple(moved))
-
-    def diff(self, periods: int = 1, axis: Any = 0) -> Any:
-        """Differences to the value so many rows before."""
-        from oxidask.dataframe._overlap import map_overlap
-
-        if not isinstance(periods, (int, np.integer)):
-            raise TypeError("periods must be an integer")
-        if axis in (1, "columns"):
-            return self._each("diff", periods, axis=1)
-        answer = native_form(self, "diff", (int(periods),), {})
-        if answer is not NOT_NATIVE:
-            return answer
-        before, after = (periods, 0) if periods > 0 else (0, -periods)
-        return map_overlap(_rows.call, self, before, after, "diff", periods)
-
-    def rank(
-        self,
-        axis: Any = 0,
-        method: str = "average",
-        numeric_only: bool = False,
-        na_option: str = "keep",
-        ascending: bool = True,
-        pct: bool = False,
-    ) -> Any:
-        """The place of every value among those of its column, as in pandas; all rows meet in one task.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [30, 10, 20]}, npartitions=3).x.rank().compute().tolist()
-        [3.0, 1.0, 2.0]
-        """
-        from oxidask.dataframe._rank import rank
-
-        kwargs = {
-            "method": method, "numeric_only": numeric_only, "na_option": na_option, "ascending": ascending, "pct": pct,
-        }  # fmt: skip
-        if axis in (1, "columns"):
-            return self._each("rank", axis=1, **kwargs)
-        return rank(self, kwargs)
-
-    def pct_change(self, periods: int = 1) -> Any:
-        """The change from the value so many rows before, as a part of that."""
-        return self / self.shift(periods) - 1
-
-    def duplicated(self, subset: Any = None, keep: Any = "first") -> Any:
-        """Whether each row was there before; see :meth:`drop_duplicates`.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [1, 2, 1]}, npartitions=3).duplicated().compute().tolist()
-        [False, False, True]
-        """
-        from oxidask.dataframe._group_rows import duplicated
-
-        return duplicated(self, subset, keep)
-
-    def sort_index(self, ascending: bool = True, npartitions: int | None = None) -> Any:
-        """In order of the labels of rows, with known divisions if it goes up.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> df = dd.from_dict({"k": [3, 1, 2]}, npartitions=2)
-        >>> df.set_index("k", sort=False).sort_index().index.compute().tolist()
-        [1, 2, 3]
-        """
-        from oxidask.dataframe._set_index import sort_index
-
-        return sort_index(self, ascending, npartitions)
-
-    def ffill(self, axis: Any = 0, limit: int | None = None) -> Any:
-        """Missing values replaced by the last one that was there, across partitions."""
-        from oxidask.dataframe._overlap import fill_along
-
-        return fill_along(self, "ffill", axis, limit)
-
-    def bfill(self, axis: Any = 0, limit: int | None = None) -> Any:
-        """Missing values replaced by the next one that is there, across partitions."""
-        from oxidask.dataframe._overlap import fill_along
-
-        return fill_along(self, "bfill", axis, limit)
-
-    def rolling(self, window: Any, **kwargs: Any) -> Any:
-        """Windows over neighbouring rows.
-
-        Parameters
-        ----------
-        window : int or time
-            So many rows, or rows of so long a time.
-        min_periods, center, win_type, axis
-            As in pandas.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> dd.from_dict({"x": [1, 2, 3, 4]}, npartitions=2).x.rolling(2).sum().compute().tolist()
-        [nan, 3.0, 5.0, 7.0]
-        """
-        from oxidask.dataframe.rolling import Rolling
-
-        return Rolling(self, window, **kwargs)
-
-    def resample(self, rule: Any, closed: str | None = None, label: str | None = None) -> Any:
-        """Groups of rows by spans of time.
-
-        Parameters
-        ----------
-        rule : str or offset
-            Such as ``"1D"``.
-        closed, label : {"left", "right"}
-            As in pandas.
-
-        Raises
-        ------
-        ValueError
-            If divisions are not known.
-        TypeError
-            If labels are no times.
-        """
-        from oxidask.dataframe.resample import Resampler
-
-        return Resampler(self, rule, closed=closed, label=label)
-
     # -- partitions ---------------------------------------------------------------------
-    def repartition(
-        self,
-        divisions: Any = None,
-        npartitions: Any = None,
-        partition_size: Any = None,
-        freq: Any = None,
-        force: bool = False,
-    ) -> Any:
-        """The same rows in other partitions, in the same order.
-
-        Parameters
-        ----------
-        divisions : sequence
-            New divisions; old ones must be known.
-        npartitions : int
-            How many.
-        partition_size : int or str
-            About so many bytes each, such as ``"100MB"``; computes the sizes at once.
-        freq : str or timedelta
-            A partition for every so long a time.
-        force : bool
-            Whether new divisions may reach further than the old ones.
-
-        Raises
-        ------
-        ValueError
-            Unless exactly one of the first four is given.
-        """
-        from oxidask.dataframe._partitioning import repartition
-
-        return repartition(self, divisions, npartitions, partition_size, freq, force)
-
-    def shuffle(
-        self,
-        on: Any = None,
-        ignore_index: bool = False,
-        npartitions: int | None = None,
-        shuffle_method: str | None = None,
-        on_index: bool = False,
-        force: bool = False,
-        **options: Any,
-    ) -> Any:
-        """Rows with equal values of ``on`` brought into one partition, in n + n tasks.
-
-        Parameters
-        ----------
-        on : label, list of them, Series or callable
-        ignore_index : bool
-            Number the rows of every partition anew.
-        npartitions : int
-            How many partitions afterwards; as many as before by default.
-        on_index : bool
-            By the index.
-        shuffle_method, force
-            Taken for compatibility; there is one way.
-        """
-        from oxidask.dataframe._shuffle import shuffle_frame
-
-        del shuffle_method, force, options
-        if on is None and not on_index:
-            raise TypeError("Must shuffle on either columns, as on=, or the index, by on_index=True")
-        if isinstance(on, pd.Series):
-            on = on.tolist()
-        if on is not None and on_index:
-            raise TypeError("shuffle takes on= or on_index=True, not both")
-        return shuffle_frame(self, None if on_index else on, npartitions, ignore_index)
 
     @property
     def loc(self) -> Any:
@@ -609,65 +366,6 @@ class Rows(Collection):
         """Both with the same labels, as in pandas."""
         kwargs = {"join": join, "axis": axis, "fill_value": fill_value}
         return tuple(elemwise(_aligned_part, self, other, number, kwargs) for number in (0, 1))  # type: ignore[return-value]
-
-    # -- distinct ----------------------------------------------------------------------------
-    def drop_duplicates(
-        self,
-        subset: Any = None,
-        split_every: Any = None,
-        split_out: Any = True,
-        shuffle_method: str | None = None,
-        ignore_index: bool = False,
-        keep: Any = "first",
-    ) -> Any:
-        """One row of each kind.
-
-        Parameters
-        ----------
-        subset : label or list
-            The columns that count; all by default.
-        split_every : int
-            How many results a task of the tree takes.
-        split_out : int or bool
-            More than one gives so many partitions, by hash of the rows.
-        ignore_index : bool
-            Number rows anew.
-        keep : {"first", "last", False}
-            Which of them stays.
-        """
-        from oxidask.dataframe._shuffle import by_hash
-
-        del shuffle_method
-        if self._kind == "series" and isinstance(subset, str) and subset in ("first", "last"):
-            subset, keep = None, subset
-        kwargs: dict[str, Any] = {"keep": keep}
-        if self._kind == "frame":
-            subset = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
-            kwargs["subset"] = subset
-            for label in subset or ():
-                if label not in self._meta.columns:
-                    raise KeyError(pd.Index([label]))
-        n = split_out if isinstance(split_out, int) and not isinstance(split_out, bool) else 1
-        split_every_of(split_every, self.npartitions)
-        if keep not in ("first", "last", False):
-            raise ValueError('keep must be either "first", "last" or False')
-        if n >= 1 and split_every is None and not ignore_index:
-            more = {key: value for key, value in kwargs.items() if value is not None}
-            answer = native_form(self, "drop_duplicates", (), {**more, "split_out": n})
-            if answer is not NOT_NATIVE:
-                return answer
-        step = Duplicates(kwargs)
-        if keep is False or n > 1:
-            keys = (list(subset) if subset else list(self._meta.columns)) if self._kind == "frame" else []
-            made = new(by_hash(self, keys, n), self._meta, None)
-            plan = made._plan.map("drop_duplicates", step.chunk)
-            if ignore_index:
-                plan = plan.map("reset_index", _rows.call, "reset_index", drop=True)
-            return new(plan, emulate(step.chunk, self), None)
-        return self._tree(
-            "drop_duplicates", step.chunk, step.last if ignore_index else step.join, combine=step.join,
-            split_every=split_every,
-        )  # fmt: skip
 
     # -- size in memory ---------------------------------------------------------------------
     def memory_usage_per_partition(self, index: bool = True, deep: bool = False) -> Any:
@@ -705,76 +403,6 @@ class Rows(Collection):
 
         return to_sql(self, name, uri, schema=schema, if_exists=if_exists, **kwargs)
 
-    def compute_current_divisions(self, col: Any = None, set_divisions: bool = False) -> Any:
-        """The least value of every partition and the greatest of the last; computes them at once.
-
-        Parameters
-        ----------
-        col : label
-            Of this column; of the index by default.
-        set_divisions : bool
-            Whether to answer the rows with these as divisions (of the index only).
-
-        Returns
-        -------
-        tuple, or the same rows with known divisions
-            Partitions without rows have none. A warning says if partitions overlap.
-
-        Examples
-        --------
-        >>> import oxidask.dataframe as dd
-        >>> [int(one) for one in dd.from_dict({"x": [1, 4, 6]}, npartitions=2).compute_current_divisions("x")]
-        [1, 6, 6]
-        """
-        from oxidask import base
-
-        if col is not None and set_divisions:
-            raise NotImplementedError("set_divisions goes with the index\nhint: set_index(col, sorted=True)")
-        ends = base.compute(*self._plan.map("ends", _least_and_greatest, col).delayed())
-        there = [(number, end) for number, end in enumerate(ends) if end is not None]
-        divisions = (*(end[0] for _, end in there), there[-1][1][1]) if there else (None, None)
-        if any(a[1][1] >= b[1][0] for a, b in itertools.pairwise(there)):
-            warnings.warn(
-                "Partitions have overlapping values, so divisions alone do not say where a value lies\n"
-                "hint: set_index without sorted=True brings them in order",
-                UserWarning,
-                stacklevel=2,
-            )
-        if not set_divisions:
-            return divisions
-        return new(self._plan.select([number for number, _ in there]), self._meta, divisions)
-
-    def enforce_runtime_divisions(self) -> Any:
-        """The same rows; computing them raises if they lie outside of the divisions.
-
-        Raises
-        ------
-        ValueError
-            If divisions are not known.
-        """
-        if not self.known_divisions:
-            raise ValueError("there are no known divisions to check the rows against")
-        n = self.npartitions
-        bounds = [(self.divisions[i], self.divisions[i + 1], i == n - 1) for i in range(n)]
-        return new(self._plan.map("check", _within, _plan_source(bounds)), self._meta, self.divisions)
-
-
-def _least_and_greatest(rows: Any, col: Any) -> Any:
-    values = rows.index if col is None else rows[col]
-    return (values.min(), values.max()) if len(values) else None
-
-
-def _within(rows: Any, bounds: Any) -> Any:
-    low, high, last = bounds
-    index = rows if isinstance(rows, pd.Index) else rows.index
-    if len(index):
-        below, above = index.min(), index.max()
-        if below < low or above > high or (above == high and not last):
-            raise RuntimeError(
-                f"a partition breaks its divisions: rows from {below!r} to {above!r} lie outside of {low!r} to {high!r}"
-            )
-    return rows
-
 
 def _renumbered(parts: list[Any]) -> Any:
     return _rows.concat_rows(parts, ignore_index=True)
@@ -782,16 +410,6 @@ def _renumbered(parts: list[Any]) -> Any:
 
 def _aligned_part(left: Any, right: Any, number: int, kwargs: dict[str, Any]) -> Any:
     return left.align(right, **kwargs)[number]
-
-
-def _shifted_divisions(self: Any, periods: int, freq: Any) -> Any:
-    """Divisions moved by a frequency of equal steps; others may bring several labels to one."""
-    labels = pd.Index(list(self.divisions)) if self.known_divisions else None
-    step = pd.tseries.frequencies.to_offset(freq)
-    if isinstance(labels, pd.PeriodIndex):
-        return tuple(labels.shift(periods)) if step == labels.freq else None
-    equal = isinstance(step, (pd.offsets.Tick, pd.offsets.Day))
-    return tuple(labels.shift(periods, freq=step)) if labels is not None and equal else None
 
 
 def _set_axis(rows: Any, index: Any) -> Any:
