@@ -12,6 +12,7 @@ from oxidask.distributed import (
     MemorySampler,
     as_completed,
     get_client,
+    get_task_metadata,
     get_task_stream,
     performance_report,
     progress,
@@ -158,3 +159,29 @@ def test_an_actor_asks_on_its_worker(client):
     asker = client.submit(Asker, actor=True, workers=["1"]).result()
     assert asker.ask().result(timeout=30) == ("1", 5)
     assert client.sync(asker.ask) == ("1", 5)
+
+
+def test_records_call_tasks_by_the_names_that_users_gave(client):
+    def fails(x):
+        raise ValueError(x)
+
+    with get_task_stream() as stream, get_task_metadata() as tasks:
+        futures = [
+            client.submit(abs, -71, key="metadata-one"),
+            client.submit(fails, 72, key=("metadata", 2)),
+            *client.map(abs, [-73, -74], key=["metadata-3", "metadata-4"]),
+            client.submit(abs, -75),
+        ]
+        wait(futures)
+        keys = {future.key for future in futures}
+        released = client.submit(abs, -76, key="metadata-released")
+        wait(released)
+        del released
+    keys.add("metadata-released")
+    assert {record["key"] for record in stream.data} == keys
+    assert tasks.state == {key: "erred" if key == futures[1].key else "memory" for key in keys}
+    addresses = set(client.scheduler_info()["workers"])
+    for metadata in tasks.metadata.values():
+        assert metadata["worker"] in addresses
+        assert metadata["start_time"] <= metadata["stop_time"]
+        assert metadata["nbytes"] >= 0

@@ -32,6 +32,7 @@ from oxidask.distributed._context import (
 from oxidask.distributed._executor import ClientExecutor
 from oxidask.distributed._future import Future, fire_and_forget
 from oxidask.distributed._lock import Event, Lock, MultiLock, Semaphore
+from oxidask.distributed._metadata import get_task_metadata
 from oxidask.distributed._output import print, warn
 from oxidask.distributed._plugins import (
     CondaInstall,
@@ -93,6 +94,7 @@ __all__ = [
     "fire_and_forget",
     "futures_of",
     "get_client",
+    "get_task_metadata",
     "get_task_stream",
     "get_worker",
     "performance_report",

@@ -7,7 +7,7 @@ import html
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from oxidask import _oxidask
@@ -38,11 +38,35 @@ class Watch:
     _questions: Any
     _asynchronous: bool
     _task_log: Any = None
+    #: What users named, by the key in the engine; none while nothing is recorded.
+    _noted_names: dict[str, str] | None = None
+
+    def _note_names(self, names: Iterable[str]) -> None:
+        """Keeps names for the records of tasks: the engine's news say only keys."""
+        noted = self._noted_names
+        if noted is not None and len(noted) < _LIMIT:
+            noted.update((_oxidask.key_of_name(name), name) for name in names)
+
+    def _names_of_keys(self) -> dict[str, str]:
+        """Names by key in the engine: those of results that are held, and what was noted."""
+        held = (name for name, _ in self._questions.sizes())
+        return {_oxidask.key_of_name(name): name for name in held} | (self._noted_names or {})
+
+    def _records(self, log: Any) -> list[dict[str, Any]]:
+        # News of tasks come before the answer to a question that is asked later.
+        addresses = self._addresses()  # type: ignore[attr-defined]
+        names = self._names_of_keys()
+        return [_record(row, addresses, names) for row in log.rows()]
 
     def _begin_task_log(self) -> Any:
+        self._begin_names()
         if self._task_log is None:
             self._task_log = _oxidask.TaskLog(self._handle.executor, _LIMIT)
         return self._task_log
+
+    def _begin_names(self) -> None:
+        if self._noted_names is None:
+            self._noted_names = {}
 
     def _end_task_log(self) -> None:
         log, self._task_log = self._task_log, None
@@ -98,11 +122,9 @@ class Watch:
 
     def _task_stream(self, start: Any, stop: Any, count: int | None, plot: Any, filename: str) -> Any:
         log = self._begin_task_log()
-        # News of tasks come before the answer to a question that is asked later.
-        addresses = self._addresses()  # type: ignore[attr-defined]
         records = [
             record
-            for record in (_record(row, addresses) for row in log.rows())
+            for record in self._records(log)
             if (start is None or record["startstops"][0]["stop"] >= start)
             and (stop is None or record["startstops"][0]["start"] <= stop)
         ]
@@ -117,10 +139,10 @@ class Watch:
         return records, figure
 
 
-def _record(row: Any, addresses: dict[int, str]) -> dict[str, Any]:
+def _record(row: Any, addresses: dict[int, str], names: dict[str, str]) -> dict[str, Any]:
     label, key, worker, thread, start, stop, nbytes, is_fine = row
     return {
-        "key": f"{label}-{key}",
+        "key": names.get(key) or f"{label}-{key}",
         "name": label,
         "worker": addresses.get(worker, str(worker)),
         "thread": thread,
@@ -164,13 +186,12 @@ class get_task_stream:
         self.figure: str | None = None
 
     def __enter__(self) -> get_task_stream:
+        self._client._begin_names()
         self._log = _oxidask.TaskLog(self._client._handle.executor, _LIMIT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        # News of tasks come before the answer to a question that is asked later.
-        addresses = self._client._addresses()
-        self.data = [_record(row, addresses) for row in self._log.rows()]
+        self.data = self._client._records(self._log)
         self._log.close()
         if self._plot:
             self.figure = _drawing(self.data)

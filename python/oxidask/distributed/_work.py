@@ -26,6 +26,7 @@ class Work:
     _timeout: float | None
     _is_async: Callable[[Any], bool]
     _known_workers: Callable[[], dict[str, dict[str, Any]]]
+    _note_names: Callable[[Iterable[str]], None]
 
     def submit(
         self,
@@ -91,6 +92,8 @@ class Work:
 
             func, args, kwargs, key, pure = hosted(func, args, kwargs, key)
         key = _name_of(key)
+        if key is not None:
+            self._note_names([key])
         _warn_if_large(args, kwargs)
         with self._wishes(workers, resources, retries, priority, allow_other_workers), collecting() as inside:
             future = Future._of(self._handle.submit(func, args, kwargs or None, pure, key), self)
@@ -168,6 +171,8 @@ class Work:
             ]
         _warn_if_large((), kwargs)
         names = None if key is None else [_name_of(one) for one in key]
+        if names is not None:
+            self._note_names(names)
         futures: list[Future] = []
         step = batch_size or max(1, len(calls))
         for first in range(0, len(calls), step):
