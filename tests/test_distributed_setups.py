@@ -1,7 +1,9 @@
 """Plugins and files reach every process that runs tasks, whenever it is started."""
 
+import logging
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -165,3 +167,42 @@ def _counted(_):
 
     time.sleep(0.01)
     return get_worker().count
+
+
+class Locked(WorkerPlugin):
+    """Makes something in its setup that cannot be pickled."""
+
+    name = "locked"
+
+    def setup(self, worker):
+        self.lock = threading.RLock()
+        worker.lock = self
+
+
+def is_locked(_=None):
+    from oxidask.distributed import get_worker
+
+    return get_worker().lock.lock is not None
+
+
+def test_a_plugin_may_hold_what_cannot_travel_once_it_is_set_up(client):
+    # The processes of the worker are there already.
+    assert client.gather(client.map(slow_mark, range(4), pure=False))
+    for _ in range(2):
+        assert list(client.register_plugin(Locked()).values()) == [{"status": "OK"}]
+    assert all(client.gather(client.map(is_locked, range(8), pure=False)))
+
+
+class Broken(WorkerPlugin):
+    name = "broken"
+
+    def teardown(self, worker):
+        raise ValueError("cannot end")
+
+
+def test_what_fails_in_a_plugin_is_logged(caplog):
+    with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
+        client.register_plugin(Broken())
+        with caplog.at_level(logging.ERROR, "distributed.worker"), pytest.raises(ValueError, match="cannot end"):
+            client.unregister_worker_plugin("broken")
+    assert "broken failed to teardown" in caplog.text

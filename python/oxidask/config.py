@@ -75,6 +75,13 @@ deprecations: dict[str, str | None] = {
     "fuse-max-width": "optimization.fuse.max-width",
     "fuse-rename-keys": "optimization.fuse.rename-keys",
     "fuse-max-depth-new-edges": "optimization.fuse.max-depth-new-edges",
+    "allowed-failures": "distributed.scheduler.allowed-failures",
+    "connect-timeout": "distributed.comm.timeouts.connect",
+    "worker-memory-pause": "distributed.worker.memory.pause",
+    "worker-memory-spill": "distributed.worker.memory.spill",
+    "worker-memory-target": "distributed.worker.memory.target",
+    "worker-memory-terminate": "distributed.worker.memory.terminate",
+    "worker-ttl": "distributed.scheduler.worker-ttl",
 }
 
 _DEFAULTS: dict[str, Any] = {

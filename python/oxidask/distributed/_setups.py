@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import sys
 import threading
@@ -23,6 +24,8 @@ from typing import Any
 from oxidask.distributed._run import finished
 
 __all__ = ["Record", "catch_up"]
+
+_logger = logging.getLogger("distributed.worker")
 
 #: What is set up in this process: by the path of the worker's file and the name.
 _plugins: dict[tuple[str, str], Any] = {}
@@ -65,9 +68,11 @@ class Record:
             if known == self.id:
                 # The first process of a worker has it from the scheduler already.
                 return answer
+            # As it is before it is set up: what it holds then may not travel.
+            data = _pickled(self)
             answer = self.apply(path, worker)
             if answer["status"] != "repeat":
-                _append(file, self)
+                _append(file, data)
             _seen[path] = file.tell()
         return answer
 
@@ -78,12 +83,12 @@ class Record:
             return {"status": "repeat"}
         if old is not None:
             _plugins.pop((path, self.name))
-            _call(old, "teardown", worker)
+            self._call(old, "teardown", worker)
         if self.plugin is None:
             return {"status": "OK"}
         _plugins[path, self.name] = self.plugin
         try:
-            answer = _call(self.plugin, "setup", worker)
+            answer = self._call(self.plugin, "setup", worker)
         except BaseException:
             _plugins.pop((path, self.name))
             raise
@@ -91,10 +96,13 @@ class Record:
         _answers[path, self.name] = self.id, answer
         return answer
 
-
-def _call(plugin: Any, method: str, worker: Any) -> Any:
-    call = getattr(plugin, method, None)
-    return None if call is None else finished(call(worker))
+    def _call(self, plugin: Any, method: str, worker: Any) -> Any:
+        call = getattr(plugin, method, None)
+        try:
+            return None if call is None else finished(call(worker))
+        except Exception:
+            _logger.exception("The plugin %s failed to %s", self.name, method)
+            raise
 
 
 def catch_up(path: Any) -> int:
@@ -109,7 +117,7 @@ def catch_up(path: Any) -> int:
         with _locked(path) as file:
             if is_new and os.fstat(file.fileno()).st_size == 0:
                 for record in _of_scheduler():
-                    _append(file, record)
+                    _append(file, _pickled(record))
                 file.seek(0)
             _take_in(path, file)
         return _seen.get(path, 0)
@@ -143,10 +151,13 @@ def _take_in(path: str, file: Any) -> None:
     _seen[path] = start
 
 
-def _append(file: Any, record: Record) -> None:
+def _pickled(record: Record) -> bytes:
     import cloudpickle
 
-    data = cloudpickle.dumps(record)
+    return bytes(cloudpickle.dumps(record))
+
+
+def _append(file: Any, data: bytes) -> None:
     file.seek(0, os.SEEK_END)
     file.write(len(data).to_bytes(_LENGTH, "little") + data)
     file.flush()
