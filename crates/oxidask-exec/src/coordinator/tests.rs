@@ -1,5 +1,7 @@
+use super::accept::priority;
 use super::*;
-use oxidask_sched::{Attempt, Compute, UNKNOWN_BYTES};
+use oxidask_core::graph::Annotations;
+use oxidask_sched::{Attempt, Compute, Piece, UNKNOWN_BYTES};
 
 const CLIENT: ClientId = ClientId(0);
 const WORKER: WorkerId = WorkerId(0);
