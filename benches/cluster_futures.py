@@ -1,13 +1,17 @@
-"""Futures on a local cluster of two workers beside Dask's and Ray's: calls, chains, scatter and gather.
+"""A local cluster of two workers beside Dask's and Ray's: starting it, calls, chains, scatter and gather.
 
-Ray brings its own process tree and its own pins, so it is measured in an interpreter of its own, named by the variable
-`RAY_PYTHON`; without, it is left out. Contenders take turns in each round. `--short` measures fewer calls.
+The functions do nothing, so what is measured is the way there and back. Ray brings its own process tree and its own
+pins, so it is measured in an interpreter of its own, named by the variable
+`RAY_PYTHON`; without, it is left out. Contenders take turns in each round. `--short` measures fewer calls. What the
+peers would take too long for is measured alone in the end.
 """
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -139,6 +143,29 @@ def serve_ray() -> None:
         print("ready", flush=True)
 
 
+def start(client: Callable[..., Any], **kwargs: Any) -> None:
+    """Starts a cluster, waits for a first result, and ends it."""
+    with client(**WORKERS, **kwargs) as started:
+        assert started.submit(no_op, 1).result() == 1
+
+
+def alone(client: Any, n_calls: int) -> None:
+    """Prints the rate of many calls and the time of one."""
+    work = Futures(client)
+    rates = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        work.map(n_calls)
+        rates.append(n_calls / (time.perf_counter() - begin))
+    print(f"map of {n_calls:,} no-op functions, gathered: {statistics.median(rates):,.0f} a second")
+    times = []
+    for _ in range(1_000):
+        begin = time.perf_counter()
+        work.submit(1)
+        times.append(time.perf_counter() - begin)
+    print(f"submit to result: median {statistics.median(times) * 1e6:,.0f} µs")
+
+
 def main() -> None:
     """Runs the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -155,6 +182,14 @@ def main() -> None:
 
     dask.config.set({"distributed.admin.tick.limit": "1h", "logging.distributed": "error"})
     scale = 1 if options.short else 5
+    compare(
+        "local cluster of two workers, first result, end",
+        {
+            "oxidask": lambda: start(oxidask.distributed.Client),
+            "Dask": lambda: start(distributed.Client, dashboard_address=None),
+        },
+        rounds=3,
+    )
     ray_python = os.environ.get("RAY_PYTHON")
     ray = Elsewhere(ray_python) if ray_python else None
     with (
@@ -172,6 +207,8 @@ def main() -> None:
         ):
             runs = {peer: partial(getattr(work, name), size) for peer, work in contenders.items()}
             compare(title.format(size), runs, rounds=3 if options.short else 5)
+        for n_calls in (10_000, 100_000) if options.short else (10_000, 100_000, 1_000_000):
+            alone(ours, n_calls)
     if ray is not None:
         ray.close()
 
