@@ -225,3 +225,54 @@ def test_a_full_spill_disk_costs_memory_and_no_result(tmp_path):
         )
         assert done.stdout == "computed\n", done.stderr
         assert "results stay in memory" in (tmp_path / "worker.log").read_text()
+
+
+SHUFFLE = """
+import sys
+import pandas
+from oxidask.distributed import Client
+from oxidask import dataframe
+
+rows = 400_000
+frame = pandas.DataFrame({"key": [number * 7919 % 1009 for number in range(rows)], "value": range(rows)})
+with Client(scheduler_file=sys.argv[1]) as client:
+    client.wait_for_workers(2, timeout=60)
+    for round in range(3):
+        plan = dataframe.from_pandas(frame, npartitions=24).shuffle("key", npartitions=24)
+        sums = plan.map_partitions(lambda part: part.groupby("key").value.sum()).persist()
+        print("running", flush=True)
+        found = sums.compute().sort_index()
+        expected = frame.groupby("key").value.sum()
+        assert (found == expected).all() and len(found) == len(expected)
+        print("equal", flush=True)
+        sys.stdin.readline()
+        client.wait_for_workers(2, timeout=60)
+"""
+
+
+def test_nannies_that_are_killed_within_a_shuffle_cost_no_result(tmp_path):
+    file = tmp_path / "scheduler.json"
+    script = tmp_path / "shuffle.py"
+    script.write_text(textwrap.dedent(SHUFFLE))
+    with contextlib.ExitStack() as stack:
+
+        def start(*words):
+            command, environment = oxidask(*words)
+            return stack.enter_context(running(command, env=environment))
+
+        def worker(name):
+            return start("worker", "--scheduler-file", str(file), "--nthreads", "1", "--name", name)
+
+        start("scheduler", "--port", "0", "--scheduler-file", str(file), "--no-dashboard")
+        wait_until(file.exists, "the scheduler file is there")
+        nannies = [worker("first"), worker("second")]
+        client = stack.enter_context(running([sys.executable, str(script), str(file)], stdin=subprocess.PIPE))
+        for round, delay in enumerate([0.0, 0.05, 0.2]):
+            assert client.stdout.readline() == "running\n"
+            time.sleep(delay)
+            nannies.pop(0).kill()
+            assert client.stdout.readline() == "equal\n", f"killed after {delay} s"
+            nannies.append(worker(f"next {round}"))
+            client.stdin.write("\n")
+            client.stdin.flush()
+        assert client.wait(PATIENCE) == 0

@@ -160,18 +160,15 @@ def test_retries_at_compute_time_hold_for_the_whole_graph(client, tmp_path):
     assert isinstance(client.compute(again, retries=1).exception(), OSError)
 
 
-def test_a_worker_that_nobody_can_take_results_from_says_so(monkeypatch):
-    from oxidask.distributed import _members
-
-    monkeypatch.setattr(_members, "_RETIRE_LOOK", 0.1)
-    monkeypatch.setattr(_members, "_RETIRE_STUCK", 0.5)
+def test_a_worker_that_nobody_can_take_results_from_stays_and_says_so():
     with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
         kept = client.submit(abs, -1)
         assert kept.result() == 1
         (address,) = client.nthreads()
-        with pytest.raises(TimeoutError, match=r"cannot leave yet: they hold 1 results \(abs-"):
+        with pytest.raises(TimeoutError, match=r"stay: they hold 1 results \(abs-"):
             client.retire_workers([address])
         assert kept.result() == 1
+        assert client.submit(abs, -2).result() == 2
         # Once nobody needs the result, the worker leaves.
         del kept
         assert list(client.retire_workers([address])) == [address]

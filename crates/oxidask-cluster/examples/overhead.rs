@@ -1,17 +1,21 @@
 //! What a cluster of two workers costs: no-op tasks a second, a round trip, a
-//! chain's link, and bytes a second to and from workers.
+//! chain's link, and bytes a second to, from and between workers, beside a plain
+//! copy over a TCP connection of this machine.
 //!
 //! ```text
 //! cargo run --release -p oxidask-cluster --example overhead [-- tcp|tls]
 //! ```
 
 use bytes::Bytes;
+use oxidask_cluster::protocol::{Answer, Question};
 use oxidask_cluster::{Client, LocalCluster, LocalClusterOptions, ProcessCommand};
 use oxidask_core::{Data, Decode, Error, Executor, Frames, Future, Graph, Input, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::{data, op};
 use serde::{Deserialize, Serialize};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[data("example.block")]
 struct Block(Bytes);
@@ -81,6 +85,59 @@ fn rate(client: &Client, n_tasks: usize, round: usize, are_joined: bool) -> Resu
     Ok(n_tasks as f64 / begin.elapsed().as_secs_f64())
 }
 
+const BYTES: usize = 200_000_000;
+
+/// Prints how fast a large value goes to a worker, back, and from one to another.
+fn transfers(client: &Client) -> Result<()> {
+    let (mut out, mut back, mut across, mut plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let gigabytes = |begin: Instant| BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9;
+    for round in 0..5 {
+        let value = Value::new(Block(vec![round as u8; BYTES].into()));
+        let begin = Instant::now();
+        let futures = client.scatter(&[(key("scattered", round), value)], &[], false)?;
+        let keys = [futures[0].key()];
+        client.wait(&keys, false, None, &|| Ok(()))?;
+        out.push(gigabytes(begin));
+        let begin = Instant::now();
+        client.gather(&keys, &|| Ok(()))?;
+        back.push(gigabytes(begin));
+        let begin = Instant::now();
+        client.ask(Question::Replicate { keys: keys.to_vec(), n: 2, workers: Vec::new() }, TIMEOUT)?;
+        while n_holders(client, keys[0])? < 2 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        across.push(gigabytes(begin));
+        plain.push(plain_copy().map_err(|cause| Error::io("copying over a connection", &cause))?);
+    }
+    let (out, back, across, plain) = (median(out), median(back), median(across), median(plain));
+    println!("200 MB: {out:.2} GB/s to a worker, {back:.2} GB/s back, {across:.2} GB/s to another worker");
+    println!("200 MB over a plain connection: {plain:.2} GB/s");
+    Ok(())
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn n_holders(client: &Client, key: Key) -> Result<usize> {
+    match client.ask(Question::WhoHas(vec![key]), TIMEOUT)? {
+        Answer::WhoHas(holders) => Ok(holders[0].len()),
+        _ => Err(Error::value("the scheduler answered another question")),
+    }
+}
+
+/// Gigabytes a second that a program gets which only writes and reads.
+fn plain_copy() -> std::io::Result<f64> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let bytes = vec![1_u8; BYTES];
+    let begin = Instant::now();
+    let writing = std::thread::spawn(move || TcpStream::connect(address)?.write_all(&bytes));
+    let mut received = Vec::with_capacity(BYTES);
+    listener.accept()?.0.read_to_end(&mut received)?;
+    writing.join().map_err(|_| std::io::Error::other("the writer panicked"))??;
+    assert_eq!(received.len(), BYTES);
+    Ok(BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9)
+}
+
 fn main() -> Result<()> {
     oxidask_cluster::init();
     let tcp = std::env::args().any(|arg| arg == "tcp");
@@ -119,20 +176,7 @@ fn main() -> Result<()> {
     client.compute(graph, &|| Ok(()))?;
     println!("a chain's link: {:.0} µs", begin.elapsed().as_secs_f64() * 1e6 / LINKS as f64);
 
-    const BYTES: usize = 200_000_000;
-    let (mut out, mut back) = (Vec::new(), Vec::new());
-    for round in 0..5 {
-        let value = Value::new(Block(vec![round as u8; BYTES].into()));
-        let begin = Instant::now();
-        let futures = client.scatter(&[(key("scattered", round), value)], &[], false)?;
-        let keys = [futures[0].key()];
-        client.wait(&keys, false, None, &|| Ok(()))?;
-        out.push(BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9);
-        let begin = Instant::now();
-        client.gather(&keys, &|| Ok(()))?;
-        back.push(BYTES as f64 / begin.elapsed().as_secs_f64() / 1e9);
-    }
-    println!("200 MB: {:.2} GB/s to a worker, {:.2} GB/s back", median(out), median(back));
+    transfers(&client)?;
     let begin = Instant::now();
     cluster.close();
     println!("closed after {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);

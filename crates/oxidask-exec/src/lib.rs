@@ -17,6 +17,7 @@
 pub mod child;
 pub mod coordinator;
 pub mod encoded;
+pub mod ledger;
 pub mod lend;
 pub mod local;
 pub mod node;
@@ -27,9 +28,10 @@ mod slots;
 mod store;
 pub mod work;
 
-pub use child::{ChildCommand, serve_child};
+pub use child::{ChildCommand, Sample, serve_child, set_sampler};
 pub use coordinator::{Coordinator, Effect, Job, Submission, TaskEnd};
 pub use encoded::{Encoded, decoded};
+pub use ledger::Ledger;
 pub use lend::{is_in_task, lend_slot, rejoin, secede};
 pub use local::{Local, LocalKind, LocalOptions};
 pub use node::{Assignment, Node, NodeReport, Peers, Uplink};

@@ -6,6 +6,7 @@
 //! carry out: runnables for its threads, reads and writes for its I/O thread,
 //! fetches for [`Peers`], reports for the [`Uplink`].
 
+use crate::ledger::Ledger;
 use crate::slots::Slots;
 use crate::store::spill::SpillFile;
 use crate::store::{Garbage, Store, not_here};
@@ -196,6 +197,7 @@ pub struct Node {
     pub(crate) ready: VecDeque<Runnable>,
     pub(crate) unwanted: Arc<Unwanted>,
     pub(crate) aside: Aside,
+    pub(crate) ledger: Ledger,
 }
 
 impl Node {
@@ -215,6 +217,7 @@ impl Node {
             ready: VecDeque::new(),
             unwanted: Arc::default(),
             aside: Aside::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -264,12 +267,23 @@ impl Node {
         self.tell(now, WorkerEvent::Put { task, bytes });
     }
 
+    /// Whether inputs are on their way from other nodes.
+    pub(crate) fn is_fetching(&self) -> bool {
+        !self.fetch_keys.is_empty()
+    }
+
+    /// Whether tasks wait for inputs to be read from disk.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.core.is_loading()
+    }
+
     /// A fetched piece arrived, or did not.
     pub fn fetched(&mut self, now: Nanos, fetch: FetchFrom, value: Result<Value>) {
         let FetchFrom { piece, holder, .. } = fetch;
         match (self.fetch_keys.remove(&piece), value) {
             (Some(key), Ok(value)) => {
                 let bytes = value.nbytes();
+                self.ledger.fetched_bytes += bytes;
                 self.store.insert(piece, key, value, &mut self.aside.garbage);
                 self.tell(now, WorkerEvent::Arrived { piece, bytes });
             }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    oxidask_exec::set_sampler(sample);
     module.add_class::<Executor>()?;
     module.add_function(wrap_pyfunction!(local_executor, module)?)?;
     module.add_function(wrap_pyfunction!(serve_child, module)?)
@@ -125,4 +126,12 @@ pub fn child_command(py: Python<'_>) -> PyResult<ChildCommand> {
 #[pyfunction]
 fn serve_child(py: Python<'_>) -> PyResult<()> {
     py.detach(oxidask_exec::serve_child).or_raise()
+}
+
+/// What the Python threads of this process do; see `oxidask._sample`.
+fn sample() -> Result<String> {
+    Python::attach(|py| {
+        let stacks = py.import("oxidask._sample").and_then(|module| module.call_method0("stacks"));
+        stacks.and_then(|stacks| stacks.extract()).map_err(|error| from_py(py, error))
+    })
 }

@@ -222,6 +222,8 @@ pub enum SchedulerEvent {
     /// A worker is to leave: it gets no new work, and what only it holds is
     /// copied elsewhere first. Answered by [`SchedulerAction::Retired`].
     Retire(WorkerId),
+    /// A worker that was to leave stays after all.
+    Stay(WorkerId),
     /// A report of a worker.
     From {
         /// The worker.

@@ -17,20 +17,13 @@ __all__ = ["Members", "names_of"]
 _LONG = 600.0
 
 
-#: How often it is looked whether workers that are to leave get on, in seconds.
-_RETIRE_LOOK = 5.0
-#: How long they may not get on, in seconds.
-_RETIRE_STUCK = 60.0
-
-
-def _why_they_stay(known: dict[str, dict[str, Any]], held: dict[str, tuple[str, ...]]) -> str:
-    names = ", ".join(repr(known[address]["name"]) for address in held)
+def _why_they_stay(workers: list[dict[str, Any]], held: dict[str, tuple[str, ...]]) -> str:
+    names = ", ".join(repr(worker["name"]) for worker in workers)
     keys = [key for results in held.values() for key in results]
     some = ", ".join(keys[:3]) + (" …" if len(keys) > 3 else "")
     return (
-        f"the workers {names} cannot leave yet: they hold {len(keys)} results ({some}), "
-        "and no other worker has had room for them for a minute\n"
-        "hint: release futures that are not needed, or start a worker; they leave as soon as they can"
+        f"the workers {names} stay: they hold {len(keys)} results ({some}), and for some seconds no other worker was there "
+        "to take those that only they hold\nhint: release futures that are not needed, or start a worker, and ask again"
     )
 
 
@@ -112,9 +105,8 @@ class Members:
         ValueError
             If a worker is not there.
         TimeoutError
-            If one has run nothing for a minute, has brought nothing away, and still
-            is the only one that holds some results: nobody else can take them. It
-            leaves as soon as somebody can.
+            If only one of them holds some results, and for five seconds no other
+            worker was there to take them. It stays and works on.
 
         Examples
         --------
@@ -131,25 +123,13 @@ class Members:
         if not names:
             return {}
         leaving = self._check_known(names)
-        addresses = {worker["address"]: worker for worker in leaving.values()}
-        before, since = None, time.monotonic()
-        while True:
-            # Whoever has left is not called any more.
-            known = self._known_workers()
-            still = [address for address in addresses if address in known]
-            try:
-                if still:
-                    self._questions.retire(still, _RETIRE_LOOK)
-            except TimeoutError:
-                running = self._processing(still)  # type: ignore[attr-defined]
-                held = self._has_what(still)  # type: ignore[attr-defined]
-                now = (still, running, held)
-                if now != before or any(running.values()):
-                    before, since = now, time.monotonic()
-                elif time.monotonic() - since > _RETIRE_STUCK:
-                    raise TimeoutError(_why_they_stay(known, held)) from None
-                continue
-            return addresses
+        # However much there is to copy: the scheduler answers when it gets on no more.
+        left = set(self._questions.retire(names, 86_400.0))
+        stayed = [worker for worker in leaving.values() if worker["name"] not in left]
+        if stayed:
+            held = self._has_what([worker["address"] for worker in stayed])  # type: ignore[attr-defined]
+            raise TimeoutError(_why_they_stay(stayed, held))
+        return {worker["address"]: worker for worker in leaving.values()}
 
     def restart(self, timeout: Any = None, wait_for_workers: bool = True) -> Any:
         """Forgets all work and results, and has all workers begin anew.

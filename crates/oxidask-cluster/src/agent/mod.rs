@@ -7,6 +7,7 @@
 //! on with what it has and comes back over another one; it ends once the
 //! scheduler has been away for too long, sends it away, or has forgotten it.
 
+mod kept;
 mod link;
 mod membership;
 mod process;
@@ -23,8 +24,9 @@ use crate::protocol::{
 use crate::security::Credentials;
 use crate::wire::{Inlet, Outlet, Packet};
 use hashbrown::HashMap;
+use kept::Kept;
 use link::{Link, PeerReads};
-use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_core::{Error, ErrorKind, Key, Result, Value};
 use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
 use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
 use std::cell::Cell;
@@ -143,7 +145,14 @@ impl Agent {
             patience: options.death_timeout,
         };
         let lifetime = options.lifetime;
-        let member = Member { pool: pool.clone(), peers, outlet, blobs: KeptBlobs::default(), stages: HashMap::new() };
+        let member = Member {
+            pool: pool.clone(),
+            peers,
+            outlet,
+            kept: Arc::default(),
+            blobs: KeptBlobs::default(),
+            stages: HashMap::new(),
+        };
         let until = closing.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-agent".to_owned())
@@ -226,11 +235,12 @@ async fn work(
 ) -> AgentEnd {
     let outlet = member.outlet.clone();
     let pool = Arc::downgrade(&member.pool);
+    let kept = member.kept.clone();
     let serving = listener.serve(absence.credentials.clone(), move |introduced: Introduced| {
-        let pool = pool.clone();
+        let (pool, kept) = (pool.clone(), kept.clone());
         async move {
             if let Some(pool) = pool.upgrade() {
-                serve::serve_reader(&pool, introduced).await;
+                serve::serve_reader(&pool, &kept, introduced).await;
             }
         }
     });
@@ -302,6 +312,7 @@ struct Member {
     pool: Arc<Pool<Link>>,
     peers: Arc<PeerReads>,
     outlet: Outlet,
+    kept: Arc<Kept>,
     blobs: KeptBlobs,
     stages: HashMap<u32, Arc<Work>>,
 }
@@ -357,12 +368,12 @@ impl Member {
             ToWorker::DropStage(number) => {
                 self.stages.remove(&number);
             }
-            ToWorker::Put { task, key, value } => {
-                let value = inbox.value(value)?;
-                let bytes = value.nbytes();
-                self.pool.put(TaskId(task), key, value);
-                say(&self.outlet, FromWorker::HasPut(task, bytes));
-            }
+            ToWorker::Put { task, key, value } => self.put(task, key, inbox.value(value)?),
+            ToWorker::Adopt { task, key } => match (task, self.kept.take(key)) {
+                (Some(task), Some(value)) => self.put(task, key, value),
+                (Some(task), None) => say(&self.outlet, FromWorker::HasNot(task)),
+                (None, _) => {}
+            },
             ToWorker::Joined { id, address } => self.peers.joined(WorkerId(id), address),
             ToWorker::Left(id) => self.peers.left(WorkerId(id)),
             ToWorker::Close => return Ok(Some(AgentEnd::SentAway)),
@@ -375,6 +386,13 @@ impl Member {
             | ToWorker::Copy { .. } => {}
         }
         Ok(None)
+    }
+
+    /// Holds a value that a client brought.
+    fn put(&self, task: u32, key: Key, value: Value) {
+        let bytes = value.nbytes();
+        self.pool.put(TaskId(task), key, value);
+        say(&self.outlet, FromWorker::HasPut(task, bytes));
     }
 
     fn deliver(&self, assignments: &mut Vec<Assignment>, wanted: &mut Vec<TaskId>) {

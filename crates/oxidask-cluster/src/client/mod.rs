@@ -8,10 +8,13 @@
 //! All methods block and may be called from any thread; the sockets are served
 //! by one thread of the client's own.
 
+mod answers;
 mod coordinate;
 mod futures;
 mod gather;
+mod look;
 mod receive;
+mod scatter;
 mod table;
 
 pub use coordinate::{OnEvent, OnTold};
@@ -34,6 +37,7 @@ use oxidask_exec::coordinator::{NewStage, RowSource, Submission};
 use oxidask_exec::observe::Observers;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use table::{RunningGraph, Table};
@@ -139,6 +143,8 @@ pub(crate) struct Inner {
     on_event: Mutex<Option<OnEvent>>,
     observers: Arc<Observers>,
     graphs: Mutex<HashMap<u32, RunningGraph>>,
+    /// Where the next scattered value goes.
+    next_target: AtomicUsize,
 }
 
 struct Sending {
@@ -185,6 +191,7 @@ impl Client {
             on_event: Mutex::default(),
             observers: Arc::default(),
             graphs: Mutex::default(),
+            next_target: AtomicUsize::new(0),
         });
         let served = inner.clone();
         let thread = std::thread::Builder::new()
@@ -208,25 +215,6 @@ impl Client {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.inner().table.lock().closed.is_none()
-    }
-
-    /// Sends values to workers and answers a future for each: spread over the
-    /// workers, or to all of them with `broadcast`. `workers` names those that
-    /// may get them (names or addresses); empty means all.
-    ///
-    /// # Errors
-    /// If a value cannot travel or the connection is closed.
-    pub fn scatter(&self, values: &[(Key, Value)], workers: &[String], broadcast: bool) -> Result<Vec<Future>> {
-        let encoded = values
-            .iter()
-            .map(|(key, value)| Ok((*key, value.data().kind(), value.data().encode()?)))
-            .collect::<Result<Vec<_>>>()?;
-        let keys: Vec<Key> = values.iter().map(|(key, _)| *key).collect();
-        self.inner().submit_with(&keys, |seq, _, outbox| {
-            let values = encoded.into_iter().map(|(key, kind, frames)| (key, outbox.frames(kind, frames))).collect();
-            outbox.push(FromClient::Scatter { seq, values, workers: workers.to_vec(), broadcast });
-            Ok(())
-        })
     }
 
     /// Futures for values that are held under these keys already.

@@ -6,7 +6,7 @@ use crate::connect::Absence;
 use crate::protocol::{FromClient, Inbox, ToClient, WireEnd, WireFinished};
 use crate::wire::{Inlet, Packet};
 use oxidask_core::events::TaskFinished;
-use oxidask_core::{Error, ErrorKind, Result};
+use oxidask_core::{Error, ErrorKind, Frames, Result};
 use std::time::Duration;
 
 /// How soon the scheduler need not keep any more what arrived here.
@@ -93,6 +93,7 @@ impl Inner {
         let mut due: Vec<Callback> = Vec::new();
         // Dropped at the end, without the lock.
         let mut garbage = Vec::new();
+        let mut called_for = Vec::new();
         {
             let mut table = self.table.lock();
             for message in messages {
@@ -108,10 +109,14 @@ impl Inner {
                         if seq < entry.first_seq || matches!(entry.state, State::Cancelled) {
                             continue;
                         }
+                        let is_pending = matches!(state, State::Pending);
                         let (old, mut callbacks) = entry.set(state);
                         due.append(&mut callbacks);
                         garbage.push(Garbage::State(old));
+                        let held = if is_pending { None } else { entry.brought.take() };
+                        garbage.extend(held.map(|(_, frames)| Garbage::Frames(frames)));
                     }
+                    ToClient::Bring(key) => called_for.push(key),
                     ToClient::Refused { seq, error } => {
                         let error = inbox.error(error)?;
                         for entry in table.entries.values_mut() {
@@ -147,6 +152,9 @@ impl Inner {
         }
         self.changed.notify_all();
         drop(garbage);
+        if !called_for.is_empty() {
+            self.bring(&called_for);
+        }
         for callback in due {
             callback();
         }
@@ -181,6 +189,7 @@ impl Inner {
 enum Garbage {
     State(State),
     Holder(Holder),
+    Frames(Frames),
 }
 
 fn state_of(end: WireEnd, inbox: &mut Inbox) -> Result<State> {

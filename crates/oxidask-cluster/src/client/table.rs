@@ -6,7 +6,7 @@
 use crate::protocol::WorkerIntro;
 use crate::reader::Reader;
 use hashbrown::HashMap;
-use oxidask_core::{Error, ErrorKind, Key, Status, Value};
+use oxidask_core::{Error, ErrorKind, Frames, Key, Status, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,12 +54,15 @@ pub struct Entry {
     /// about earlier ones is about an earlier life.
     pub first_seq: u32,
     pub state: State,
+    /// The value itself, encoded, while only this client and a worker that has not
+    /// confirmed it have it.
+    pub brought: Option<(&'static str, Frames)>,
     pub callbacks: Vec<Callback>,
 }
 
 impl Entry {
     pub fn new(seq: u32) -> Self {
-        Entry { n_futures: 0, n_claims: 0, first_seq: seq, state: State::Pending, callbacks: Vec::new() }
+        Entry { n_futures: 0, n_claims: 0, first_seq: seq, state: State::Pending, brought: None, callbacks: Vec::new() }
     }
 
     pub fn status(&self) -> Status {

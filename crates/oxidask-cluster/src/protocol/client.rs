@@ -30,6 +30,20 @@ pub enum FromClient {
         /// Whether every one of those workers gets a copy.
         broadcast: bool,
     },
+    /// Values that workers keep already, because the client brought them there.
+    Brought {
+        /// The number, as of a submission.
+        seq: u32,
+        /// The values.
+        values: Vec<BroughtValue>,
+    },
+    /// The answer to [`ToClient::Bring`].
+    Bring {
+        /// Its name.
+        key: Key,
+        /// The value, if the client still has it.
+        value: Option<WireValue>,
+    },
     /// Claims on values that others made.
     Want {
         /// The number, as of a submission.
@@ -86,6 +100,17 @@ pub enum FromClient {
     Close,
 }
 
+/// A value that a client brought to workers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BroughtValue {
+    /// Its name.
+    pub key: Key,
+    /// Its size.
+    pub bytes: u64,
+    /// The numbers of the workers that keep it.
+    pub workers: Vec<u32>,
+}
+
 /// What a client may ask.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Question {
@@ -97,7 +122,8 @@ pub enum Question {
     HasWhat,
     /// Which tasks workers were given and have not finished.
     Processing,
-    /// Asks workers to leave; answered once they left.
+    /// Asks workers to leave; answered once they left, or stay because nobody could
+    /// take what only they hold.
     Retire(Vec<String>),
     /// Cancels everything and has workers, all if none is named, begin anew;
     /// answered once the former ones left.
@@ -161,6 +187,8 @@ pub struct ClusterInfo {
     pub address: String,
     /// Its process.
     pub pid: u32,
+    /// Nanoseconds that the scheduler has spent on what members told it.
+    pub busy_ns: u64,
     /// Tasks that wait for a worker or run.
     pub n_unfinished: u64,
     /// The workers, in the order in which they joined.
@@ -214,6 +242,9 @@ pub enum ToClient {
         /// How.
         end: WireEnd,
     },
+    /// Every worker to which the client had brought this value is gone: the
+    /// scheduler asks for it, to find it a place.
+    Bring(Key),
     /// A submission was not accepted: none of its tasks will run.
     Refused {
         /// Which.

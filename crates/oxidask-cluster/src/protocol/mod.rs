@@ -15,8 +15,10 @@ pub mod client;
 pub mod worker;
 
 pub use batch::{Inbox, Outbox, with_decoded_payload};
-pub use client::{Answer, ClusterInfo, FromClient, Metrics, Question, ToClient, WireEnd, WireFinished, WorkerInfo};
-pub use worker::{FromWorker, ReadReply, ReadRequest, ToWorker, WireCompute, WireFailure};
+pub use client::{
+    Answer, BroughtValue, ClusterInfo, FromClient, Metrics, Question, ToClient, WireEnd, WireFinished, WorkerInfo,
+};
+pub use worker::{FromHolder, FromWorker, ReadRequest, ToHolder, ToWorker, WireCompute, WireFailure};
 
 use bytes::Bytes;
 use oxidask_core::error::ErrorFields;
@@ -106,7 +108,8 @@ pub enum Role {
     },
     /// Runs tasks and holds results.
     Worker(WorkerIntro),
-    /// Another worker or a client that reads results from a worker.
+    /// Another worker or a client that reads results from a worker, or brings it
+    /// values.
     Reader,
 }
 

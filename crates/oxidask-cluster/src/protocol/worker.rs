@@ -2,6 +2,7 @@
 
 use super::{BlobMessage, WireError, WireOp, WireValue};
 use oxidask_core::{Key, Result};
+use oxidask_exec::Ledger;
 use oxidask_sched::{Attempt, Compute, Failure, FetchFrom, GroupId, Order, Piece, Report, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -49,6 +50,14 @@ pub enum ToWorker {
         key: Key,
         /// The value.
         value: WireValue,
+    },
+    /// A value that a client brought to this worker ([`ToHolder::Keep`]) stands for
+    /// a task, or for none if the cluster had one already.
+    Adopt {
+        /// The task.
+        task: Option<u32>,
+        /// The key.
+        key: Key,
     },
     /// Another worker joined.
     Joined {
@@ -176,6 +185,8 @@ pub enum FromWorker {
     Memory(u64, u64, bool),
     /// A value that a client brought is held here.
     HasPut(u32, u64),
+    /// A value that a client was to have brought is not here.
+    HasNot(u32),
     /// It lives; bytes of memory of its process.
     Heartbeat(u64),
     /// Its time is over: it asks to be retired.
@@ -235,12 +246,41 @@ impl FromWorker {
             FromWorker::Dropped(task) => Report::Dropped { task: TaskId(task) },
             FromWorker::Lent(n_lent) => Report::Lent(n_lent),
             FromWorker::Memory(resident, spilled, paused) => Report::Memory { resident, spilled, paused },
-            FromWorker::HasPut(..) | FromWorker::Heartbeat(_) | FromWorker::Leaving => return None,
+            FromWorker::HasPut(..) | FromWorker::HasNot(_) | FromWorker::Heartbeat(_) | FromWorker::Leaving => {
+                return None;
+            }
         })
     }
 }
 
-/// What a reader says to the worker that holds results.
+/// What a reader says to a worker: another worker, or a client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ToHolder {
+    /// Asks for a result.
+    Read(ReadRequest),
+    /// Brings a value. The worker keeps it until the scheduler names the task that it
+    /// stands for ([`ToWorker::Adopt`]), or the connection ends.
+    Keep {
+        /// Comes back with the answer.
+        request: u32,
+        /// The name of the value.
+        key: Key,
+        /// The value.
+        value: WireValue,
+    },
+    /// Asks what the functions of users do right now.
+    Sample {
+        /// Comes back with the answer.
+        request: u32,
+    },
+    /// Asks where the time of its threads went.
+    Ledger {
+        /// Comes back with the answer.
+        request: u32,
+    },
+}
+
+/// Which result a reader wants.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReadRequest {
     /// Comes back with the reply.
@@ -253,11 +293,31 @@ pub struct ReadRequest {
     pub key: Key,
 }
 
-/// What a holder answers to a [`ReadRequest`].
+/// What a worker answers to a [`ToHolder`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReadReply {
-    /// To which request.
-    pub request: u32,
-    /// The value.
-    pub value: Result<WireValue, WireError>,
+pub enum FromHolder {
+    /// To [`ToHolder::Read`].
+    Read {
+        /// To which request.
+        request: u32,
+        /// The value.
+        value: Result<WireValue, WireError>,
+    },
+    /// To [`ToHolder::Keep`]: the worker has the value.
+    Kept(u32),
+    /// To [`ToHolder::Sample`].
+    Sampled {
+        /// To which request.
+        request: u32,
+        /// For each executor the task that it runs, and what its threads do or why
+        /// that is not known; see [`oxidask_exec::Sample`].
+        samples: Vec<(Option<String>, Result<String, String>)>,
+    },
+    /// To [`ToHolder::Ledger`].
+    Ledger {
+        /// To which request.
+        request: u32,
+        /// The ledger since the worker began.
+        ledger: Ledger,
+    },
 }

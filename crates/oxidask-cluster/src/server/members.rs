@@ -222,6 +222,8 @@ impl State {
         self.coordination.client_gone(Asker(client.0));
         self.coordinate();
         self.coordinator.handle(now, SchedulerEvent::ClientGone(client));
+        // What only it could have brought is lost.
+        self.place_stranded();
         self.carry_out();
     }
 
@@ -342,6 +344,7 @@ impl State {
     fn time_passed(&mut self) {
         let now = self.now();
         self.coordinator.handle(now, SchedulerEvent::Tick);
+        self.keep_stranded();
         self.carry_out();
     }
 

@@ -9,6 +9,7 @@ mod http;
 mod journal;
 mod members;
 mod questions;
+mod requests;
 mod scatter;
 mod sessions;
 mod snapshot;
@@ -302,10 +303,12 @@ async fn let_in(shared: &Shared, mut introduced: Introduced) -> Result<(Member, 
 async fn follow(shared: &Shared, member: Member, mut inlet: Inlet) {
     while let Ok(packet) = inlet.next().await {
         let mut state = shared.state.lock();
+        let begin = Instant::now();
         let taken = match member {
             Member::Client(client) => state.client_packet(client, packet),
             Member::Worker(worker) => state.worker_packet(worker, packet),
         };
+        state.busy_ns += u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if taken.is_err() {
             // What cannot be decoded leaves no way to go on with this peer.
             state.expel(member);

@@ -6,13 +6,20 @@ use super::state::State;
 use crate::protocol::{Answer, FromWorker, Question, ToClient, ToWorker, WireFinished};
 use oxidask_sched::{ClientId, Nanos, SchedulerEvent, TaskId, WorkerId};
 
+/// How long workers are waited for that could take the results of one that is to
+/// leave, in nanoseconds.
+const RETIRE_PATIENCE: Nanos = 5_000_000_000;
+
 /// A client that waits for workers to leave.
 #[derive(Debug)]
 pub struct Retiring {
     client: ClientId,
     request: u32,
-    workers: Vec<WorkerId>,
-    names: Vec<String>,
+    since: Nanos,
+    /// Those that are still there.
+    workers: Vec<(WorkerId, String)>,
+    /// The names of those that left.
+    left: Vec<String>,
 }
 
 impl State {
@@ -108,8 +115,9 @@ impl State {
 
     /// A client is answered once these workers have left.
     fn await_leave(&mut self, client: ClientId, request: u32, leaving: &[WorkerId]) {
-        let names = leaving.iter().filter_map(|worker| Some(self.workers.get(worker)?.intro.name.clone())).collect();
-        self.retiring.push(Retiring { client, request, workers: leaving.to_vec(), names });
+        let named = |&worker: &WorkerId| Some((worker, self.workers.get(&worker)?.intro.name.clone()));
+        let workers = leaving.iter().filter_map(named).collect();
+        self.retiring.push(Retiring { client, request, since: self.now(), workers, left: Vec::new() });
         self.answer_retired();
     }
 
@@ -117,14 +125,38 @@ impl State {
     pub(super) fn answer_retired(&mut self) {
         let workers = &self.workers;
         let clients = &mut self.clients;
-        self.retiring.retain(|retiring| {
-            let is_there = retiring.workers.iter().any(|worker| workers.contains_key(worker));
-            if !is_there && let Some(session) = clients.get_mut(&retiring.client) {
-                let answer = Answer::Retired(retiring.names.clone());
+        self.retiring.retain_mut(|retiring| {
+            let gone = retiring.workers.extract_if(.., |(worker, _)| !workers.contains_key(worker));
+            retiring.left.extend(gone.map(|(_, name)| name));
+            let is_over = retiring.workers.is_empty();
+            if is_over && let Some(session) = clients.get_mut(&retiring.client) {
+                let answer = Answer::Retired(std::mem::take(&mut retiring.left));
                 session.outbox.push(ToClient::Answer { request: retiring.request, answer });
             }
-            is_there
+            !is_over
         });
+    }
+
+    /// Keeps workers that were to leave for a client and cannot: only they hold some
+    /// results, and for a while nobody was there to take them.
+    pub(super) fn keep_stranded(&mut self) {
+        let now = self.now();
+        if !self.retiring.iter().any(|retiring| now.saturating_sub(retiring.since) > RETIRE_PATIENCE) {
+            return;
+        }
+        let stranded = self.coordinator.core().stranded_retirements();
+        let mut kept = Vec::new();
+        for retiring in self.retiring.iter_mut().filter(|one| now.saturating_sub(one.since) > RETIRE_PATIENCE) {
+            let stays = retiring.workers.extract_if(.., |(worker, _)| stranded.contains(worker));
+            kept.extend(stays.map(|(worker, _)| worker));
+        }
+        for worker in kept {
+            if let Some(session) = self.workers.get_mut(&worker) {
+                session.is_leaving = false;
+            }
+            self.coordinator.handle(now, SchedulerEvent::Stay(worker));
+        }
+        self.answer_retired();
     }
 
     /// Cancels everything, if all workers are meant, and has them begin anew.

@@ -220,6 +220,13 @@ impl WorkerSession {
         self.outbox.push(ToWorker::Put { task: task.0, key, value });
     }
 
+    /// Tells the worker which task a value stands for that a client brought to it, or
+    /// that it need not keep it.
+    pub fn adopt(&mut self, task: Option<TaskId>, key: Key) {
+        self.expected.extend(task.map(|task| (task, key)));
+        self.outbox.push(ToWorker::Adopt { task: task.map(|task| task.0), key });
+    }
+
     /// Notes what a report says about tasks and results. Answers the task that
     /// ended with it.
     pub fn note(&mut self, message: &FromWorker) -> Option<Given> {
@@ -240,6 +247,10 @@ impl WorkerSession {
                 if let Some(key) = self.expected.remove(&TaskId(task)) {
                     self.holds.insert(TaskId(task), key);
                 }
+                None
+            }
+            FromWorker::HasNot(task) => {
+                self.expected.remove(&TaskId(task));
                 None
             }
             FromWorker::Dropped(task) => {

@@ -19,7 +19,8 @@ use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 
-/// First words of the parent; the file of the child's progress comes with them.
+/// First words of the parent; the file of the child's progress comes with them, and
+/// the socket for samples.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Welcome;
 

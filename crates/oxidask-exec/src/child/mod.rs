@@ -11,8 +11,10 @@
 mod message;
 mod process;
 mod progress;
+mod sample;
 mod serve;
 
+pub use sample::{Sample, Sampler, sample_here, set_sampler};
 pub use serve::serve_child;
 
 use crate::node::{Completion, Runnable, Unwanted};
@@ -24,6 +26,7 @@ use process::{Child, Died, Process};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// How to start a child. The program must soon call [`serve_child`].
 #[derive(Clone, Debug)]
@@ -57,6 +60,12 @@ impl Children {
     pub fn bytes(&self) -> Vec<(Arc<Process>, u64)> {
         let running = self.running.lock().clone();
         running.into_iter().filter_map(|process| process.bytes().map(|bytes| (process, bytes))).collect()
+    }
+
+    /// What each child does, asked of all of them one after another.
+    pub fn samples(&self, timeout: Duration) -> Vec<Sample> {
+        let running = self.running.lock().clone();
+        running.into_iter().map(|process| process.sample(timeout)).collect()
     }
 
     /// Ends all children, for good.

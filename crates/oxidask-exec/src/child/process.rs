@@ -4,6 +4,7 @@ use super::message::{
     Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireTask, WireWork, receive, send_with,
 };
 use super::progress::{MAX_BATCH, Progress};
+use super::sample::{Sample, Watch};
 use super::{ChildCommand, Host};
 use crate::node::{Completion, Runnable, Unwanted};
 use crate::pool::batch::not_run;
@@ -34,13 +35,42 @@ pub(crate) struct Process {
     process: Mutex<std::process::Child>,
     progress: Progress,
     /// What was sent to it last, in the order of the batch.
-    sent: Mutex<Vec<(TaskId, Attempt)>>,
+    sent: Mutex<Vec<Sent>>,
+    /// Where its threads can be looked at.
+    watch: Mutex<Watch>,
     /// What it was killed for because nobody wanted it any more.
     abandoned: Mutex<Option<(TaskId, Attempt)>>,
     /// The most memory that it was seen to use, in bytes.
     peak_bytes: AtomicU64,
     /// How much memory it used, of how much, when it was ended for that.
     too_large: Mutex<Option<(u64, u64)>>,
+}
+
+/// A task of the batch that a child has.
+struct Sent {
+    task: TaskId,
+    attempt: Attempt,
+    key: Key,
+    /// Not the job itself: it may hold what must not be dropped under a lock.
+    name: Option<Arc<str>>,
+    label: Arc<str>,
+}
+
+impl Sent {
+    fn new(runnable: &Runnable) -> Self {
+        let job = &runnable.job;
+        Sent {
+            task: runnable.task,
+            attempt: runnable.attempt,
+            key: job.key,
+            name: job.name.clone(),
+            label: job.work.label().clone(),
+        }
+    }
+
+    fn display_name(&self) -> String {
+        self.name.as_ref().map_or_else(|| format!("{}-{}", self.label, self.key), ToString::to_string)
+    }
 }
 
 /// A child and what it knows.
@@ -86,12 +116,20 @@ impl Process {
     /// process if it has begun.
     pub fn abandon(&self, task: TaskId, attempt: Attempt) {
         let sent = self.sent.lock();
-        let Some(number) = sent.iter().position(|&sent| sent == (task, attempt)) else { return };
+        let Some(number) = sent.iter().position(|sent| (sent.task, sent.attempt) == (task, attempt)) else { return };
         self.progress.mark(number);
         if self.progress.running() == Some(number) {
             *self.abandoned.lock() = Some((task, attempt));
             self.kill();
         }
+    }
+
+    /// What it does.
+    pub fn sample(&self, timeout: Duration) -> Sample {
+        let stacks = self.watch.lock().sample(timeout);
+        let sent = self.sent.lock();
+        let running = self.progress.running().and_then(|number| sent.get(number));
+        Sample { task: running.map(Sent::display_name), stacks }
     }
 
     /// Waits for the end, with force if it takes long.
@@ -126,24 +164,26 @@ impl Child {
             .process_group(0)
             .spawn()
             .map_err(|cause| Error::io(doing(), &cause))?;
+        let (watch, watched) = Watch::pair().map_err(|cause| Error::io(doing(), &cause))?;
         let process = Process {
             process: Mutex::new(process),
             progress: Progress::new()?,
             sent: Mutex::new(Vec::new()),
+            watch: Mutex::new(watch),
             abandoned: Mutex::new(None),
             peak_bytes: AtomicU64::new(0),
             too_large: Mutex::new(None),
         };
         let child = Child { process: Arc::new(process), socket, works: HashMap::new(), blobs: HashMap::new() };
-        child.greet().map_err(|error| error.within(doing()))?;
+        child.greet(&watched).map_err(|error| error.within(doing()))?;
         Ok(child)
     }
 
-    fn greet(&self) -> Result<()> {
+    fn greet(&self, watched: &UnixStream) -> Result<()> {
         let patience = config::get_duration("distributed.comm.timeouts.connect")?.unwrap_or(Duration::from_secs(30));
         let doing = |cause: std::io::Error| Error::io("waiting for a child process", &cause);
         self.socket.set_read_timeout(Some(patience)).map_err(doing)?;
-        let hello = send_with(&self.socket, &Welcome, &[self.process.progress.file().as_fd()])
+        let hello = send_with(&self.socket, &Welcome, &[self.process.progress.file().as_fd(), watched.as_fd()])
             .and_then(|()| receive::<Hello>(&self.socket));
         let Ok(Some((hello, _))) = hello else {
             let how = self.process.reap().map_or_else(|| "did not answer".to_owned(), describe);
@@ -281,7 +321,7 @@ impl Child {
                 Ok(size) => {
                     bytes += size;
                     numbers.push(number);
-                    sent.push((runnable.task, runnable.attempt));
+                    sent.push(Sent::new(runnable));
                 }
                 Err(error) => {
                     let runnable = slot.take().expect("seen above");

@@ -4,6 +4,7 @@ use super::message::{
     Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireError, WireTask, receive, receive_with,
 };
 use super::progress::Progress;
+use super::sample;
 use crate::encoded::decoded;
 use crate::lend::{self, Lender};
 use crate::pool::batch::panicked;
@@ -37,11 +38,12 @@ pub fn serve_child() -> Result<()> {
         Error::io("serving as a child process of oxidask", &cause)
             .with_hint("this program is started by oxidask, with a socket as standard input")
     })?;
-    let Some((Welcome, mut files)) = receive_with(&socket)? else { return Ok(()) };
-    let Some(file) = files.pop() else {
+    let Some((Welcome, files)) = receive_with(&socket)? else { return Ok(()) };
+    let Ok([file, samples]) = <[OwnedFd; 2]>::try_from(files) else {
         return Err(Error::new(ErrorKind::Version, "the parent process speaks another version of oxidask"));
     };
     let progress = Progress::from_file(file.into());
+    sample::serve(samples);
     Outbox::default().send(&socket, &Hello { fingerprint: fingerprint() })?;
     let uplink = Rc::new(Uplink { socket, unsent: RefCell::new(Unsent::new()), has_seceded: Cell::new(false) });
     lend::enter(uplink.clone());

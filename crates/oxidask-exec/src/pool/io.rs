@@ -30,17 +30,24 @@ impl<U: Uplink> Inner<U> {
         if self.state.lock().closed {
             return;
         }
+        let begin = self.now();
         match request {
             IoRequest::Spill { piece, life, value } => {
                 let file = self.spill(number, &value);
                 // The node holds the value still; ours must not be what keeps it.
                 drop(value);
-                self.with(|now, node, _| node.spilled(now, piece, life, file));
+                self.with(|now, node, _| {
+                    node.ledger.spill_ns += now.saturating_sub(begin);
+                    node.spilled(now, piece, life, file);
+                });
             }
             IoRequest::Load { piece, life, file, part } => {
                 let value = file.read(part);
                 drop(file);
-                self.with(|now, node, _| node.loaded(now, piece, life, value));
+                self.with(|now, node, _| {
+                    node.ledger.spill_ns += now.saturating_sub(begin);
+                    node.loaded(now, piece, life, value);
+                });
             }
         }
     }

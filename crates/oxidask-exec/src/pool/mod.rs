@@ -13,7 +13,8 @@ pub(crate) mod memory;
 mod queue;
 mod thread;
 
-use crate::child::{ChildCommand, Children};
+use crate::child::{ChildCommand, Children, Sample, sample_here};
+use crate::ledger::{Cause, Ledger, Waits};
 use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Unwanted, Uplink};
 use crate::observe::Observers;
 use crate::store::spill::SpillFolders;
@@ -92,6 +93,8 @@ struct State<U> {
     uplink: U,
     /// Threads that wait for work.
     idle: usize,
+    /// How long threads waited, and for what.
+    waits: Waits,
     /// Threads that have not ended.
     live: usize,
     /// Threads whose task waits for other tasks, and lent its place.
@@ -145,6 +148,7 @@ impl<U: Uplink> Pool<U> {
                 node,
                 uplink,
                 idle: 0,
+                waits: Waits::default(),
                 live: 0,
                 blocked: 0,
                 next_thread: 0,
@@ -241,6 +245,35 @@ impl<U: Uplink> Pool<U> {
     #[must_use]
     pub fn is_inside(&self) -> bool {
         crate::lend::is_inside(self.inner().id)
+    }
+
+    /// Where the time of its threads went.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let inner = self.inner();
+        let state = inner.state.lock();
+        let now = inner.now();
+        Ledger {
+            elapsed_ns: now,
+            n_threads: inner.n_threads as u64,
+            input_ns: state.waits.total(Cause::Input, now),
+            load_ns: state.waits.total(Cause::Load, now),
+            idle_ns: state.waits.total(Cause::Nothing, now),
+            ..state.node.ledger
+        }
+    }
+
+    /// What the functions of users do right now: in each child, or, without
+    /// children, on the threads of this process. Asks one child after another, each
+    /// for `timeout` at most.
+    #[must_use]
+    pub fn samples(&self, timeout: Duration) -> Vec<Sample> {
+        let inner = self.inner();
+        if inner.child.is_some() {
+            return inner.children.samples(timeout);
+        }
+        let stacks = sample_here().map_err(|error| error.message().to_owned());
+        vec![Sample { task: None, stacks }]
     }
 
     /// Why results cannot be spilled, if that was tried in vain: the folder

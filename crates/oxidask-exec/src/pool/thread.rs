@@ -4,6 +4,7 @@ use super::batch::{not_run, refill, run};
 use super::queue::Queue;
 use super::{Inner, State, TICK_NS};
 use crate::child::{ChildSlot, Host};
+use crate::ledger::Cause;
 use crate::lend::{self, Lender};
 use crate::node::{Completion, Runnable, Uplink};
 use oxidask_core::events::TaskFinished;
@@ -42,10 +43,21 @@ struct Thread<U: Uplink> {
     held: Cell<Option<Runnable>>,
     done: RefCell<Vec<Completion>>,
     done_bytes: Cell<u64>,
+    /// Nanoseconds of tasks, of waiting for lanes, and of travelling to the child,
+    /// since they were last handed in.
+    spent: Cell<Spent>,
     child: RefCell<ChildSlot>,
     has_seceded: Cell<bool>,
     /// It is not counted among the living any more.
     has_left: Cell<bool>,
+}
+
+/// See [`Thread::spent`].
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    compute: Nanos,
+    lane: Nanos,
+    child: Nanos,
 }
 
 /// Starts a thread.
@@ -107,6 +119,7 @@ impl<U: Uplink> Thread<U> {
             held: Cell::new(None),
             done: RefCell::default(),
             done_bytes: Cell::new(0),
+            spent: Cell::default(),
             child: RefCell::default(),
             has_seceded: Cell::new(false),
             has_left: Cell::new(false),
@@ -199,6 +212,12 @@ impl<U: Uplink> Thread<U> {
         if state.closed {
             return finished;
         }
+        let spent = self.spent.take();
+        let ledger = &mut state.node.ledger;
+        ledger.n_tasks += finished.len() as u64;
+        ledger.compute_ns += spent.compute;
+        ledger.gil_ns += spent.lane;
+        ledger.child_ns += spent.child;
         for completion in &mut finished {
             state.node.finished(now, completion);
         }
@@ -231,6 +250,12 @@ impl<U: Uplink> Thread<U> {
         state.idle += 1;
         let idle = state.idle as u32;
         state.node.capacity(self.inner.now(), idle);
+        let cause = match &state.node {
+            node if node.is_fetching() => Cause::Input,
+            node if node.is_loading() => Cause::Load,
+            _ => Cause::Nothing,
+        };
+        state.waits.begin(cause, self.inner.now());
         let next = if !state.node.ready.is_empty() || !state.node.aside.is_empty() {
             Next::Again
         } else if self.others_have_work() {
@@ -244,6 +269,7 @@ impl<U: Uplink> Thread<U> {
             Next::Steal
         };
         guard.idle -= 1;
+        guard.waits.end(cause, self.inner.now());
         next
     }
 
@@ -308,14 +334,23 @@ impl<U: Uplink> Thread<U> {
     fn complete(&self, completion: Completion) {
         lend::task_ended(self);
         self.done_bytes.set(self.done_bytes.get() + completion.bytes);
+        self.spend(|spent| spent.compute += completion.duration_ns);
         self.done.borrow_mut().push(completion);
+    }
+
+    fn spend(&self, add: impl FnOnce(&mut Spent)) {
+        let mut spent = self.spent.get();
+        add(&mut spent);
+        self.spent.set(spent);
     }
 
     /// Runs a task and those of the same lane that follow it in one go.
     fn run_in_lane(&self, lane: &'static dyn Lane, first: Runnable) {
         let mut next = Some(first);
+        let asked = self.inner.now();
         lane.enter(&mut || {
             let mut clock = self.inner.now();
+            self.spend(|spent| spent.lane += clock - asked);
             let leave_at = clock + LANE_NS;
             while let Some(runnable) = next.take() {
                 clock = self.run_one(runnable, clock);
@@ -360,7 +395,11 @@ impl<U: Uplink> Thread<U> {
             batch.push(runnable);
         }
         let inner = &self.inner;
-        self.child.borrow_mut().run(command, &inner.children, batch, &inner.unwanted, &InPool(self));
+        let begin = inner.now();
+        let host = InPool { thread: self, computed: Cell::new(0) };
+        self.child.borrow_mut().run(command, &inner.children, batch, &inner.unwanted, &host);
+        let travelled = (inner.now() - begin).saturating_sub(host.computed.get());
+        self.spend(|spent| spent.child += travelled);
     }
 
     /// Hands in what is done, in the middle of a batch.
@@ -396,31 +435,37 @@ impl<U: Uplink> Thread<U> {
 }
 
 /// A thread, as what its child's tasks need of it.
-struct InPool<'a, U: Uplink>(&'a Thread<U>);
+struct InPool<'a, U: Uplink> {
+    thread: &'a Thread<U>,
+    /// Nanoseconds of the tasks that ended.
+    computed: Cell<Nanos>,
+}
 
 impl<U: Uplink> Host for InPool<'_, U> {
     fn now(&self) -> Nanos {
-        self.0.inner.now()
+        self.thread.inner.now()
     }
 
     fn complete(&self, completions: Vec<Completion>) {
-        completions.into_iter().for_each(|completion| self.0.complete(completion));
+        let computed: Nanos = completions.iter().map(|completion| completion.duration_ns).sum();
+        self.computed.set(self.computed.get() + computed);
+        completions.into_iter().for_each(|completion| self.thread.complete(completion));
         // The rest of the batch may take long, and others wait for this.
-        self.0.hand_in_now();
+        self.thread.hand_in_now();
     }
 
     fn give_back(&self, runnables: Vec<Runnable>) {
         // Not into this thread's own queue: it may wait for long.
-        let mut guard = self.0.inner.state.lock();
+        let mut guard = self.thread.inner.state.lock();
         guard.node.ready.extend(runnables);
-        self.0.inner.settle(guard);
+        self.thread.inner.settle(guard);
     }
 
     fn lend(&self, is_waiting: bool) {
         if is_waiting {
-            self.0.suspend();
+            self.thread.suspend();
         } else {
-            self.0.resume();
+            self.thread.resume();
         }
     }
 }

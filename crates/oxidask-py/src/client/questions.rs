@@ -17,6 +17,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Longest wait for an answer that the scheduler has at once.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
+/// Task, stacks, and why there are none.
+type Sampled = (Option<String>, Option<String>, Option<String>);
+
 type Futures<'py> = Vec<Bound<'py, FutureHandle>>;
 
 fn keys_of(futures: &Futures<'_>) -> Vec<Key> {
@@ -63,6 +66,7 @@ impl Questions {
         dict.set_item("address", info.address)?;
         dict.set_item("pid", info.pid)?;
         dict.set_item("n_unfinished", info.n_unfinished)?;
+        dict.set_item("scheduler_busy", info.busy_ns as f64 / 1e9)?;
         let workers: Vec<Bound<'py, PyDict>> =
             info.workers.iter().map(|worker| worker_dict(py, worker)).collect::<PyResult<_>>()?;
         dict.set_item("workers", workers)?;
@@ -115,6 +119,43 @@ impl Questions {
         })
     }
 
+    /// What Python functions do on workers, named by their numbers, right now: for
+    /// each worker its number and, for each of its executors, the name of the task
+    /// that runs there (none if that is not known), its stacks as
+    /// `oxidask._sample.stacks` writes them, and why they are not known if so. Of a
+    /// worker that does not answer within `timeout` seconds only the last is there.
+    fn samples(&self, py: Python<'_>, workers: Vec<u32>, timeout: f64) -> PyResult<Vec<(u32, Vec<Sampled>)>> {
+        let timeout = seconds(timeout)?;
+        let answers = py.detach(|| self.0.samples(&workers, timeout)).or_raise()?;
+        let sampled = |samples: oxidask_core::Result<Vec<oxidask_exec::Sample>>| match samples {
+            Ok(samples) => samples
+                .into_iter()
+                .map(|sample| match sample.stacks {
+                    Ok(stacks) => (sample.task, Some(stacks), None),
+                    Err(why) => (sample.task, None, Some(why)),
+                })
+                .collect(),
+            Err(error) => vec![(None, None, Some(error.message().to_owned()))],
+        };
+        Ok(answers.into_iter().map(|(worker, samples)| (worker, sampled(samples))).collect())
+    }
+
+    /// Where the time of workers' threads went since they began, workers named by
+    /// their numbers: for each that answers within `timeout` seconds its number and
+    /// a dict of the fields of `Ledger`, in seconds and bytes. What a run cost is
+    /// the difference of two. `info` has the scheduler's own time, `scheduler_busy`.
+    fn ledgers<'py>(
+        &self,
+        py: Python<'py>,
+        workers: Vec<u32>,
+        timeout: f64,
+    ) -> PyResult<Vec<(u32, Bound<'py, PyDict>)>> {
+        let timeout = seconds(timeout)?;
+        let answers = py.detach(|| self.0.ledgers(&workers, timeout)).or_raise()?;
+        let known = answers.into_iter().filter_map(|(worker, ledger)| Some((worker, ledger.ok()?)));
+        known.map(|(worker, ledger)| ledger_dict(py, &ledger).map(|dict| (worker, dict))).collect()
+    }
+
     /// Asks workers to leave; the names of those that did.
     fn retire(&self, py: Python<'_>, workers: Vec<String>, timeout: f64) -> PyResult<Vec<String>> {
         self.ask(py, Question::Retire(workers), seconds(timeout)?, names)
@@ -159,6 +200,23 @@ fn text(answer: Answer) -> Option<String> {
 
 fn ordered(answer: Answer) -> Option<()> {
     matches!(answer, Answer::Ordered).then_some(())
+}
+
+fn ledger_dict<'py>(py: Python<'py>, ledger: &oxidask_exec::Ledger) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    dict.set_item("elapsed", seconds(ledger.elapsed_ns))?;
+    dict.set_item("threads", ledger.n_threads)?;
+    dict.set_item("tasks", ledger.n_tasks)?;
+    dict.set_item("compute", seconds(ledger.compute_ns))?;
+    dict.set_item("gil", seconds(ledger.gil_ns))?;
+    dict.set_item("child", seconds(ledger.child_ns))?;
+    dict.set_item("input", seconds(ledger.input_ns))?;
+    dict.set_item("load", seconds(ledger.load_ns))?;
+    dict.set_item("idle", seconds(ledger.idle_ns))?;
+    dict.set_item("spill", seconds(ledger.spill_ns))?;
+    dict.set_item("fetched_bytes", ledger.fetched_bytes)?;
+    Ok(dict)
 }
 
 fn worker_dict<'py>(py: Python<'py>, worker: &WorkerInfo) -> PyResult<Bound<'py, PyDict>> {

@@ -191,6 +191,7 @@ impl Scheduler {
             }
             SchedulerEvent::WorkerLost { worker, cause } => self.worker_lost(worker, cause),
             SchedulerEvent::Retire(worker) => self.retire(worker),
+            SchedulerEvent::Stay(worker) => self.stay(worker),
             SchedulerEvent::Placed { task, worker, bytes } => self.placed(task, worker, bytes),
             SchedulerEvent::Replicate { tasks, n, workers } => self.replicate(&tasks, n, &workers),
             SchedulerEvent::Rebalance { tasks, workers } => self.rebalance(&tasks, &workers),

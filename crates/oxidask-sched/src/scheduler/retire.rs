@@ -32,6 +32,34 @@ impl Scheduler {
         self.constrained_dirty = true;
     }
 
+    /// Takes back that a worker is to leave. If it may go already, it goes.
+    pub(super) fn stay(&mut self, worker: WorkerId) {
+        if self.worker(worker).is_none_or(|record| !record.retiring || record.retired) {
+            return;
+        }
+        self.retiring.retain(|&other| other != worker);
+        let record = self.worker_mut(worker);
+        record.retiring = false;
+        record.to_copy.clear();
+        self.constrained_dirty = true;
+        self.touched.push(worker);
+    }
+
+    /// Workers that cannot leave: only they hold some results, and nobody is there
+    /// who could take them.
+    #[must_use]
+    pub fn stranded_retirements(&self) -> Vec<WorkerId> {
+        let stays = |&worker: &WorkerId| self.worker(worker).is_some_and(|record| !record.retiring);
+        if self.alive.iter().any(stays) {
+            return Vec::new();
+        }
+        let is_stranded = |&worker: &WorkerId| {
+            self.worker(worker)
+                .is_some_and(|record| record.n_copies == 0 && record.assigned.is_empty() && !record.to_copy.is_empty())
+        };
+        self.retiring.iter().copied().filter(is_stranded).collect()
+    }
+
     /// Asks a worker for a task back, unless it was asked already.
     pub(super) fn retract(&mut self, worker: WorkerId, task: TaskId) {
         let record = &mut self.tasks[task];

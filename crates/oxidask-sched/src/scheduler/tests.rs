@@ -504,6 +504,29 @@ fn a_retiring_worker_ends_what_it_runs_and_gives_back_the_rest() {
 }
 
 #[test]
+fn a_worker_that_nobody_can_follow_stays_if_told_to() {
+    let mut cluster = Cluster::new(&[1]).task(0, &[]).want(&[0]);
+    cluster.done(0, 0, 1, 8);
+    cluster.expect(&["w0 run 0#1", "c0 0 done@w0"]);
+    assert!(cluster.scheduler.stranded_retirements().is_empty());
+    cluster.tell(SchedulerEvent::Retire(WorkerId(0)));
+    assert_eq!(cluster.scheduler.stranded_retirements(), [WorkerId(0)]);
+    cluster.tell(SchedulerEvent::Stay(WorkerId(0)));
+    assert!(cluster.scheduler.stranded_retirements().is_empty());
+    // It works on, and leaves when it is asked again and somebody is there.
+    let mut cluster = cluster.task(1, &[]).want(&[1]);
+    cluster.expect(&["w0 run 1#1"]);
+    cluster.done(0, 1, 1, 8);
+    cluster.join(1, 1);
+    cluster.tell(SchedulerEvent::Retire(WorkerId(0)));
+    assert!(cluster.scheduler.stranded_retirements().is_empty());
+    cluster.expect(&["c0 1 done@w0", "w1 copy 1@w0", "w1 copy 0@w0"]);
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.report(1, Report::Copied { task: TaskId(1), bytes: 8 });
+    cluster.expect(&["retired w0"]);
+}
+
+#[test]
 fn a_clients_value_is_kept_for_all_that_may_be_computed_again() {
     let mut cluster = Cluster::new(&[1]).data(0).task(1, &[0]).want(&[1]);
     cluster.expect(&[]);

@@ -138,6 +138,12 @@ impl Worker {
         }
     }
 
+    /// Whether tasks wait for inputs to be read from disk.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.n_loading_orders > 0
+    }
+
     /// Takes one event and appends what is to be done about it.
     ///
     /// Events about attempts, pieces and readers that are not (any more) here
