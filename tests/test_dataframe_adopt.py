@@ -118,3 +118,15 @@ def test_the_first_rows_in_order_need_no_order_of_all():
     lazy["w"] = 1
     copied = ordered.copy()
     assert copied.npartitions == ordered.npartitions and copied.divisions == ordered.divisions
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("n", [0, 3, 40, 99])
+def test_the_first_rows_in_order_with_ties_and_missing_values(ascending, n):
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"v": rng.integers(0, 5, 100).astype(float), "c": pd.Categorical(list("ab") * 50)})
+    rows.loc[::4, "v"] = np.nan
+    lazy = dd.from_pandas(rows, npartitions=6).sort_values("v", ascending=ascending)
+    assert lazy._native is None
+    wanted = rows.sort_values("v", ascending=ascending, kind="stable").head(n)
+    pd.testing.assert_frame_equal(lazy.head(n), wanted)

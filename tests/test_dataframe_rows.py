@@ -239,3 +239,17 @@ def test_a_product_of_all_values_is_of_one_type():
     lazy = dd.from_pandas(rows, npartitions=2)
     assert lazy.prod(axis=None).compute() == pytest.approx(rows.prod(axis=None))
     assert lazy.sum(axis=None).compute() == rows.sum(axis=None)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "cumcount"])
+@pytest.mark.parametrize("npartitions", [1, 3, 40])
+def test_running_totals_of_groups_go_along_the_partitions(name, npartitions):
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"k": rng.integers(0, 9, 120), "i": rng.integers(-3, 4, 120), "f": rng.normal(size=120)})
+    rows.loc[::7, "f"] = np.nan
+    rows.loc[rows.k == 4, "f"] = np.nan
+    lazy = dd.from_pandas(rows, npartitions=npartitions)
+    for pick in (lambda df: df.groupby("k"), lambda df: df.groupby("k").f, lambda df: df.groupby("k")[["i"]]):
+        same(getattr(pick(lazy), name)(), getattr(pick(rows), name)())
+    few = lazy[lazy.k > 6]
+    same(getattr(few.groupby("k").i, name)(), getattr(rows[rows.k > 6].groupby("k").i, name)())

@@ -197,7 +197,23 @@ class _Top:
         return (_Top, self.sort, self.n)
 
     def chunk(self, rows: Any) -> Any:
-        return self.sort(rows).iloc[: self.n]
+        few = self._selected(rows)
+        return self.sort(rows).iloc[: self.n] if few is None else few
+
+    def _selected(self, rows: Any) -> Any:
+        """The rows without a sort of all, by one column of plain numbers with enough values."""
+        by, rising = self.sort.by, self.sort.ascending
+        by = by[0] if isinstance(by, list) and len(by) == 1 else by
+        rising = rising[0] if isinstance(rising, list) and len(rising) == 1 else rising
+        if not isinstance(rows, pd.DataFrame) or not isinstance(by, str) or by not in rows.columns or self.sort.kwargs:
+            return None
+        column = rows[by]
+        plain = isinstance(column, pd.Series) and isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf"
+        if not plain or not isinstance(rising, bool) or self.sort.na_position != "last" or column.count() < self.n:
+            return None
+        labels = column.reset_index(drop=True)
+        picked = labels.nsmallest(self.n) if rising else labels.nlargest(self.n)
+        return rows.iloc[picked.index]
 
     def join(self, parts: list[Any]) -> Any:
         return self.chunk(_rows.concat_rows(parts))

@@ -208,7 +208,9 @@ class _GroupBy:
     def _each_row(self, name: str, args: Any = (), kwargs: Any = None) -> Any:
         """A method of pandas' groups that answers a value for every row, in the order of the rows."""
         call = _Method(self._flags, self._slice, name, args, kwargs or {})
-        return self._on_groups(call, self._emulated(call), name, in_place=True)
+        meta = self._emulated(call)
+        made = _group_rows.running(self, name, meta) if not args and not kwargs else None
+        return made if made is not None else self._on_groups(call, meta, name, in_place=True)
 
     def _whole(self, name: str, args: Any = (), kwargs: Any = None, reduces: bool = True, split_out: Any = None) -> Any:
         """A method of pandas' groups, on whole groups."""
