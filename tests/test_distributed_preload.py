@@ -55,7 +55,7 @@ def test_an_error_is_logged_and_the_client_goes_on(cluster, caplog):
     text = (
         "def dask_setup(client):\n    raise ValueError(123)\n\ndef dask_teardown(client):\n    raise ValueError(456)\n"
     )
-    with caplog.at_level(logging.ERROR, "distributed.preloading"):
+    with caplog.at_level(logging.ERROR, "oxidask.distributed.preloading"):
         with config.set({"distributed.client.preload": [text]}), Client(cluster) as client:
             assert client.submit(abs, -1).result() == 1
     assert "123" in caplog.text
@@ -75,3 +75,13 @@ def test_settings_of_adaptive_scaling_act():
     ):
         adaptive = cluster.adapt()
         assert (adaptive.minimum, adaptive.maximum) == (1, 2)
+
+
+def test_old_names_in_files_win_over_defaults(tmp_path):
+    (tmp_path / "settings.yaml").write_text("allowed-failures: 7\nworker_ttl: 1m\n")
+    renewed = {}
+    with pytest.warns(FutureWarning, match=r"distributed\.scheduler"):
+        config.refresh(config=renewed, paths=[str(tmp_path)])
+    assert config.get("distributed.scheduler.allowed-failures", config=renewed) == 7
+    assert config.get("distributed.scheduler.worker-ttl", config=renewed) == "1m"
+    assert config.get("distributed.adaptive.interval", config=renewed) == "1s"

@@ -203,6 +203,9 @@ class Broken(WorkerPlugin):
 def test_what_fails_in_a_plugin_is_logged(caplog):
     with Client(n_workers=1, threads_per_worker=1, processes=False) as client:
         client.register_plugin(Broken())
-        with caplog.at_level(logging.ERROR, "distributed.worker"), pytest.raises(ValueError, match="cannot end"):
+        with (
+            caplog.at_level(logging.ERROR, "oxidask.distributed.worker"),
+            pytest.raises(ValueError, match="cannot end"),
+        ):
             client.unregister_worker_plugin("broken")
     assert "broken failed to teardown" in caplog.text

@@ -14,6 +14,7 @@ from oxidask.distributed import (
     Future,
     LocalCluster,
     as_completed,
+    futures_of,
     get_client,
     get_worker,
     rejoin,
@@ -254,3 +255,21 @@ def test_misuse_is_told():
     with pytest.raises(RuntimeError, match="closed"):
         client.submit(abs, -1)
     del future
+
+
+def test_collections_that_are_persisted_can_be_awaited():
+    import oxidask.array as da
+    import oxidask.bag as db
+
+    async def main():
+        async with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, asynchronous=True) as cluster:
+            async with Client(cluster, asynchronous=True) as client:
+                bag = await client.persist(db.from_sequence(range(4), npartitions=2).map(lambda x: x + 1))
+                assert all(future.done() for future in futures_of(bag))
+                assert await client.compute(bag.sum()) == 10
+                array = await client.persist(da.ones(4, chunks=2))
+                assert await client.compute(array.sum()) == 4
+                # Of what is not held nothing has to be waited for.
+                assert (await da.ones(4, chunks=2)).shape == (4,)
+
+    asyncio.run(main())

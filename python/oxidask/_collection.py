@@ -37,6 +37,18 @@ class DaskMethodsMixin:
 
         return visualize(self, filename=filename, format=format, **kwargs)
 
+    def __await__(self) -> Any:
+        """Waits, in a coroutine, until what a cluster persists of it is there; answers the collection."""
+        return _once_held(self).__await__()
+
+
+async def _once_held(collection: Any) -> Any:
+    from oxidask.distributed import futures_of
+    from oxidask.distributed._async import until_done
+
+    await until_done([future._live for future in futures_of(collection)])
+    return collection
+
 
 class LazyCollection(DaskMethodsMixin):
     """A collection over an expression of the engine.

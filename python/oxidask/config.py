@@ -473,8 +473,10 @@ def refresh(
     target.clear()
     for mapping in globals()["defaults"] if defaults is None else defaults:
         update(target, mapping, priority="old")
-    update(target, collect(**kwargs))
-    rename(deprecations, target)
+    collected = collect(**kwargs)
+    # Before it meets the defaults, which have the new names.
+    rename(deprecations, collected)
+    update(target, collected)
     if own:
         _push_to_engine()
 

@@ -18,7 +18,7 @@ from oxidask import config
 
 __all__ = ["Preloaded", "preload"]
 
-_logger = logging.getLogger("distributed.preloading")
+_logger = logging.getLogger("oxidask.distributed.preloading")
 
 
 def preload(names: list[str], arguments: list[Any], target: Any = None) -> list[types.ModuleType]:

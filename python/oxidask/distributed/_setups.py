@@ -25,7 +25,7 @@ from oxidask.distributed._run import finished
 
 __all__ = ["Record", "catch_up"]
 
-_logger = logging.getLogger("distributed.worker")
+_logger = logging.getLogger("oxidask.distributed.worker")
 
 #: What is set up in this process: by the path of the worker's file and the name.
 _plugins: dict[tuple[str, str], Any] = {}
