@@ -35,5 +35,5 @@ pub use ledger::Ledger;
 pub use lend::{is_in_task, lend_slot, rejoin, secede};
 pub use local::{Local, LocalKind, LocalOptions};
 pub use node::{Assignment, Node, NodeReport, Peers, Uplink};
-pub use pool::{Pool, PoolOptions};
+pub use pool::{Pool, PoolOptions, on_memory_pressure};
 pub use work::Work;

@@ -6,6 +6,7 @@
 //! [`call`] (how a Python function becomes a task), [`base`] (how a collection
 //! is computed), then the collections.
 
+mod allocator;
 mod array;
 mod bag;
 mod base;
@@ -34,16 +35,11 @@ mod value;
 
 use pyo3::prelude::*;
 
-/// Kernels take and give back large blocks all the time. The allocator of the C
-/// library asks the system for each and gives each back, so that every block is
-/// filled with zeros again, page by page; this one keeps them for a while.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The compiled half of the `oxidask` package.
 #[pymodule]
 fn _oxidask(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    oxidask_exec::on_memory_pressure(allocator::keep_free_memory_unless);
     error::register(module)?;
     value::register(module)?;
     executor::register(module)?;

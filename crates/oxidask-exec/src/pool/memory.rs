@@ -19,10 +19,41 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_millis(100);
 /// What threads and the allocator may take for themselves without being counted.
 const SLACK_BYTES: u64 = 64 << 20;
-/// Between two requests that the allocator give back what is free.
+/// Between two requests that the C library give back what is free.
 const TRIM_NS: Nanos = 1_000_000_000;
 /// A child below this share of the limit is not what fills the memory.
 const CULPRIT_SHARE: u64 = 20;
+
+/// Is told when memory becomes short and when it no longer is.
+static ON_PRESSURE: OnceLock<fn(is_short: bool)> = OnceLock::new();
+
+/// Has `tell` called when this process takes noticeably more memory than its results
+/// do, and again when it no longer does: for a program with an allocator of its own,
+/// which keeps what is free and can be told not to. The first one told stays.
+pub fn on_memory_pressure(tell: fn(is_short: bool)) {
+    let _ = ON_PRESSURE.set(tell);
+}
+
+/// What has been said of the memory, and when the C library was last asked.
+#[derive(Default)]
+struct Pressure {
+    is_short: bool,
+    trim_at: Nanos,
+}
+
+impl Pressure {
+    fn update(&mut self, is_short: bool, now: Nanos) {
+        if std::mem::replace(&mut self.is_short, is_short) != is_short
+            && let Some(tell) = ON_PRESSURE.get()
+        {
+            tell(is_short);
+        }
+        if is_short && now >= self.trim_at {
+            self.trim_at = now + TRIM_NS;
+            trim_c_library();
+        }
+    }
+}
 
 /// Wakes and ends the thread that watches.
 #[derive(Default)]
@@ -90,7 +121,7 @@ impl Gate {
 }
 
 fn watch<U: Uplink>(gate: &Gate, pool: &Weak<Inner<U>>) {
-    let mut trim_at = 0;
+    let mut pressure = Pressure::default();
     while gate.wait_for_work() {
         let Some(baseline) = pool.upgrade().map(|pool| pool.idle_bytes()) else { return };
         loop {
@@ -100,12 +131,13 @@ fn watch<U: Uplink>(gate: &Gate, pool: &Weak<Inner<U>>) {
             let Some(pool) = pool.upgrade() else { return };
             // Who takes work from now on wakes this thread again.
             pool.monitor.is_awake.store(false, Ordering::SeqCst);
-            let has_work = pool.look(baseline, &mut trim_at);
+            let has_work = pool.look(baseline, &mut pressure);
             let mut state = gate.state.lock();
             let is_awake = has_work || pool.monitor.is_awake.load(Ordering::SeqCst);
             pool.monitor.is_awake.store(is_awake, Ordering::SeqCst);
             state.awake = is_awake;
             if !is_awake {
+                pressure.update(false, pool.now());
                 break;
             }
         }
@@ -125,7 +157,7 @@ impl<U: Uplink> Inner<U> {
     }
 
     /// Tells the node how much is in use; answers whether it has work.
-    fn look(self: &Arc<Self>, baseline: u64, trim_at: &mut Nanos) -> bool {
+    fn look(self: &Arc<Self>, baseline: u64, pressure: &mut Pressure) -> bool {
         let children = self.children.bytes();
         let of_children: u64 = children.iter().map(|&(_, bytes)| bytes).sum();
         let used = own_bytes().map_or(0, |own| own.saturating_sub(baseline)).saturating_add(of_children);
@@ -136,11 +168,7 @@ impl<U: Uplink> Inner<U> {
             node.tick(now);
             (node.has_work(), extra, resident.saturating_add(extra))
         });
-        let now = self.now();
-        if extra > self.memory_limit / 10 && now >= *trim_at {
-            *trim_at = now + TRIM_NS;
-            give_back_free_memory();
-        }
+        pressure.update(extra > self.memory_limit / 10, self.now());
         if total as f64 > self.memory_limit as f64 * self.terminate
             && let Some((largest, bytes)) = children.into_iter().max_by_key(|&(_, bytes)| bytes)
             && bytes > self.memory_limit / CULPRIT_SHARE
@@ -169,8 +197,9 @@ fn field(status: &str, name: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Asks the allocator to give pages back that it holds and nobody uses.
-fn give_back_free_memory() {
+/// Asks the C library, from which Python's libraries have their memory, to give back
+/// what it holds and nobody uses.
+fn trim_c_library() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         unsafe extern "C" {
@@ -194,7 +223,19 @@ mod tests {
         assert!(with_block > before + (32 << 20), "{before} {with_block}");
         assert!(private_bytes(std::process::id()).unwrap() > 32 << 20);
         drop(block);
-        give_back_free_memory();
+        trim_c_library();
+    }
+
+    #[test]
+    fn the_allocator_is_told_of_changes_alone() {
+        static TOLD: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+        on_memory_pressure(|is_short| TOLD.lock().push(is_short));
+        let mut pressure = Pressure::default();
+        for is_short in [false, true, true, false, false] {
+            pressure.update(is_short, 0);
+        }
+        assert_eq!(*TOLD.lock(), [true, false]);
+        assert_eq!(pressure.trim_at, TRIM_NS);
     }
 
     #[test]

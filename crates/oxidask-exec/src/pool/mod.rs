@@ -19,6 +19,7 @@ use crate::node::{Aside, Assignment, IoRequest, Node, Peers, Unwanted, Uplink};
 use crate::observe::Observers;
 use crate::store::spill::SpillFolders;
 use memory::Monitor;
+pub use memory::on_memory_pressure;
 use oxidask_core::{Error, Key, Result, Value, config};
 use oxidask_sched::{FetchFrom, Nanos, Piece, TaskId, WorkerConfig};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
