@@ -1,6 +1,7 @@
 //! Columns of frames: what Python users call a Series.
 
-use super::frame::{Frame, aggregated, compute};
+use super::frame::compute;
+use super::{Frame, aggregated};
 use crate::aggregate::{AggColumn, AggFunc, Aggregation};
 use crate::dtype::{DType, Scalar};
 use crate::expression::{ColExpr, col, lit};

@@ -1,7 +1,6 @@
 //! Groups of rows.
 
-use super::column::Column;
-use super::frame::{Frame, aggregated};
+use super::{Column, Frame, aggregated};
 use crate::aggregate::{AggColumn, AggFunc, Aggregation};
 use crate::expression::{col, lit};
 use oxidask_core::{Error, Result};

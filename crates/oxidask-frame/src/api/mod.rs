@@ -5,10 +5,17 @@
 //! only change that list. So `df.x + df.y`, built from two handles, is one
 //! expression over one node.
 
+mod aggregate;
 mod column;
+mod combine;
 mod frame;
 mod groupby;
+mod index;
+mod read;
 
+pub(crate) use aggregate::aggregated;
 pub use column::{Column, Operand};
-pub use frame::{Frame, Merge, read_csv, read_json, read_parquet};
+pub use combine::Merge;
+pub use frame::Frame;
 pub use groupby::GroupBy;
+pub use read::{read_csv, read_json, read_parquet};
