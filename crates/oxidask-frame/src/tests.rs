@@ -48,6 +48,7 @@ fn value(column: &Column) -> f64 {
 
 mod exchange;
 mod parquet;
+mod random;
 
 const N: i64 = 1000;
 

@@ -17,6 +17,9 @@ use oxidask_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// To begin a block costs as much as to parse some ten thousand bytes.
+const SHORT_BLOCK: u64 = 1 << 20;
+
 /// CSV files that are read in blocks; what a task needs to read any of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CsvScan {
@@ -59,6 +62,22 @@ impl CsvScan {
         CsvScan { blocks: blocks.iter().map(|block| self.blocks[*block as usize]).collect(), ..self.clone() }
     }
 
+    /// The same records in about `n` blocks of equal length, or in as many as there
+    /// are if these are more. None is cut that is not long.
+    pub(crate) fn in_blocks(&self, n: usize) -> CsvScan {
+        let bytes = |block: &CsvBlock| block.end - block.start;
+        let all: u64 = self.blocks.iter().map(bytes).sum();
+        let wanted = (all / n.max(1) as u64).max(SHORT_BLOCK);
+        let mut blocks = Vec::with_capacity(self.blocks.len().max(n));
+        for block in &self.blocks {
+            let is_whole = self.files[block.file as usize].is_whole();
+            let pieces = if is_whole { 1 } else { (bytes(block) / wanted).max(1) };
+            let border = |piece: u64| block.start + borders(bytes(block), pieces, piece);
+            blocks.extend((0..pieces).map(|piece| CsvBlock { start: border(piece), end: border(piece + 1), ..*block }));
+        }
+        CsvScan { blocks, ..self.clone() }
+    }
+
     /// Names and types of the columns that users see.
     pub(crate) fn schema(&self) -> Vec<(Arc<str>, DType)> {
         let used = |name: &String| self.options.usecols.as_ref().is_none_or(|used| used.contains(name));
@@ -86,6 +105,11 @@ impl CsvScan {
     }
 }
 
+/// Where the piece of this number begins, of so many pieces of `size` bytes.
+fn borders(size: u64, n_pieces: u64, piece: u64) -> u64 {
+    (u128::from(size) * u128::from(piece) / u128::from(n_pieces)) as u64
+}
+
 /// Blocks of at least `blocksize` bytes, all about the same.
 fn split(number: usize, file: &SourceFile, blocksize: Option<u64>) -> Vec<CsvBlock> {
     let size = file.size;
@@ -93,7 +117,7 @@ fn split(number: usize, file: &SourceFile, blocksize: Option<u64>) -> Vec<CsvBlo
         Some(blocksize) if !file.is_whole() => (size / blocksize).max(1),
         _ => 1,
     };
-    let border = |block: u64| (u128::from(size) * u128::from(block) / u128::from(n_blocks)) as u64;
+    let border = |block: u64| borders(size, n_blocks, block);
     (0..n_blocks).map(|block| CsvBlock { file: number as u32, start: border(block), end: border(block + 1) }).collect()
 }
 

@@ -117,3 +117,17 @@ fn times_dtypes_and_names_as_asked() {
     let rows = read_all(&scan.unwrap()).unwrap();
     assert_eq!(rows.dtypes(), [DataType::Datetime(TimeUnit::Microseconds, None), DataType::Float32]);
 }
+
+#[test]
+fn a_long_file_is_cut_into_more_blocks_and_a_short_one_is_not() {
+    let lines: Vec<String> = (0..400_000).map(|i| format!("{i},{}", i * 7)).collect();
+    let (_file, scan) = open(&format!("a,b\n{}\n", lines.join("\n")), CsvOptions::default());
+    let scan = scan.unwrap();
+    assert_eq!(scan.n_blocks(), 1);
+    let more = scan.in_blocks(100);
+    assert!((3..100).contains(&more.n_blocks()), "{}", more.n_blocks());
+    assert_eq!(more.in_blocks(2).n_blocks(), more.n_blocks());
+    assert!(read_all(&more).unwrap().equals_missing(&read_all(&scan).unwrap()));
+    let (_file, short) = open(QUOTED, CsvOptions::default());
+    assert_eq!(short.unwrap().in_blocks(100).n_blocks(), 1);
+}

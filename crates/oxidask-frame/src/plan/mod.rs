@@ -8,6 +8,7 @@
 
 mod exchange;
 mod join;
+mod leaves;
 mod lower;
 mod node;
 mod ops;

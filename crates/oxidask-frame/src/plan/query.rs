@@ -9,6 +9,7 @@
 //! spill.
 
 use super::join::Join;
+use super::leaves::divided;
 use super::node::{Node, SourceKind};
 use super::prune::{Needs, needs_for, without_unused_columns, without_unused_index};
 use super::window::WindowColumn;
@@ -185,7 +186,7 @@ pub(crate) fn bytes_at_most(expr: &ExprRef) -> Option<u64> {
 }
 
 /// Steps that mean the same for all rows as for those of each partition.
-fn is_rowwise(step: &Step) -> bool {
+pub(super) fn is_rowwise(step: &Step) -> bool {
     matches!(step, Step::Filter(_) | Step::Select(_) | Step::DropIndex | Step::SetIndex(_))
 }
 
@@ -218,6 +219,10 @@ impl Builder {
         let single = this.meta.n_partitions == 1 && this.inputs.iter().all(|input| meta(input).n_partitions == 1);
         match &this.kind {
             Kind::Read(SourceKind::Parquet(scan), steps) => self.parquet(expr, scan, steps, single, wants_index),
+            Kind::Read(source, steps) => match divided(source, steps, wants_index, single) {
+                Some((read, rest)) => Builder::stepped(self.leaf(&read, false), &rest, false),
+                None => self.leaf(expr, wants_index),
+            },
             Kind::Map(steps) if single || steps.iter().all(is_rowwise) => {
                 self.steps(&this.inputs[0], steps.to_vec(), wants_index)
             }
@@ -282,6 +287,9 @@ impl Builder {
     /// left out where the merge does it to all rows anyway.
     fn tree(&mut self, input: &ExprRef, combine: &[Step], finish: &[Step], wants_index: bool) -> Query {
         let below = node(input);
+        if let Some(query) = below.and_then(|below| self.grouped_text(below, combine, finish)) {
+            return query;
+        }
         /// How a node of the same kind is made with other steps.
         type WithSteps = fn(Arc<[Step]>, &Node) -> Kind;
         let (each, rebuilt): (&[Step], Option<(&Node, WithSteps)>) = match below {
@@ -320,6 +328,23 @@ impl Builder {
             }
         }
         self.steps(input, [combine, finish].concat(), wants_index)
+    }
+
+    /// Groups of rows that tasks parse from text, of all rows at once: groups of each
+    /// block would have to be grouped again. Without keys nothing is gained.
+    fn grouped_text(&mut self, below: &Node, combine: &[Step], finish: &[Step]) -> Option<Query> {
+        let Kind::Read(source @ (SourceKind::Csv(_) | SourceKind::Json(_)), steps) = &below.kind else { return None };
+        let ([Step::Combine(_)], [first @ .., Step::Partial(aggregation)], [Step::Finish(_), after @ ..]) =
+            (combine, &**steps, finish)
+        else {
+            return None;
+        };
+        if aggregation.keys.is_empty() {
+            return None;
+        }
+        let whole = [first, &[Step::Aggregate(aggregation.clone())], after].concat();
+        let (read, rest) = divided(source, &whole, false, true)?;
+        Some(Builder::stepped(self.leaf(&read, false), &rest, false))
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::node::Node;
 use super::push::{is_movable, push};
-use super::{Kind, node};
+use super::query::is_rowwise;
+use super::{Kind, SourceKind, node};
 use crate::step::Step;
 use oxidask_core::{ExprRef, Result, Uses};
 use std::sync::Arc;
@@ -32,10 +33,10 @@ fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef>
     if steps.is_empty() {
         return Some(input.clone());
     }
-    if !uses.is_single(input) {
+    let below = node(input)?;
+    if !uses.is_single(input) && !is_read_for_itself(below, steps) {
         return None;
     }
-    let below = node(input)?;
     match &below.kind {
         Kind::Map(first) => Some(this.with(Kind::Map(joined(first, steps)), below.inputs.to_vec())),
         Kind::Read(source, first) => Some(this.with(Kind::Read(source.clone(), joined(first, steps)), Vec::new())),
@@ -45,6 +46,14 @@ fn merge_steps(this: &Node, steps: &Arc<[Step]>, uses: &Uses) -> Option<ExprRef>
         }
         _ => None,
     }
+}
+
+/// Whether steps read a source for themselves although others read it, too: a sample
+/// of keys needs a column or two, which a columnar file has apart. To share the rows
+/// would hold all of them, or spill them, until every file has been sampled.
+fn is_read_for_itself(below: &Node, steps: &[Step]) -> bool {
+    let is_columnar = matches!(&below.kind, Kind::Read(SourceKind::Parquet(_), first) if first.iter().all(is_rowwise));
+    is_columnar && matches!(steps.last(), Some(Step::Sample(_)))
 }
 
 fn pushed(this: &Node, steps: &[Step], uses: &Uses) -> Result<Option<ExprRef>> {

@@ -10,9 +10,14 @@ const COUNTS: [usize; 3] = [2, 7, 128];
 
 /// The rows of a plan as one query, run as its task would be.
 pub(super) fn as_one_query(expr: &ExprRef) -> Partition {
+    maybe_one_query(expr).expect("the plan can be one query")
+}
+
+/// The same, where the plan gains by being one query.
+pub(super) fn maybe_one_query(expr: &ExprRef) -> Option<Partition> {
     let roots = oxidask_core::optimize(std::slice::from_ref(expr)).unwrap();
-    let query = crate::plan::as_query(&roots[0], u64::MAX).expect("the plan can be one query");
-    compute(&query).unwrap()
+    let query = crate::plan::as_query(&roots[0], u64::MAX)?;
+    Some(compute(&query).unwrap())
 }
 
 pub(super) fn ints(frame: &DataFrame, name: &str) -> Vec<Option<i64>> {

@@ -120,3 +120,26 @@ fn plans_are_explained_in_partitions_and_as_one_query() {
     let memory = Frame::from_frame(data(), 1).unwrap().explain().unwrap();
     assert_eq!(memory.trim(), "frame", "one table of one task gains nothing");
 }
+
+#[test]
+fn a_sort_reads_keys_and_rows_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in 0..3_i64 {
+        let rows = df!("x" => (0..50).map(|i| i * 7919 % 50 + part).collect::<Vec<i64>>(), "y" => vec![part; 50]);
+        let path = folder.path().join(format!("{part}.parquet"));
+        write_parquet(&Partition { frame: rows.unwrap(), index: Index::Range(0) }, path.to_str().unwrap()).unwrap();
+    }
+    let pattern = folder.path().join("*.parquet").to_str().unwrap().to_owned();
+    let frame = read_parquet([&pattern], None).unwrap();
+    let key = SortKey { by: col("x"), descending: false, nulls_last: true };
+    let sorted = frame.filter(col("x").ge(1)).unwrap().sort_values(vec![key]).unwrap();
+    let node = sorted.node().unwrap();
+    let mut expected: Vec<Option<i64>> = (0..150).map(|i| Some(i % 50 + i / 50)).filter(|x| *x >= Some(1)).collect();
+    expected.sort();
+    assert_eq!(ints(&compute(&node).unwrap().frame, "x"), expected);
+    // Six reads for three files: rows that a sample has in common with the exchange would be held, or spilled.
+    let roots = oxidask_core::optimize(&[node]).unwrap();
+    let (graph, _) = oxidask_core::lower(&roots).unwrap();
+    let reads = graph.stages().iter().filter(|stage| stage.op.label() == "read_parquet").count();
+    assert_eq!(reads, 2);
+}
