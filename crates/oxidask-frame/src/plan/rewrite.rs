@@ -1,6 +1,7 @@
 //! Rules that make plans cheaper: steps move into the source and into each
 //! other, and partitions that nobody asks for are not made.
 
+use super::exchange::Deal;
 use super::node::Node;
 use super::push::{is_movable, push};
 use super::query::is_rowwise;
@@ -16,7 +17,10 @@ pub(crate) fn rewrite(this: &Node, uses: &Uses) -> Result<Option<ExprRef>> {
             Some(merged) => Ok(Some(merged)),
             None => match pushed(this, steps, uses)? {
                 Some(pushed) => Ok(Some(pushed)),
-                None => Ok(after_shuffle(this, steps, uses)),
+                None => match top_of_sorted(this, steps, uses)? {
+                    Some(top) => Ok(Some(top)),
+                    None => Ok(after_shuffle(this, steps, uses)),
+                },
             },
         },
         Kind::Take(blocks) => Ok(push_take(this, blocks)),
@@ -74,6 +78,27 @@ fn after_shuffle(this: &Node, steps: &[Step], uses: &Uses) -> Option<ExprRef> {
     let Kind::Shuffle { deal, n_partitions, then } = &below.kind else { return None };
     let (deal, n_partitions, then) = (deal.clone(), *n_partitions, joined(then, steps));
     Some(this.with(Kind::Shuffle { deal, n_partitions, then }, below.inputs.to_vec()))
+}
+
+/// The first rows of the first partition of a sort: the first rows of the order, for
+/// which nothing needs to be exchanged.
+fn top_of_sorted(this: &Node, steps: &[Step], uses: &Uses) -> Result<Option<ExprRef>> {
+    let picks = |step: &Step| matches!(step, Step::Select(_) | Step::DropIndex);
+    let Some(Step::Head(n)) = steps.iter().find(|step| !picks(step)) else { return Ok(None) };
+    let Some(taken) = node(&this.inputs[0]).filter(|_| uses.is_single(&this.inputs[0])) else { return Ok(None) };
+    let Kind::Take(blocks) = &taken.kind else { return Ok(None) };
+    let Some(sorted) = node(&taken.inputs[0]).filter(|_| uses.is_single(&taken.inputs[0])) else { return Ok(None) };
+    let Kind::Shuffle { deal, then, .. } = &sorted.kind else { return Ok(None) };
+    let (Deal::Range(keys), [Step::Sort(order), after @ ..], [0]) = (&**deal, &**then, &**blocks) else {
+        return Ok(None);
+    };
+    if keys != order || !after.iter().all(picks) {
+        return Ok(None);
+    }
+    let top = Step::Top(keys.clone(), *n);
+    let each = Node::map(&sorted.inputs[0], vec![top.clone()], sorted.meta.index_names.clone())?;
+    let kind = Kind::Tree { combine: Arc::from([top]), finish: joined(after, steps) };
+    Ok(Some(this.with(kind, vec![each])))
 }
 
 fn push_take(this: &Node, blocks: &Arc<[u32]>) -> Option<ExprRef> {

@@ -54,6 +54,19 @@ fn sorted_rows_are_in_order_across_partitions() {
 }
 
 #[test]
+fn the_head_of_a_sort_exchanges_nothing() {
+    let by = || vec![key("y", false), key("x", true)];
+    let whole = result(&scattered(1).sort_values(by()).unwrap().head(7, 1).unwrap());
+    let head = scattered(9).sort_values(by()).unwrap().select(["x", "y"]).unwrap().head(7, 1).unwrap();
+    let rows = result(&head);
+    assert_eq!(ints(&rows, "x"), ints(&whole, "x"));
+    assert_eq!(ints(&rows, "__index_level_0__"), ints(&whole, "__index_level_0__"));
+    assert_eq!(ints(&as_one_query(&head.node().unwrap()).frame, "x"), ints(&whole, "x"));
+    let text = head.explain().unwrap();
+    assert!(!text.contains("shuffle") && !text.contains("sample"), "{text}");
+}
+
+#[test]
 fn an_unsorted_column_becomes_an_index_in_order() {
     for n in COUNTS {
         let frame = scattered(n);
