@@ -252,3 +252,37 @@ def test_covariance_with_too_many_degrees_of_freedom():
         made = da.cov(da.from_array(data, chunks=4), ddof=10)
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="Degrees of freedom"):
         np.testing.assert_array_equal(made.compute(), np.cov(data, ddof=10))
+
+
+@pytest.mark.parametrize("method", ["sequential", "blelloch"])
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_running_functions_skip_masked_elements_of_earlier_blocks(name, axis, method):
+    numbers = np.random.default_rng(0).uniform(0.5, 1.5, (9, 8))
+    masked = np.ma.masked_greater(numbers, 1.0)
+    masked[:3] = np.ma.masked
+    masked[3:6, 2:4] = np.ma.masked
+    lazy = da.from_array(masked, chunks=(3, 2), asarray=False)
+    expected = getattr(masked, name)(axis=axis)
+    answer = getattr(da, name)(lazy, axis=axis, method=method).compute()
+    np.testing.assert_array_equal(np.ma.getmaskarray(answer), np.ma.getmaskarray(expected))
+    np.testing.assert_allclose(answer.compressed(), expected.compressed())
+
+
+def test_masked_arrays_that_differ_have_different_names():
+    mask = [True, True, False]
+    arrays = [
+        np.ma.masked_array([1, 2, 3], mask=mask, fill_value=10),
+        np.ma.masked_array([1, 2, 3], mask=mask, fill_value=0),
+        np.ma.masked_array([1, 9, 3], mask=mask, fill_value=10),
+        np.ma.masked_array([1, 2, 3], mask=False, fill_value=10),
+        np.ma.masked_array([1, 2, 3], mask=mask, fill_value=10, hard_mask=True),
+        np.ma.masked_array(np.array([1, None, 3], object), mask=mask),
+        np.ma.masked_array(np.array([1, None, 3], object), mask=[True, False, False]),
+        np.ma.masked_array(5, mask=True),
+        np.ma.masked_array(5, mask=False),
+        np.array([1, 2, 3]),
+    ]
+    tokens = [oxidask.base.tokenize(array) for array in arrays]
+    assert len(set(tokens)) == len(arrays)
+    assert tokens == [oxidask.base.tokenize(array.copy()) for array in arrays]

@@ -356,8 +356,13 @@ def _register_numpy() -> None:
             return (_type_name(type(array)), array.shape, str(array.dtype), normalize_token(array.ravel().tolist()))
         contiguous = np.ascontiguousarray(array)
         content = _oxidask.hash_bytes(contiguous.reshape(-1).view(np.uint8).data)
-        extra = normalize_token(array.mask) if isinstance(array, np.ma.MaskedArray) else None
-        return (_type_name(type(array)), array.shape, normalize_token(array.dtype), content, extra)
+        return (_type_name(type(array)), array.shape, normalize_token(array.dtype), content)
+
+    @register(np.ma.MaskedArray)
+    def _masked(array: Any) -> Any:
+        # What is masked away is part of the value too: it shows again once the mask is gone.
+        parts = (array.data, array.mask, array.fill_value, array.hardmask)
+        return (_type_name(type(array)), *map(normalize_token, parts))
 
     @register(np.dtype)
     def _dtype(dtype: Any) -> Any:

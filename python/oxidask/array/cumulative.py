@@ -58,11 +58,15 @@ class Last:
 
     def __call__(self, block: Any) -> Any:
         if self.func is not None:
-            return self.func(block, axis=self.axis, keepdims=True)
+            total = self.func(block, axis=self.axis, keepdims=True)
+            return total.filled(self.ident) if isinstance(total, np.ma.MaskedArray) else total
         made = self.running(block)
         if made.shape[self.axis] == 0:
             return np.full_like(made, self.ident, shape=[1 if a == self.axis else n for a, n in enumerate(made.shape)])
-        return made[(slice(None),) * self.axis + (slice(-1, None),)]
+        total = made[(slice(None),) * self.axis + (slice(-1, None),)]
+        # Below the mask of a running function lies what it made without the masked elements:
+        # a mask on a total would spread to all blocks after it.
+        return total.data if isinstance(total, np.ma.MaskedArray) else total
 
 
 class Carried:
