@@ -50,6 +50,46 @@ class Write:
         return np.zeros((1,) * len(self.borders), bool)
 
 
+class InMemory:
+    """A target in this process's memory. It refuses to travel: what is written to a copy is lost."""
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.target[index] = value
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.target[index]
+
+    def __repr__(self) -> str:
+        return f"a target of store, {type(self.target).__name__},"
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError(
+            "it is in the memory of this process, which the workers of a "
+            "distributed scheduler and other processes cannot write to\n"
+            "hint: store into files, or compute with scheduler='threads'"
+        )
+
+
+def _holder(target: Any) -> Any:
+    from oxidask import delayed
+
+    if _is_delayed(target):
+        return target
+    return delayed(InMemory(target) if _is_in_memory(target) else target, traverse=False)
+
+
+def _is_in_memory(target: Any) -> bool:
+    """Whether a copy that another process gets is another thing."""
+    if isinstance(target, np.ndarray):
+        return True
+    # Only who has zarr has its arrays. Stores of its second version are dicts, too.
+    store = getattr(target, "store", None)
+    return isinstance(store, dict) or type(store).__name__ in ("MemoryStore", "GpuMemoryStore", "KVStore")
+
+
 def fuse(outer: Any, inner: Any) -> tuple[Any, ...]:
     """The slices of slices.
 
@@ -105,6 +145,8 @@ def store(
     ------
     ValueError
         If there are not as many targets and regions as sources, or a source is no array.
+    TypeError
+        If a target lives in the memory of this process, and the work is done elsewhere.
 
     Examples
     --------
@@ -175,8 +217,6 @@ def _written(source: Array, target: Any, region: Any, lock: Any, load: bool) -> 
     """Marks of written blocks, or what was written."""
     import uuid
 
-    from oxidask import delayed
-
     if any(n != n for sizes in source.chunks for n in sizes):
         raise ValueError(
             f"chunks of unknown sizes have no place in the target: shape {source.shape}\nhint: call compute_chunk_sizes() first"
@@ -186,7 +226,7 @@ def _written(source: Array, target: Any, region: Any, lock: Any, load: bool) -> 
     if shape is not None and region is None and tuple(shape) != source.shape and len(shape) == source.ndim:
         if any(own > theirs for own, theirs in zip(source.shape, shape, strict=True)):
             raise ValueError(f"an array of shape {source.shape} does not fit a target of shape {tuple(shape)}")
-    holder = target if _is_delayed(target) else delayed(target, traverse=False)
+    holder = _holder(target)
     numbers = block_numbers(source.numblocks).ravel()
     reads = np.stack(
         [
@@ -222,9 +262,7 @@ def _after(written: Array, target: Any, source: Array, region: Any) -> Array:
     """An array over a target, whose blocks are read after they are written."""
     import uuid
 
-    from oxidask import delayed
-
-    holder = target if _is_delayed(target) else delayed(target, traverse=False)
+    holder = _holder(target)
     borders = [np.cumsum([0, *sizes]).tolist() for sizes in source.chunks]
     numbers = block_numbers(source.numblocks).ravel()
     reads = np.stack(
