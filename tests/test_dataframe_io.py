@@ -266,3 +266,14 @@ def test_a_missing_column_of_an_aggregation_is_named():
     for wrong in (lambda: df.groupby("name").agg({"fair": "sum"}), lambda: df.groupby("name").agg(z=("fair", "sum"))):
         with pytest.raises(KeyError, match="'fair'[^?]*did you mean 'fare'"):
             wrong()
+
+
+def test_what_describes_a_folder_describes_appended_files_too(tmp_path):
+    import pyarrow.parquet as pq
+
+    rows = pd.DataFrame({"x": range(4)})
+    dd.from_pandas(rows, npartitions=2).to_parquet(tmp_path, write_metadata_file=True)
+    assert pq.read_metadata(tmp_path / "_metadata").num_rows == 4
+    dd.from_pandas(rows.set_axis(range(4, 8)), npartitions=1).to_parquet(tmp_path, append=True)
+    assert pq.read_metadata(tmp_path / "_metadata").num_rows == 8
+    assert dd.read_parquet(tmp_path).x.compute().tolist() == [0, 1, 2, 3] * 2

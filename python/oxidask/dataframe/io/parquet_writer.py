@@ -10,7 +10,7 @@ import pandas as pd
 
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._plan import Plan
-from oxidask.dataframe.io.files import is_local
+from oxidask.dataframe.io.files import _natural, is_local
 from oxidask.dataframe.io.parquet import SUFFIXES, index_columns, read_parquet
 
 __all__ = ["to_parquet"]
@@ -292,12 +292,17 @@ def _fits(df: Any, path: str, options: Any, index: bool, ignore: bool) -> int:
 
 def _finish(written: list[Any], path: str, metadata_file: bool, append: bool, options: Any) -> None:
     """Writes ``_metadata`` of all files, if it is wanted."""
-    del append, options
-    if not metadata_file:
+    del options
+    appended = append and is_local(path) and os.path.exists(os.path.join(path, "_metadata"))
+    if not metadata_file and not appended:
         return None
     import pyarrow.parquet as pq
 
     files = [file for part in written for file in part]
+    if appended:
+        # What describes the folder describes the files that were there as well.
+        inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        files = _natural(list({*files, *(one for one in inside if one.endswith(SUFFIXES))}))
     collected = []
     for file in files:
         metadata = pq.read_metadata(file)
