@@ -145,15 +145,15 @@ def compute(
             # Which executor it is depends on what is found in the arguments.
             default = functools.partial(local_executor, num_workers=num_workers)
             with one_thread():
-                return _oxidask.compute(args, default, traverse, optimize_graph)
+                return _run(functools.partial(_oxidask.compute, args, default, traverse, optimize_graph))
         target = local_executor(_oxidask.default_scheduler(args, traverse), num_workers)
     if isinstance(target, Executor):
         if not bars_active() and not callbacks_active():
             with one_thread():
-                return _oxidask.compute(args, target, traverse, optimize_graph)
+                return _run(functools.partial(_oxidask.compute, args, target, traverse, optimize_graph))
         if not callbacks_active():
             run = functools.partial(_oxidask.compute, args, target, traverse, optimize_graph)
-            return with_bars(target, run)
+            return _run(functools.partial(with_bars, target, run))
         # Callbacks see keys, tasks and results, which only a run in Python has.
         from oxidask import _pools
 
@@ -163,6 +163,21 @@ def compute(
     from oxidask._graphs import run_with
 
     return _oxidask.compute_with(args, functools.partial(run_with, get=target, kwargs=kwargs), traverse)
+
+
+def _run(run: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Runs a computation in this process, and handles the floating-point errors that arrays had in it."""
+    try:
+        results = run()
+    except BaseException:
+        # They are not those of the next computation.
+        _oxidask.array_exceptions()
+        raise
+    if noted := _oxidask.array_exceptions():
+        from oxidask.array._exceptions import report
+
+        report(noted)
+    return results
 
 
 def _wishes_in(kwargs: dict[str, Any]) -> dict[str, Any]:

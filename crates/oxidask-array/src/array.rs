@@ -2,8 +2,8 @@
 
 use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::{ChunkSpec, Chunks, broadcast_shapes, common_borders, normalize, shape_text};
-use crate::dtype::{DType, Element, Scalar};
 use crate::copy::copy_into;
+use crate::dtype::{DType, Element, Scalar};
 use crate::expr::blockwise::Blockwise;
 use crate::expr::body::AxisMap;
 use crate::expr::concatenate::Concatenate;

@@ -10,6 +10,7 @@ use crate::copy::{Walk, copy_into, copy_strided, gather, scatter};
 use crate::dispatch;
 use crate::dtype::{DType, Element};
 use crate::generate::Generator;
+use crate::kernel::exceptions::Watch;
 use crate::kernel::map;
 use crate::program::{Program, Slot};
 use oxidask_core::Result;
@@ -215,6 +216,8 @@ struct Machine<'a> {
     first_constant: usize,
     /// The register of every step.
     steps: Vec<usize>,
+    /// How every step is watched.
+    watches: Vec<Watch>,
     /// Inputs that are the same for all elements and were filled in once.
     fixed: Vec<bool>,
     /// Where the last step writes, if not to its register.
@@ -244,6 +247,7 @@ impl<'a> Machine<'a> {
             first_input,
             first_constant,
             steps,
+            watches: program.steps().iter().map(Watch::of).collect(),
             fixed: Vec::new(),
             target: None,
         };
@@ -306,10 +310,15 @@ impl<'a> Machine<'a> {
                 Some(target) if is_last => target,
                 _ => self.registers.pointer(self.steps[position]),
             };
+            let watch = self.watches[position];
+            watch.begin();
             // SAFETY: all arguments are tiles of at least `n` elements of the
             // dtypes that the step names, as programs are checked; the register
             // of the result is read by no argument of this step.
-            unsafe { map::run(step.func, step.dtype, step.out, args, out, n)? };
+            unsafe {
+                map::run(step.func, step.dtype, step.out, args, out, n)?;
+                watch.end(&step, args, out, n);
+            }
         }
         Ok(())
     }

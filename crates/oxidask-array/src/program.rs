@@ -45,11 +45,13 @@ pub enum Func {
     Absolute,
     Sign,
     Conjugate,
+    Square,
     RealPart,
     ImagPart,
     Magnitude,
     Invert,
     Sqrt,
+    Reciprocal,
     Exp,
     Exp2,
     Expm1,
@@ -83,6 +85,79 @@ pub enum Func {
 }
 
 impl Func {
+    /// All of them, in the order of their definition.
+    pub const ALL: [Func; 66] = {
+        use Func::*;
+        [
+            Add,
+            Subtract,
+            Multiply,
+            FloorDivide,
+            Remainder,
+            Fmod,
+            Power,
+            Maximum,
+            Minimum,
+            Fmax,
+            Fmin,
+            Divide,
+            Copysign,
+            Arctan2,
+            Hypot,
+            Logaddexp,
+            BitAnd,
+            BitOr,
+            BitXor,
+            LeftShift,
+            RightShift,
+            Equal,
+            NotEqual,
+            Less,
+            LessEqual,
+            Negative,
+            Absolute,
+            Sign,
+            Conjugate,
+            Square,
+            RealPart,
+            ImagPart,
+            Magnitude,
+            Invert,
+            Sqrt,
+            Reciprocal,
+            Exp,
+            Exp2,
+            Expm1,
+            Log,
+            Log2,
+            Log10,
+            Log1p,
+            Cbrt,
+            Sin,
+            Cos,
+            Tan,
+            Arcsin,
+            Arccos,
+            Arctan,
+            Sinh,
+            Cosh,
+            Tanh,
+            Arcsinh,
+            Arccosh,
+            Arctanh,
+            Floor,
+            Ceil,
+            Trunc,
+            Rint,
+            Isnan,
+            Isinf,
+            Isfinite,
+            Signbit,
+            Select,
+            Cast,
+        ]
+    };
+
     /// Which loop runs it.
     #[must_use]
     pub fn group(self) -> Group {
@@ -94,11 +169,11 @@ impl Func {
             Divide | Copysign | Arctan2 | Hypot | Logaddexp => Group::BinaryFloat,
             BitAnd | BitOr | BitXor | LeftShift | RightShift => Group::BinaryBits,
             Equal | NotEqual | Less | LessEqual => Group::Compare,
-            Negative | Absolute | Sign | Conjugate => Group::Unary,
+            Negative | Absolute | Sign | Conjugate | Square => Group::Unary,
             RealPart | ImagPart | Magnitude => Group::Part,
             Invert => Group::UnaryBits,
-            Sqrt | Exp | Exp2 | Expm1 | Log | Log2 | Log10 | Log1p | Cbrt | Sin | Cos | Tan | Arcsin | Arccos
-            | Arctan | Sinh | Cosh | Tanh | Arcsinh | Arccosh | Arctanh | Floor | Ceil | Trunc | Rint => {
+            Sqrt | Reciprocal | Exp | Exp2 | Expm1 | Log | Log2 | Log10 | Log1p | Cbrt | Sin | Cos | Tan | Arcsin
+            | Arccos | Arctan | Sinh | Cosh | Tanh | Arcsinh | Arccosh | Arctanh | Floor | Ceil | Trunc | Rint => {
                 Group::UnaryFloat
             }
             Isnan | Isinf | Isfinite | Signbit => Group::Predicate,
@@ -112,7 +187,10 @@ impl Func {
     pub fn takes_complex(self) -> bool {
         use Func::*;
         matches!(self.group(), Group::UnaryFloat | Group::Predicate | Group::BinaryFloat)
-            && !matches!(self, Cbrt | Floor | Ceil | Trunc | Signbit | Copysign | Arctan2 | Hypot | Logaddexp)
+            && !matches!(
+                self,
+                Reciprocal | Cbrt | Floor | Ceil | Trunc | Signbit | Copysign | Arctan2 | Hypot | Logaddexp
+            )
     }
 
     /// How many arguments it takes.
@@ -125,9 +203,13 @@ impl Func {
         }
     }
 
-    /// Its name in plans.
-    fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
+    /// Its name in plans and warnings: NumPy's, where it has a function for it.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Func::FloorDivide => "floor_divide".to_owned(),
+            _ => format!("{self:?}").to_lowercase(),
+        }
     }
 }
 
@@ -151,6 +233,9 @@ pub struct Step {
     pub dtype: DType,
     /// The dtype of the result.
     pub out: DType,
+    /// Whether the user asked for this function, and so is told of divisions by
+    /// zero and the like in it.
+    pub reports: bool,
     args: [Slot; 3],
 }
 
@@ -222,6 +307,15 @@ impl Program {
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.dtype_of(self.output)
+    }
+
+    /// The program that keeps to itself what happens in it: for where it runs on
+    /// elements of which the user never asked.
+    #[must_use]
+    pub fn silent(&self) -> Program {
+        let mut program = self.clone();
+        program.steps.iter_mut().for_each(|step| step.reports = false);
+        program
     }
 
     /// Whether it answers its only input unchanged.
@@ -314,6 +408,7 @@ pub struct Builder {
     constants: Vec<Constant>,
     steps: Vec<Step>,
     known: HashMap<Step, u16>,
+    reports: bool,
 }
 
 impl Builder {
@@ -321,6 +416,13 @@ impl Builder {
     #[must_use]
     pub fn new() -> Self {
         Builder::default()
+    }
+
+    /// An empty program whose steps are functions that the user asked for; see
+    /// [`Step::reports`].
+    #[must_use]
+    pub fn reporting() -> Self {
+        Builder { reports: true, ..Builder::default() }
     }
 
     /// Adds an input.
@@ -365,7 +467,7 @@ impl Builder {
             Group::Part => dtype.to_real(),
             _ => dtype,
         };
-        self.push(func, dtype, out, args)
+        self.push(func, dtype, out, self.reports, args)
     }
 
     /// Converts a number.
@@ -378,14 +480,14 @@ impl Builder {
             let converted = self.constants[constant as usize].cast(dtype);
             return self.constant(converted);
         }
-        self.push(Func::Cast, from, dtype, &[slot])
+        self.push(Func::Cast, from, dtype, self.reports, &[slot])
     }
 
-    fn push(&mut self, func: Func, dtype: DType, out: DType, args: &[Slot]) -> Slot {
+    fn push(&mut self, func: Func, dtype: DType, out: DType, reports: bool, args: &[Slot]) -> Slot {
         // Unused arguments repeat the first, so that equal steps compare equal.
         let mut padded = [args[0]; 3];
         padded[..args.len()].copy_from_slice(args);
-        let step = Step { func, dtype, out, args: padded };
+        let step = Step { func, dtype, out, reports, args: padded };
         let next = short(self.steps.len());
         let steps = &mut self.steps;
         Slot::Step(*self.known.entry(step).or_insert_with(|| {
@@ -408,7 +510,7 @@ impl Builder {
             for slot in &mut args[..step.func.arity()] {
                 *slot = translate(*slot, &results);
             }
-            let result = self.push(step.func, step.dtype, step.out, &args[..step.func.arity()]);
+            let result = self.push(step.func, step.dtype, step.out, step.reports, &args[..step.func.arity()]);
             results.push(result);
         }
         translate(program.output, &results)
@@ -460,7 +562,7 @@ mod tests {
         assert!(program.check().is_err());
         let mut builder = Builder::new();
         let x = builder.input(DType::I64);
-        let bad = builder.push(Func::Sin, DType::F64, DType::F64, &[x]);
+        let bad = builder.push(Func::Sin, DType::F64, DType::F64, false, &[x]);
         assert!(builder.finish(bad).check().is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Reductions as rows: a kind of state, a program before and one after.
 
-use crate::array::{Array, Operand};
+use crate::array::Array;
 use crate::chunks::shape_text;
 use crate::dtype::{Constant, DType};
 use crate::expr::body::{Body, Operand as BodyOperand, Reads};
@@ -8,7 +8,7 @@ use crate::expr::reduce::{Finish, Kind, Reduce, SPLIT_EVERY};
 use crate::index::axes_in;
 use crate::kernel::fold::Fold;
 use crate::program::{Builder, Func, Program, Slot};
-use crate::ufunc::cast_program;
+use crate::ufunc::{Argument, cast_program, find};
 use oxidask_core::{Error, Result};
 
 /// How to reduce, beyond which function.
@@ -209,7 +209,7 @@ impl Array {
         let sum = self.astype(accumulator(dtype))?.reduce("sum", &plain)?;
         let ones = Array::apply("equal", &[self.into(), self.into()])?;
         let ones = Array::apply("logical_or", &[ones.into(), true.into()])?;
-        sum.div(ones.reduce("sum", &plain)?)?.astype(dtype)
+        mean_from(&sum, &ones.reduce("sum", &plain)?)?.astype(dtype)
     }
 
     fn spread(&self, name: &str, options: &Options) -> Result<Array> {
@@ -258,7 +258,7 @@ impl Array {
         let plain = Options { dtype: None, ..options.clone() };
         let sum = self.astype(accumulator(dtype))?.reduce("nansum", &plain)?;
         let count = Array::apply("logical_not", &[self.isnan()?.into()])?.reduce("sum", &plain)?;
-        sum.div(Operand::from(count))?.astype(dtype)
+        mean_from(&sum, &count)?.astype(dtype)
     }
 
     /// The sum along some axes; see [`Array::reduce`].
@@ -300,6 +300,13 @@ impl Array {
     pub fn max(&self, axes: Option<&[i64]>, keepdims: bool) -> Result<Array> {
         self.reduce("max", &Options { axes, keepdims, ..Options::default() })
     }
+}
+
+/// A sum divided by the number of its elements. Nobody is told of a mean of no
+/// elements, which is not a number.
+fn mean_from(sum: &Array, count: &Array) -> Result<Array> {
+    let divide = find("divide")?.program(&[Argument::Array(sum.dtype()), Argument::Array(count.dtype())])?;
+    Array::elementwise("divide", divide.silent(), &[sum.into(), count.into()])
 }
 
 fn identity(dtype: DType) -> Program {

@@ -114,9 +114,9 @@ def _ufunc(name: str, arity: int) -> Callable[..., Array]:
         ) -> Any:
             return _call(name, (x1, x2), out, where, dtype, kwargs)
 
-        # NumPy's own asks lazy arrays for the answer.
-        function.outer = getattr(np, name).outer  # type: ignore[attr-defined]
-
+    if isinstance(ufunc := getattr(np, name), np.ufunc):
+        # NumPy's own asks lazy arrays for the answer, and says what is wrong.
+        function.outer = ufunc.outer  # type: ignore[attr-defined]
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     function.__module__ = __name__

@@ -4,8 +4,8 @@
 use super::{ArrayMeta, meta_of};
 use crate::block::{Block, Dims, contiguous_strides};
 use crate::chunks::Chunks;
-use crate::dtype::{Bool, DType};
 use crate::copy::copy_into;
+use crate::dtype::{Bool, DType};
 use oxidask_core::graph::{Blocks, Graph};
 use oxidask_core::{Error, Expr, ExprRef, Inputs, Key, KeyHasher, Op, Result, Value};
 use oxidask_macros::op;

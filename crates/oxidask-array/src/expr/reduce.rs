@@ -200,7 +200,8 @@ impl Reduce {
         let chunks = super::meta_of(array)?.chunks.clone();
         let mut builder = Builder::new();
         let (element, keeps) = (builder.input(super::meta_of(array)?.dtype), builder.input(DType::Bool));
-        let value = builder.append(&self.body.program, &[element]);
+        // It runs on the elements that are masked away as well.
+        let value = builder.append(&self.body.program.silent(), &[element]);
         let neutral = builder.constant(dispatch!(dtype, T => constant_of(dtype, fold.neutral::<T>())));
         let chosen = builder.step(Func::Select, &[keeps, value, neutral]);
         let program = builder.finish(chosen);

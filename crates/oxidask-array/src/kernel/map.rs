@@ -117,6 +117,7 @@ multiversion! {
             Func::Absolute => each!(out, |x in a| x.absolute()),
             Func::Sign => each!(out, |x in a| x.sign()),
             Func::Conjugate => each!(out, |x in a| x.conjugate()),
+            Func::Square => each!(out, |x in a| x.multiply(x)),
             _ => unreachable!("{func:?} is not a function of one number"),
         }
     }
@@ -135,6 +136,7 @@ multiversion! {
     fn unary_float<T: Float>(func: Func, a: &[T], out: &mut [T]) {
         match func {
             Func::Sqrt => each!(out, |x in a| x.square_root()),
+            Func::Reciprocal => each!(out, |x in a| T::ONE.divide(x)),
             Func::Floor => each!(out, |x in a| x.round_down()),
             Func::Ceil => each!(out, |x in a| x.round_up()),
             Func::Trunc => each!(out, |x in a| x.cut()),

@@ -7,6 +7,7 @@
 
 pub mod cast;
 pub mod complex;
+pub mod exceptions;
 pub mod fold;
 pub mod map;
 pub mod math;

@@ -113,7 +113,7 @@ pub const UFUNCS: &[Ufunc] = &[
     row("abs", 1, Rule::Compound(magnitude, Common::Any)),
     row("fabs", 1, Rule::Float(Func::Absolute)),
     row("sign", 1, Rule::NoBool(Func::Sign, "convert it with astype")),
-    row("square", 1, Rule::Compound(|builder, args| Ok(builder.step(Func::Multiply, &[args[0]; 2])), Common::Int)),
+    row("square", 1, Rule::Compound(|builder, args| Ok(builder.step(Func::Square, args)), Common::Int)),
     row("reciprocal", 1, Rule::Compound(reciprocal, Common::Int)),
     row("sqrt", 1, Rule::Float(Func::Sqrt)),
     row("cbrt", 1, Rule::Float(Func::Cbrt)),
@@ -246,9 +246,9 @@ impl Ufunc {
             return Err(Error::type_(format!("{} takes {} arguments and got {}", self.name, self.arity, args.len())));
         }
         let common = common_dtype(args);
-        let mut builder = Builder::new();
         let dtypes: Vec<DType> = args.iter().map(Argument::dtype).collect();
         if dtypes.iter().any(|dtype| dtype.is_time()) {
+            let mut builder = Builder::new();
             let output = time::build(self.name, &mut builder, args, &dtypes)?;
             return Ok(builder.finish(output));
         }
@@ -256,6 +256,7 @@ impl Ufunc {
             let names: Vec<&str> = dtypes.iter().map(|dtype| dtype.name()).collect();
             return Err(Error::type_(format!("{} is not defined for dtype {}", self.name, names.join(" and "))));
         }
+        let mut builder = Builder::reporting();
         let output = self.build(&mut builder, args, common)?;
         Ok(builder.finish(output))
     }
@@ -363,7 +364,10 @@ fn positive(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
 fn reciprocal(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     let dtype = builder.dtype_of(args[0]);
     let one = builder.constant(Constant::from_i128(dtype, 1));
-    if dtype.is_float() || dtype.is_complex() {
+    if dtype.is_float() {
+        return Ok(builder.step(Func::Reciprocal, &args[..1]));
+    }
+    if dtype.is_complex() {
         return Ok(builder.step(Func::Divide, &[one, args[0]]));
     }
     let magnitude = builder.step(Func::Absolute, args);
@@ -408,9 +412,9 @@ fn power(builder: &mut Builder, args: &[Slot]) -> Result<Slot> {
     }
     match exponent.map(Constant::to_f64) {
         Some(1.0) => Ok(base),
-        Some(2.0) => Ok(builder.step(Func::Multiply, &[base, base])),
+        Some(2.0) => Ok(builder.step(Func::Square, &[base])),
         Some(3.0) => {
-            let square = builder.step(Func::Multiply, &[base, base]);
+            let square = builder.step(Func::Square, &[base]);
             Ok(builder.step(Func::Multiply, &[square, base]))
         }
         Some(0.5) if dtype.is_float() || dtype.is_complex() => Ok(builder.step(Func::Sqrt, &[base])),
@@ -469,7 +473,7 @@ pub fn cast_program(from: DType, to: DType) -> Result<Program> {
     if from != to && !(from.has_arithmetic() && to.has_arithmetic()) {
         return Err(Error::type_(format!("there is no conversion from {from} to {to} but through NumPy")));
     }
-    let mut builder = Builder::new();
+    let mut builder = Builder::reporting();
     let input = builder.input(from);
     let output = builder.cast(input, to);
     Ok(builder.finish(output))

@@ -8,6 +8,7 @@ use crate::error::OrRaise;
 use numpy::PyReadonlyArray1;
 use oxidask_array::Array;
 use oxidask_array::fourier::{Kind, Norm};
+use oxidask_array::kernel::exceptions;
 use oxidask_array::order::Interpolation;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -27,6 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(array_unique, module)?)?;
     module.add_function(wrap_pyfunction!(array_fourier, module)?)?;
     module.add_function(wrap_pyfunction!(array_contract, module)?)?;
+    module.add_function(wrap_pyfunction!(array_exceptions, module)?)?;
     module.add_function(wrap_pyfunction!(array_qr, module)?)
 }
 
@@ -166,4 +168,17 @@ fn array_contract(
 fn array_qr(array: &ArrayCore) -> PyResult<(ArrayCore, ArrayCore)> {
     let (q, r): (Array, Array) = array.array().qr().or_raise()?;
     Ok((ArrayCore::new(q), ArrayCore::new(r)))
+}
+
+/// What happened in elementwise functions since this was last asked: NumPy's name
+/// of the kind of floating-point error, and of the function.
+#[pyfunction]
+fn array_exceptions() -> Vec<(&'static str, String)> {
+    const KINDS: [(u8, &str); 3] =
+        [(exceptions::DIVIDE, "divide"), (exceptions::OVERFLOW, "over"), (exceptions::INVALID, "invalid")];
+    let taken = exceptions::take();
+    let kinds = taken.iter().flat_map(|&(func, seen)| {
+        KINDS.iter().filter(move |(bit, _)| seen & bit != 0).map(move |&(_, kind)| (kind, func.name()))
+    });
+    kinds.collect()
 }
