@@ -6,7 +6,12 @@ import asyncio
 import concurrent.futures
 import time
 
+import oxidask.array as da
+import oxidask.bag as db
+import oxidask.dataframe as dd
+import pandas as pd
 import pytest
+from oxidask import delayed
 from oxidask.distributed import (
     CancelledError,
     Client,
@@ -273,3 +278,30 @@ def test_collections_that_are_persisted_can_be_awaited():
                 assert (await da.ones(4, chunks=2)).shape == (4,)
 
     asyncio.run(main())
+
+
+def test_persisted_collections_are_waited_for_by_their_futures(client, tmp_path):
+    gate = tmp_path / "gate"
+
+    def late(x):
+        deadline = time.monotonic() + 30
+        while not gate.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return x
+
+    blocks = client.persist(da.arange(10, chunks=5).map_blocks(late, dtype=int))
+    frame = (
+        dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).map_partitions(late, meta={"a": "int64"}).persist()
+    )
+    bag = db.from_sequence([1, 2, 3], npartitions=3).map(late).persist()
+    one = delayed(late)(1).persist()
+    found = [len(futures_of(collection)) for collection in (blocks, frame, bag, one)]
+    assert found == [2, 2, 3, 1]
+    assert len(futures_of([blocks, {"one": one}])) == 3
+    assert len(futures_of(blocks + 1)) == 2 and futures_of(da.ones(3)) == []
+    with pytest.raises(TimeoutError):
+        wait([blocks, frame, bag, one], timeout=0.05)
+    gate.touch()
+    done, waiting = wait([blocks, frame, bag, one], timeout=30)
+    assert len(done) == 8 and not waiting
+    assert blocks.sum().compute() == 45

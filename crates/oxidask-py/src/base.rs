@@ -11,6 +11,7 @@ use crate::error::OrRaise;
 use crate::executor::Executor;
 use crate::foreign;
 use crate::kind::{Kind, kind_of};
+use crate::future::FutureHandle;
 use crate::persist::{PersistedExpr, blocks_collection, lowering_for, submit};
 use crate::template::{Arg, Builder, Filling, Template};
 use crate::value::{from_value, to_value};
@@ -158,6 +159,12 @@ impl PyExpr {
         keys: Option<Vec<Bound<'py, PyAny>>>,
     ) -> PyResult<foreign::Layers<'py>> {
         foreign::layers(py, &self.0, optimize, keys)
+    }
+
+    /// The results held or under way that the plan reads, as futures.
+    fn futures(&self) -> Vec<FutureHandle> {
+        let found = PersistedExpr::futures_within(&self.0.expr);
+        found.into_iter().map(|(future, label, executor)| FutureHandle::new(future, label, None, executor)).collect()
     }
 
     /// The collection whose blocks are `values`, computed elsewhere.

@@ -256,6 +256,11 @@ impl ClientHandle {
         self.client.is_open()
     }
 
+    /// Whether a future is one of this client's.
+    fn owns(&self, future: &FutureHandle) -> bool {
+        future.is_of(&self.executor)
+    }
+
     /// Submits one call.
     #[pyo3(signature = (function, args, kwargs, pure, key))]
     fn submit<'py>(

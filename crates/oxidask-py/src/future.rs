@@ -85,6 +85,11 @@ impl FutureHandle {
         self.future.key()
     }
 
+    /// Whether `executor` computes or holds it.
+    pub fn is_of(&self, executor: &Arc<dyn Executor>) -> bool {
+        Arc::ptr_eq(&self.executor, executor)
+    }
+
     /// Whether it may still take.
     pub fn is_pending(&self) -> bool {
         self.future.status() == Status::Pending

@@ -66,6 +66,25 @@ impl PersistedExpr {
         expr.get::<PersistedExpr>().map(|held| &held.original)
     }
 
+    /// The futures of an executor that `root` reads, each once, with what users read
+    /// of its expression.
+    pub fn futures_within(root: &ExprRef) -> Vec<(Future, Arc<str>, Arc<dyn oxidask_core::Executor>)> {
+        let mut found = Vec::new();
+        let mut seen = hashbrown::HashSet::new();
+        let mut pending = vec![root.clone()];
+        while let Some(expr) = pending.pop() {
+            if !seen.insert(expr.key()) {
+                continue;
+            }
+            if let Some(PersistedExpr { original, blocks: Held::By(executor, futures), .. }) = expr.get() {
+                let label: Arc<str> = Arc::from(&*original.label());
+                found.extend(futures.iter().map(|future| (future.clone(), label.clone(), executor.clone())));
+            }
+            pending.extend(expr.inputs().iter().rev().cloned());
+        }
+        found
+    }
+
     /// Waits for the value of one block.
     ///
     /// # Errors

@@ -155,6 +155,7 @@ class Client(Work, Questions, Members, Watch, Notes):
         self.__dict__["_questions"] = self._handle.questions
         self._address = target.address
         self._state = "running"
+        _context.add_open(self)
         if self._set_as_default:
             _context.add_default(self)
         self._listen()
@@ -298,6 +299,7 @@ class Client(Work, Questions, Members, Watch, Notes):
         if preloaded is not None:
             preloaded.tear_down(self)
         _context.remove_default(self)
+        _context.remove_open(self)
         self._end_task_log()
         state, self._state = self._state, "closed"
         if state == "running":

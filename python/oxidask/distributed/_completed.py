@@ -11,17 +11,17 @@ from oxidask import _oxidask
 from oxidask.distributed._future import Future, cancelled_error, seconds_of
 from oxidask.errors import CancelledError
 
-__all__ = ["DoneAndNotDone", "as_completed", "wait"]
+__all__ = ["DoneAndNotDoneFutures", "as_completed", "wait"]
 
 
-class DoneAndNotDone(NamedTuple):
+class DoneAndNotDoneFutures(NamedTuple):
     """What :func:`wait` answers."""
 
     done: set[Future]
     not_done: set[Future]
 
 
-def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> DoneAndNotDone:
+def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> DoneAndNotDoneFutures:
     """Waits until futures are done.
 
     Parameters
@@ -34,7 +34,7 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Do
 
     Returns
     -------
-    DoneAndNotDone
+    DoneAndNotDoneFutures
         Two sets of futures: ``done`` and ``not_done``.
 
     Raises
@@ -55,7 +55,7 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Do
         raise ValueError(f"return_when is {return_when!r}; it must be 'ALL_COMPLETED' or 'FIRST_COMPLETED'")
     futures = [fs] if isinstance(fs, Future) else _futures_in(fs)
     if not futures:
-        return DoneAndNotDone(set(), set())
+        return DoneAndNotDoneFutures(set(), set())
     first, seconds = return_when == "FIRST_COMPLETED", seconds_of(timeout)
     client = futures[0].client
     handles = [future._live for future in futures]
@@ -67,18 +67,20 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Do
 def _futures_in(fs: Any) -> list[Future]:
     from oxidask.distributed._context import futures_of
 
-    if isinstance(fs, (list, tuple, set, frozenset, dict)) or hasattr(fs, "__oxidask_expr__"):
+    if isinstance(fs, (list, tuple, set, frozenset, dict)) or hasattr(type(fs), "__dask_graph__"):
         return futures_of(fs)
     return list(fs)
 
 
-async def _wait_async(futures: list[Future], handles: list[Any], first: bool, seconds: float | None) -> DoneAndNotDone:
+async def _wait_async(
+    futures: list[Future], handles: list[Any], first: bool, seconds: float | None
+) -> DoneAndNotDoneFutures:
     from oxidask.distributed._async import until_done
 
     return _waited(futures, await until_done(handles, seconds, first), seconds)
 
 
-def _waited(futures: list[Future], is_enough: bool, seconds: float | None) -> DoneAndNotDone:
+def _waited(futures: list[Future], is_enough: bool, seconds: float | None) -> DoneAndNotDoneFutures:
     if not is_enough:
         raise TimeoutError(f"not enough of {len(futures)} futures were done after {seconds} s")
     done = {future for future in futures if future.done()}
@@ -87,7 +89,7 @@ def _waited(futures: list[Future], is_enough: bool, seconds: float | None) -> Do
         for future in cancelled:
             future._check_cancelled()
         raise cancelled_error(f"cancelled: {', '.join(_key_of(future) for future in cancelled[:10])}")
-    return DoneAndNotDone(done, set(futures) - done)
+    return DoneAndNotDoneFutures(done, set(futures) - done)
 
 
 def _key_of(future: Future) -> str:

@@ -51,12 +51,27 @@ def _after_fork() -> None:
             _abandoned.append(client.__dict__.get("_handle"))
     _abandoned.extend(_of_tasks.values())
     _defaults.clear()
+    _open.clear()
     _of_tasks.clear()
     _of_tasks_lock, _defaults_lock = threading.Lock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+#: Clients that are connected, default or not.
+_open: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def add_open(client: Client) -> None:
+    """The client is connected."""
+    _open.add(client)
+
+
+def remove_open(client: Client) -> None:
+    """The client is connected no more."""
+    _open.discard(client)
 
 
 def add_default(client: Client) -> None:
@@ -305,7 +320,7 @@ def get_worker() -> Any:
 
 
 def futures_of(o: Any, client: Client | None = None) -> list[Future]:
-    """All futures within nested lists, tuples, sets and dicts.
+    """All futures within nested lists, tuples, sets and dicts, and those of persisted collections.
 
     Raises
     ------
@@ -342,4 +357,15 @@ def all_futures(o: Any) -> list[Future]:
             stack.extend(reversed(list(item.values())))
         elif isinstance(item, (list, tuple, set, frozenset)):
             stack.extend(reversed(list(item)))
+        elif hasattr(type(item), "__dask_graph__"):
+            found.extend(_futures_of_collection(item))
     return found
+
+
+def _futures_of_collection(collection: Any) -> Iterator[Future]:
+    """The results of a collection's plan that a cluster holds or computes."""
+    for expr in _oxidask.find_lazy((collection,), False):
+        for handle in expr.futures():
+            owner = next((client for client in list(_open) if client._handle.owns(handle)), None)
+            if owner is not None:
+                yield Future._of(handle, owner)
