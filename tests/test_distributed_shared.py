@@ -294,3 +294,27 @@ def test_a_lease_that_comes_when_nobody_waits_any_more_is_given_back():
 def test_what_is_too_large_is_refused(cluster):
     with cluster.get_client() as client, pytest.raises(ValueError, match="scatter"):
         Queue(client=client).put(b"x" * (17 << 20))
+
+
+def test_an_element_that_comes_when_nobody_waits_any_more_goes_back():
+    async def main():
+        async with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, asynchronous=True) as cluster:
+            async with Client(cluster, asynchronous=True) as client:
+                queue = Queue("goes back", client=client)
+                for n in range(60):
+                    value = client.submit(abs, -n) if n % 2 else n
+                    await queue.put(value)
+                    del value
+                    getting = asyncio.ensure_future(queue.get())
+                    # The answer is on its way, has come, or is being unpickled.
+                    for _ in range(n % 20):
+                        await asyncio.sleep(0)
+                    getting.cancel()
+                    try:
+                        got = await getting
+                    except asyncio.CancelledError:
+                        got = await queue.get(timeout=30)
+                    assert (await got if n % 2 else got) == n
+                assert await queue.qsize() == 0
+
+    asyncio.run(main())

@@ -7,6 +7,7 @@
 use crate::client::setups;
 use crate::error::OrError;
 use crate::pickle;
+use crate::steady;
 use crate::template::Template;
 use crate::value::{from_value, to_value};
 use hashbrown::HashMap;
@@ -79,10 +80,20 @@ impl Function {
             return Ok(blob.clone());
         }
         // Pickling runs Python code, so the lock is not held meanwhile.
-        let frames = pickle::dumps(py, self.object.bind(py))
+        let blob = match steady::form_of(self.object.bind(py)) {
+            Some(blob) => blob,
+            None => self.pickled(py)?,
+        };
+        *self.blob.lock() = Some((round, blob.clone()));
+        Ok(blob)
+    }
+
+    fn pickled(&self, py: Python<'_>) -> Result<Blob> {
+        let object = self.object.bind(py);
+        let frames = pickle::dumps(py, object)
             .map_err(|error| cannot_travel(py, &error, &format!("the function '{}'", self.label)))?;
         let blob = Blob::new(frames);
-        *self.blob.lock() = Some((round, blob.clone()));
+        steady::keep(object, &blob);
         Ok(blob)
     }
 }

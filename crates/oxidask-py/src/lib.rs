@@ -29,6 +29,7 @@ mod manipulate;
 mod persist;
 mod pickle;
 mod progress;
+mod steady;
 mod template;
 mod travel;
 mod value;

@@ -107,6 +107,15 @@ pub enum Ask {
         /// How many to take if they are there.
         most: u64,
     },
+    /// Puts items that were taken back to the front, beyond the limit if need be:
+    /// nobody waited for them any more. A queue that was closed meanwhile stays
+    /// closed. Told [`Told::Done`]: whether the queue is there.
+    PutBack {
+        /// The queue.
+        queue: String,
+        /// What was taken, in order.
+        items: Vec<Item>,
+    },
     /// How many items a queue has. Told [`Told::Count`].
     Length(String),
     /// Forgets a queue and what is in it. Told [`Told::Done`].

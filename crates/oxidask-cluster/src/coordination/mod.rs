@@ -114,6 +114,14 @@ impl Coordination {
                 self.queues.take(waiter, &queue, least, most)?;
                 None
             }
+            Ask::PutBack { queue, items } => {
+                let keys: Vec<Key> = items.iter().flat_map(|item| item.keys.iter().copied()).collect();
+                let is_there = self.queues.put_back(&queue, items);
+                if is_there && !keys.is_empty() {
+                    effects.push(Effect::Hold(keys));
+                }
+                Some(Told::Done(is_there))
+            }
             Ask::Length(queue) => Some(Told::Count(self.queues.length(&queue))),
             Ask::CloseQueue(queue) => {
                 self.queues.close(&queue, effects);

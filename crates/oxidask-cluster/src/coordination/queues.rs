@@ -105,6 +105,16 @@ impl Queues {
         Ok(())
     }
 
+    /// Puts items back to the front; whether the queue is there.
+    pub fn put_back(&mut self, name: &str, items: Vec<Item>) -> bool {
+        let Some(queue) = self.queues.get_mut(name) else { return false };
+        for item in items.into_iter().rev() {
+            queue.items.push_front(item);
+        }
+        self.changed.push(name.to_owned());
+        true
+    }
+
     pub fn length(&self, name: &str) -> u64 {
         self.queues.get(name).map_or(0, |queue| queue.items.len() as u64)
     }

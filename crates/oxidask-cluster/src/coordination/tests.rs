@@ -98,6 +98,27 @@ fn futures_live_while_they_are_in_a_queue_or_on_their_way() {
 }
 
 #[test]
+fn what_nobody_waits_for_any_more_goes_back_to_the_front() {
+    let mut bench = Bench::default();
+    let queue = || "q".to_owned();
+    for text in ["a", "b", "c"] {
+        bench.answer(1, Ask::Put { queue: queue(), item: item(text) });
+    }
+    let take = |most| Ask::Take { queue: queue(), least: 1, most };
+    let Some(Told::Items(items)) = bench.answer(2, take(2)) else { panic!("there were three items") };
+    assert_eq!(bench.answer(2, Ask::PutBack { queue: queue(), items }), Some(DONE));
+    assert_eq!(bench.answer(3, take(9)), Some(Told::Items(vec![item("a"), item("b"), item("c")])));
+    // Whoever waits gets what comes back, and a closed queue stays closed.
+    let waiting = bench.ask(3, take(1));
+    let back = bench.ask(2, Ask::PutBack { queue: queue(), items: vec![item("a")] });
+    assert_eq!(bench.told(), [(back, DONE), (waiting, Told::Items(vec![item("a")]))]);
+    bench.answer(1, Ask::CloseQueue(queue()));
+    let back = Ask::PutBack { queue: queue(), items: vec![item("a")] };
+    assert_eq!(bench.answer(2, back), Some(Told::Done(false)));
+    assert_eq!(bench.answer(2, Ask::Length(queue())), Some(Told::Count(0)));
+}
+
+#[test]
 fn what_a_vanished_client_was_sent_is_let_go() {
     let mut bench = Bench::default();
     let held = Item { body: "f".into(), keys: vec![Key(7)] };

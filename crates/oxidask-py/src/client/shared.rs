@@ -11,6 +11,7 @@ use oxidask_cluster::Client;
 use oxidask_cluster::coordination::{Ask as Question, Item, Space, Told, message::unexpected};
 use oxidask_core::{Key, Result};
 use oxidask_exec::lend_slot;
+use parking_lot::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -31,17 +32,20 @@ pub struct Ask {
     question: Question,
     #[allow(dead_code, reason = "held until the question is dropped")]
     futures: Vec<Py<FutureHandle>>,
+    /// What the answer took out of a queue.
+    taken: Mutex<Vec<Item>>,
 }
 
 impl From<Question> for Ask {
     fn from(question: Question) -> Self {
-        Ask { question, futures: Vec::new() }
+        Ask { question, futures: Vec::new(), taken: Mutex::default() }
     }
 }
 
 impl Ask {
     fn naming(question: Question, futures: Vec<Bound<'_, FutureHandle>>) -> Self {
-        Ask { question, futures: futures.into_iter().map(Bound::unbind).collect() }
+        let futures = futures.into_iter().map(Bound::unbind).collect();
+        Ask { question, futures, taken: Mutex::default() }
     }
 }
 
@@ -167,6 +171,10 @@ impl Ask {
     fn undo(&self) -> Option<Self> {
         match &self.question {
             Question::Acquire { lease, .. } => Some(Question::Release(*lease).into()),
+            Question::Take { queue, .. } => {
+                let items = std::mem::take(&mut *self.taken.lock());
+                (!items.is_empty()).then(|| Question::PutBack { queue: queue.clone(), items }.into())
+            }
             _ => None,
         }
     }
@@ -240,12 +248,17 @@ impl Shared {
     /// Asks; `callback(answer, error)` is called once, on another thread. The
     /// answer is none if the question was withdrawn. Answers the question's
     /// number.
-    fn ask_later(&self, ask: &Ask, callback: Py<PyAny>) -> PyResult<u32> {
+    fn ask_later(&self, ask: Bound<'_, Ask>, callback: Py<PyAny>) -> PyResult<u32> {
         let number = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let told_number = number.clone();
+        let question = ask.get().question.clone();
+        let asked = ask.unbind();
         let on_told = Box::new(move |told: Result<Told>| {
             deliver(Box::new(move |py| {
                 let request = told_number.load(std::sync::atomic::Ordering::SeqCst);
+                if let Ok(Told::Items(items)) = &told {
+                    asked.get().taken.lock().clone_from(items);
+                }
                 let answered = told.or_raise().and_then(|told| answer(py, request, told));
                 let called = match answered {
                     Ok(answer) => callback.call1(py, (answer, py.None())),
@@ -258,7 +271,7 @@ impl Shared {
         });
         // The callback takes the GIL, which is held here until the number is
         // known.
-        let request = self.0.coordinate_later(ask.question.clone(), on_told).or_raise()?;
+        let request = self.0.coordinate_later(question, on_told).or_raise()?;
         number.store(request, std::sync::atomic::Ordering::SeqCst);
         Ok(request)
     }
