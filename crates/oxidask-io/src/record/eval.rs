@@ -39,12 +39,59 @@ pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], known: Known<'_, 'a>) 
         Term::Call(Function::Item | Function::Get | Function::Pluck, terms) => item(term, terms, args, known),
         Term::Call(function, terms) => match &terms[..] {
             [one] => unary(*function, eval(one, args, known)?),
-            [one, two] => binary(*function, eval(one, args, known)?, eval(two, args, known)?),
+            [one, two] => match of_whole(*function, one, two, args) {
+                Some(value) => Ok(value),
+                None => binary(*function, eval(one, args, known)?, eval(two, args, known)?),
+            },
             [one, two, three] => {
                 ternary(*function, eval(one, args, known)?, eval(two, args, known)?, eval(three, args, known)?)
             }
             _ => Err(Beyond),
         },
+    }
+}
+
+/// A function of two whole numbers, which are most of what is computed, without
+/// cells in between; none if there are others, or the result is too large.
+#[inline]
+fn of_whole<'a>(function: Function, one: &Term, two: &Term, args: &[Cell<'_>]) -> Option<Cell<'a>> {
+    let (a, b) = (whole(one, args)?, whole(two, args)?);
+    Some(match function {
+        Function::Eq => Cell::Bool(a == b),
+        Function::Ne => Cell::Bool(a != b),
+        Function::Lt => Cell::Bool(a < b),
+        Function::Le => Cell::Bool(a <= b),
+        Function::Gt => Cell::Bool(a > b),
+        Function::Ge => Cell::Bool(a >= b),
+        _ => Cell::Int(arithmetic_of_whole(function, a, b)?),
+    })
+}
+
+/// The value of a term that is a whole number, if it is.
+fn whole(term: &Term, args: &[Cell<'_>]) -> Option<i64> {
+    match term {
+        Term::Arg(number) => match args.get(*number as usize)? {
+            Cell::Int(value) => Some(*value),
+            _ => None,
+        },
+        Term::Const(Scalar::Int(value)) => Some(*value),
+        Term::Call(function, terms) => match &terms[..] {
+            [one, two] => arithmetic_of_whole(*function, whole(one, args)?, whole(two, args)?),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[inline]
+fn arithmetic_of_whole(function: Function, a: i64, b: i64) -> Option<i64> {
+    match function {
+        Function::Add => a.checked_add(b),
+        Function::Sub => a.checked_sub(b),
+        Function::Mul => a.checked_mul(b),
+        Function::FloorDiv => floor_div(a, b),
+        Function::Mod => floor_div(a, b).map(|quotient| a - quotient * b),
+        _ => None,
     }
 }
 
@@ -256,17 +303,11 @@ fn arithmetic<'a>(function: Function, left: Cell<'a>, right: Cell<'a>) -> Answer
     }
     let (Some(left), Some(right)) = (left.number(), right.number()) else { return Err(Beyond) };
     if let (Number::Int(a), Number::Int(b)) = (left, right) {
-        let exact = |value: Option<i64>| value.map(Cell::Int).ok_or(Beyond);
         return match function {
-            Function::Add => exact(a.checked_add(b)),
-            Function::Sub => exact(a.checked_sub(b)),
-            Function::Mul => exact(a.checked_mul(b)),
-            Function::FloorDiv => exact(floor_div(a, b)),
-            Function::Mod => exact(floor_div(a, b).map(|quotient| a - quotient * b)),
             Function::TrueDiv if b != 0 && a.unsigned_abs() <= EXACT_INT_MAX && b.unsigned_abs() <= EXACT_INT_MAX => {
                 Ok(Cell::Float(a as f64 / b as f64))
             }
-            _ => Err(Beyond),
+            _ => arithmetic_of_whole(function, a, b).map(Cell::Int).ok_or(Beyond),
         };
     }
     let (a, b) = (left.float(), right.float());

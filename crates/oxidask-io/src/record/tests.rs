@@ -123,3 +123,25 @@ fn dumps_is_what_python_writes() {
     assert_eq!(of_line(term.clone(), line), Ok(Scalar::Str(want.into())));
     assert_eq!(of_line(term, r#"{"a":1,"a":2}"#), Err(Beyond));
 }
+
+#[test]
+fn whole_numbers_are_computed_as_python_does() {
+    let number = |value| Term::Const(Scalar::Int(value));
+    let of = |term: &Term, value| {
+        let program = Program::new(vec![Step::Map(term.clone())]);
+        let mut run = program.start();
+        run.element(Cell::Int(value))?;
+        run.cells()[0].clone().keep()
+    };
+    let nested = call("mod", vec![call("sub", vec![call("mul", vec![arg(), number(3)]), number(1)]), number(-5)]);
+    for (value, want) in [(4, -4), (-4, -3), (7, 0), (0, -1)] {
+        assert_eq!(of(&nested, value), Ok(Scalar::Int(want)), "{value}");
+    }
+    let least = call("le", vec![call("floordiv", vec![arg(), number(-2)]), number(-2)]);
+    assert_eq!([3, 2, 4].map(|value| of(&least, value).unwrap()), [true, false, true].map(Scalar::Bool));
+    assert_eq!(of(&nested, i64::MAX), Err(Beyond));
+    assert_eq!(of(&call("mod", vec![arg(), number(0)]), 1), Err(Beyond));
+    assert_eq!(of(&call("floordiv", vec![arg(), number(-1)]), i64::MIN), Err(Beyond));
+    assert_eq!(of(&call("truediv", vec![arg(), number(2)]), 5), Ok(Scalar::Float(2.5)));
+    assert_eq!(of(&call("eq", vec![arg(), Term::Const(Scalar::Bool(true))]), 1), Ok(Scalar::Bool(true)));
+}
