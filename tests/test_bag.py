@@ -91,6 +91,8 @@ def test_pluck_and_unzip():
     firsts, seconds = db.from_sequence([(1, 2), (3, 4)]).unzip(2)
     assert (firsts.compute(), seconds.compute()) == ([1, 3], [2, 4])
     assert db.from_sequence(["ab", "", "c"]).pluck(0, "?").compute() == ["a", "?", "c"]
+    with pytest.raises(TypeError):
+        db.from_sequence([{"a": 1}, None]).pluck("a", 0).compute()
 
 
 def test_flatten_names_what_cannot_be_iterated():

@@ -109,9 +109,7 @@ fn bag_pluck<'py>(
 }
 
 fn is_absent(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyKeyError>(py)
-        || error.is_instance_of::<PyIndexError>(py)
-        || error.is_instance_of::<PyTypeError>(py)
+    error.is_instance_of::<PyKeyError>(py) || error.is_instance_of::<PyIndexError>(py)
 }
 
 /// What `binop` makes of two values. If it raises, the error says of which.
