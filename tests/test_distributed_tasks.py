@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import time
 
+import numpy as np
 import oxidask.array as da
 import oxidask.bag as db
 import oxidask.dataframe as dd
@@ -289,7 +290,7 @@ def test_persisted_collections_are_waited_for_by_their_futures(client, tmp_path)
             time.sleep(0.005)
         return x
 
-    blocks = client.persist(da.arange(10, chunks=5).map_blocks(late, dtype=int))
+    blocks = client.persist(da.arange(10, chunks=5).map_blocks(late, meta=np.empty(0, int)))
     frame = (
         dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).map_partitions(late, meta={"a": "int64"}).persist()
     )
