@@ -109,7 +109,7 @@ fn plans_fuse_and_shared_work_stays_shared() {
     let total = y.unwrap().sum(None, false).unwrap();
     assert_eq!(
         total.explain().unwrap(),
-        "sum axes [0, 1] of add(multiply(sin(x0), sin(x0)), multiply(cos(x0), cos(x0)))\n  array float64 [8, 8]\n"
+        "sum axes [0, 1] of add(square(sin(x0)), square(cos(x0)))\n  array float64 [8, 8]\n"
     );
     assert!((floats(&total)[0] - 64.0).abs() < 1e-12);
     // A diamond whose sides fuse takes its root along.
