@@ -88,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static> Bag<T> {
     ///     df!["word" => words, "length" => lengths]
     /// })?;
     /// let rows = frame.compute(&oxidask::threads()?)?;
-    /// assert_eq!(rows.frame.shape(), (2, 2));
+    /// assert_eq!(rows.frame.height(), 2);
     /// # Ok::<(), oxidask::Error>(())
     /// ```
     ///
