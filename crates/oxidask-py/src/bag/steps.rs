@@ -323,7 +323,7 @@ pub fn settled_hash(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         .map(|element| settled_hash(&element).transpose())
         .map(Option::transpose)
         .collect::<PyResult<_>>()?;
-    Ok(hashes.map(|hashes| record::hash_all(hashes.into_iter().map(Ok::<u64, PyErr>))).transpose()?)
+    hashes.map(|hashes| record::hash_all(hashes.into_iter().map(Ok))).transpose()
 }
 
 /// Pairs of each key and the list of its elements.

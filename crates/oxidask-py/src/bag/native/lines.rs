@@ -29,6 +29,7 @@ pub struct NativeOp {
 }
 
 /// What a sink has so far.
+#[allow(clippy::large_enum_variant, reason = "there is one for each partition that is under way")]
 enum State {
     Rows(record::Rows),
     Count(u64),
