@@ -10,7 +10,7 @@
 //! The MAC is keyed BLAKE3 with the cluster's secret. Fresh nonces of both
 //! sides keep a recorded proof from serving twice, the roles keep one end's
 //! proof from being reflected to it, and the binding of the TLS connection
-//! ([`Stream::binding`]), which is part of it, keeps somebody in the middle from
+//! (`Stream::binding`), which is part of it, keeps somebody in the middle from
 //! handing it on. All parts have a fixed size and one time limit for all
 //! together, so garbage, silence and floods cost a closed socket and nothing
 //! else. Nothing from a peer is decoded before the proof succeeded. It says who

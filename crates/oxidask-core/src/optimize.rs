@@ -282,7 +282,7 @@ mod tests {
         let key = Key::named("twice");
         let inner = named(key, &[1], &[]);
         let outer = named(key, &[2], &[sum(&[3], &[inner.clone(), inner])]);
-        for result in [optimize(&[outer.clone()]).map(drop), lower(&[outer]).map(drop)] {
+        for result in [optimize(std::slice::from_ref(&outer)).map(drop), lower(&[outer]).map(drop)] {
             let error = result.unwrap_err();
             assert!(error.message().contains(&key.to_string()), "{error}");
         }

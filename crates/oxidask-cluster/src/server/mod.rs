@@ -52,7 +52,7 @@ pub struct ServerOptions {
     pub journal: Option<PathBuf>,
     /// Bytes of the journal beyond which it is made smaller when there is no task.
     pub journal_limit: u64,
-    /// Host and port of the pages for monitors ([`http`]).
+    /// Host and port of the pages for monitors.
     pub http: Option<String>,
 }
 
