@@ -1,9 +1,9 @@
 //! Functions of a column whose value in a row depends on rows around it.
 //!
 //! What a partition needs of the rows before and after it is small: so many rows
-//! of its neighbours, or one row that sums up all rows before. [`Window::summary`]
-//! makes it of one partition, [`Window::merged`] of several, and
-//! [`Window::apply`] computes the rows of a partition beside it.
+//! of its neighbours, or one row that sums up all rows before. `Window::summary`
+//! makes it of one partition, `Window::merged` of several, and
+//! `Window::apply` computes the rows of a partition beside it.
 
 use crate::dtype::DType;
 use crate::error::polars_error;
