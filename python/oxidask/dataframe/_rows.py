@@ -253,7 +253,6 @@ def _differ(label: str, seen: list[Any], wanted: list[Any]) -> str:
     missing = [name for name in wanted if name not in seen]
     return (
         f"{label!r} answered the columns [{text(seen)}], where its meta has [{text(wanted)}]\n"
-        f"The columns in the computed data do not match the columns in the provided metadata: "
         f"extra [{text(extra)}], missing [{text(missing)}]\n"
         "hint: pass meta= with the columns and types that the function answers"
     )
