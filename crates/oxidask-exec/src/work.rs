@@ -15,14 +15,55 @@ pub struct Work {
     runs_user_code: bool,
     op: OnceLock<Result<Arc<dyn Op>>>,
     encoded: OnceLock<Result<EncodedOp>>,
-    mean_ns: Arc<AtomicU32>,
+    cost: Arc<Cost>,
 }
 
-/// What is known of how long tasks take, by label: calls of one function with
-/// different arguments are stages of their own, and the first of them tells about
-/// the others.
+/// What tasks of one kind cost, as far as is known: running means, which are 0
+/// before the first task ended. Two threads may overwrite each other's update,
+/// which only costs one sample.
 #[derive(Default)]
-pub(crate) struct Durations(HashMap<Arc<str>, Arc<AtomicU32>>);
+pub(crate) struct Cost {
+    mean_ns: AtomicU32,
+    mean_bytes: AtomicU64,
+}
+
+impl Cost {
+    /// Nanoseconds that a task takes.
+    pub fn mean_ns(&self) -> u64 {
+        u64::from(self.mean_ns.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of a task's result.
+    pub fn mean_bytes(&self) -> u64 {
+        self.mean_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Takes one more task into the means.
+    pub fn took(&self, duration_ns: u64, bytes: u64) {
+        let sample = duration_ns.clamp(1, u64::from(u32::MAX));
+        self.mean_ns.store(blend(self.mean_ns(), sample) as u32, Ordering::Relaxed);
+        self.mean_bytes.store(blend(self.mean_bytes(), bytes), Ordering::Relaxed);
+    }
+}
+
+/// A running mean with one more sample. Larger ones count at once, so that what
+/// is sized by it is never too large for long.
+fn blend(mean: u64, sample: u64) -> u64 {
+    if mean == 0 || sample > mean { sample.max(mean / 2 + sample / 2) } else { (mean * 7 + sample) / 8 }
+}
+
+/// What is known of tasks by their label: calls of one function with different
+/// arguments are stages of their own, and the first of them tells about the
+/// others.
+#[derive(Default)]
+pub(crate) struct Costs(HashMap<Arc<str>, Arc<Cost>>);
+
+impl Costs {
+    /// The cost of tasks with this label.
+    pub fn of(&mut self, label: &Arc<str>) -> &Arc<Cost> {
+        self.0.entry_ref(label).or_default()
+    }
+}
 
 /// Numbers works within this process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -37,11 +78,10 @@ impl Work {
         work
     }
 
-    /// The same work, whose duration is that of all works of its label.
+    /// The same work, whose cost is that of all works of its label.
     #[must_use]
-    pub(crate) fn with_durations(mut self, durations: &mut Durations) -> Self {
-        let mean_ns = durations.0.entry_ref(&self.label).or_insert_with(|| self.mean_ns.clone());
-        self.mean_ns = mean_ns.clone();
+    pub(crate) fn with_costs(mut self, costs: &mut Costs) -> Self {
+        self.cost = costs.of(&self.label).clone();
         self
     }
 
@@ -60,7 +100,7 @@ impl Work {
             runs_user_code,
             op: OnceLock::new(),
             encoded: OnceLock::new(),
-            mean_ns: Arc::default(),
+            cost: Arc::default(),
         }
     }
 
@@ -103,20 +143,9 @@ impl Work {
         matches!(self.op.get(), Some(Ok(op)) if op.lane().is_some())
     }
 
-    /// Nanoseconds that its tasks take, as far as is known; 0 before the first
-    /// one ended.
-    pub(crate) fn mean_ns(&self) -> u64 {
-        u64::from(self.mean_ns.load(Ordering::Relaxed))
-    }
-
-    /// Takes one more duration into the running mean. Two threads may overwrite
-    /// each other's update, which only costs one sample.
-    pub(crate) fn took(&self, duration_ns: u64) {
-        let sample = duration_ns.clamp(1, u64::from(u32::MAX));
-        let mean = self.mean_ns();
-        // Slower samples count at once, so that a batch is never too long for long.
-        let mean = if mean == 0 || sample > mean { sample.max(mean / 2 + sample / 2) } else { (mean * 7 + sample) / 8 };
-        self.mean_ns.store(mean as u32, Ordering::Relaxed);
+    /// What its tasks cost.
+    pub(crate) fn cost(&self) -> &Cost {
+        &self.cost
     }
 }
 

@@ -263,7 +263,6 @@ impl Child {
                     continue;
                 }
                 let Runnable { task, attempt, job, .. } = runnable;
-                job.work.took(duration_ns);
                 let result = match result {
                     Ok(value) => inbox.value(value).map_err(|error| (Failure::Fatal, error)),
                     Err(error) => {
@@ -272,6 +271,7 @@ impl Child {
                     }
                 };
                 let bytes = result.as_ref().map_or(0, Value::nbytes);
+                job.work.cost().took(duration_ns, bytes);
                 completions.push(Completion {
                     task,
                     attempt,

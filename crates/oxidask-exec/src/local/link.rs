@@ -425,6 +425,6 @@ pub(super) fn cancelled() -> Error {
     Error::new(ErrorKind::Cancelled, "the task was cancelled")
 }
 
-fn given_up() -> Error {
+pub(super) fn given_up() -> Error {
     Error::new(ErrorKind::Cancelled, "nobody waits for the graph any more")
 }

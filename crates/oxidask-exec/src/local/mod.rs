@@ -10,6 +10,7 @@
 //! others could wait for ever. A task that waits for a future lends its place to
 //! a spare thread instead.
 
+mod bundle;
 mod fits;
 mod future;
 mod link;
@@ -22,7 +23,7 @@ use crate::coordinator::Submission;
 use crate::encoded::decoded;
 use crate::observe::Observers;
 use crate::pool::{Pool, PoolOptions};
-use crate::work::{Durations, Work};
+use crate::work::{Costs, Work};
 use future::{Cell, Handle};
 use link::{Bulk, Claim, Link};
 use oxidask_core::events::Observer;
@@ -195,7 +196,7 @@ impl Local {
         let client = shared.new_client();
         let parts: Vec<Option<u32>> = graph.outputs.iter().map(|output| output.part_idx()).collect();
         let mut cells = hashbrown::HashMap::new();
-        let tasks = shared.submit(client, graph, false, |submission, tasks| {
+        let tasks = shared.submit(client, graph, false, &mut Costs::default(), |submission, tasks| {
             for (&row, &task) in submission.outputs.iter().zip(tasks) {
                 let key = submission.tasks[row as usize].key;
                 cells.entry(task).or_insert_with(|| Arc::new(Cell::new(shared, client, task, key)));
@@ -222,19 +223,20 @@ impl Shared {
         ClientId(self.next_client.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Submits a graph; `claim` makes the claim on its distinct outputs, which
-    /// are all `gathered` in memory, or may spill.
+    /// Submits a graph of tasks whose `costs` may be known in part; `claim` makes
+    /// the claim on its distinct outputs, which are all `gathered` in memory, or may
+    /// spill.
     fn submit(
         &self,
         client: ClientId,
         graph: Graph,
         gathered: bool,
+        costs: &mut Costs,
         claim: impl FnOnce(&Submission<Arc<Work>>, &[TaskId]) -> Claim,
     ) -> Result<Vec<TaskId>> {
         let is_sent = |work: &Work| self.kind == LocalKind::Processes && work.runs_user_code();
-        let mut durations = Durations::default();
         let submission = Submission::from_graph(&graph, |stage| {
-            let work = Work::from_op(stage.label.clone(), stage.op.clone()).with_durations(&mut durations);
+            let work = Work::from_op(stage.label.clone(), stage.op.clone()).with_costs(costs);
             if is_sent(&work) {
                 // A mistake shows where the graph is submitted.
                 work.encoded().map_err(|error| error.within(format!("task '{}'", stage.label)))?;
@@ -252,11 +254,11 @@ impl Shared {
 
     /// Has the outputs of a graph computed. With `check_result` they are refused
     /// if they do not fit together.
-    fn gather(&self, graph: Graph, check_result: bool) -> Result<Gathering<'_>> {
+    fn gather(&self, graph: Graph, check_result: bool, costs: &mut Costs) -> Result<Gathering<'_>> {
         let client = self.new_client();
         let parts = graph.outputs.iter().map(|output| output.part_idx()).collect();
         let bulk = Arc::new(Bulk::default());
-        let tasks = self.submit(client, graph, check_result, |_, tasks| {
+        let tasks = self.submit(client, graph, check_result, costs, |_, tasks| {
             bulk.expect(tasks);
             Claim::Bulk(bulk.clone())
         })?;
@@ -357,9 +359,9 @@ impl Executor for Local {
         }
         // Who watches sees one graph.
         if !shared.observers.any() && windows::is_divisible(&graph) {
-            return shared.compute_windows(&graph, interrupted);
+            return shared.compute_windows(graph, interrupted);
         }
-        shared.gather(graph, true)?.wait(interrupted)
+        shared.gather(graph, true, &mut Costs::default())?.wait(interrupted)
     }
 
     fn watch(&self, observer: Arc<dyn Observer>) -> WatchGuard {

@@ -4,8 +4,9 @@ use super::queue::Queue;
 use crate::encoded::{decoded, is_encoded};
 use crate::node::{Completion, Node, Runnable};
 use crate::work::Work;
-use oxidask_core::{Error, ErrorKind, Result, Value};
+use oxidask_core::{Error, ErrorKind, Op, Result, Value};
 use oxidask_sched::{Failure, Nanos};
+use smallvec::SmallVec;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -54,7 +55,7 @@ pub(super) fn refill(node: &mut Node, now: Nanos, queue: &Queue, idle: usize, ha
 }
 
 fn cost_of(work: &Work, has_children: bool) -> u64 {
-    let mean = work.mean_ns();
+    let mean = work.cost().mean_ns();
     if mean == 0 {
         return BATCH_NS;
     }
@@ -67,24 +68,28 @@ fn cost_of(work: &Work, has_children: bool) -> u64 {
 pub(crate) fn run(runnable: Runnable, start_ns: Nanos, now: impl FnOnce() -> Nanos) -> Completion {
     let Runnable { task, attempt, job, inputs } = runnable;
     let result = match (job.work.op(), inputs) {
-        (Ok(op), Ok(inputs)) => catch_unwind(AssertUnwindSafe(|| {
-            if inputs.iter().any(is_encoded) {
-                let inputs = inputs.into_iter().map(decoded).collect::<Result<Vec<Value>>>()?;
-                return op.run(u64::from(job.block), &inputs);
-            }
-            op.run(u64::from(job.block), &inputs)
-        }))
-        .unwrap_or_else(|panic| Err(panicked(&*panic)))
-        .map_err(|error| (Failure::Error, error)),
+        (Ok(op), Ok(inputs)) => call(&**op, job.block, inputs).map_err(|error| (Failure::Error, error)),
         (Err(error), _) => Err((Failure::Fatal, error)),
         (_, Err(error)) => Err((Failure::Error, error)),
     };
     let stop_ns = now();
     let duration_ns = stop_ns.saturating_sub(start_ns);
-    job.work.took(duration_ns);
     let bytes = result.as_ref().map_or(0, Value::nbytes);
+    job.work.cost().took(duration_ns, bytes);
     let result = result.map_err(|(failure, error)| (failure, error.in_task(job.display_name())));
     Completion { task, attempt, job, result: Some(result), bytes, start_ns, duration_ns }
+}
+
+/// What an op answers; a panic is an error.
+pub(crate) fn call(op: &dyn Op, block: u32, inputs: SmallVec<[Value; 2]>) -> Result<Value> {
+    catch_unwind(AssertUnwindSafe(|| {
+        if inputs.iter().any(is_encoded) {
+            let inputs = inputs.into_iter().map(decoded).collect::<Result<Vec<Value>>>()?;
+            return op.run(u64::from(block), &inputs);
+        }
+        op.run(u64::from(block), &inputs)
+    }))
+    .unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 /// The end of a task that was not run.
