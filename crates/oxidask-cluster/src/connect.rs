@@ -91,7 +91,7 @@ impl Listener {
     /// The next peer, and whether it is to encrypt.
     async fn accept(&self) -> std::io::Result<(Stream, bool)> {
         match &self.kind {
-            ListenerKind::Unix(listener) => Ok((listener.accept().await?.0.into(), false)),
+            ListenerKind::Unix(listener) => Ok((Stream::unix(listener.accept().await?.0)?, false)),
             ListenerKind::Tcp(listener) => Ok((Stream::tcp(listener.accept().await?.0)?, false)),
             ListenerKind::Tls(listener) => Ok((Stream::tcp(listener.accept().await?.0)?, true)),
         }
@@ -393,7 +393,7 @@ async fn knock_now(
     let failed = |cause: std::io::Error| Error::io("opening a connection", &cause);
     check_encryption(address, credentials)?;
     let stream = match address {
-        Address::Unix(path) => Stream::from(UnixStream::connect(path).await.map_err(failed)?),
+        Address::Unix(path) => UnixStream::connect(path).await.and_then(Stream::unix).map_err(failed)?,
         Address::Tcp(host, port) | Address::Tls(host, port) => {
             let found = resolve(host, *port).await.map_err(failed)?;
             Stream::tcp(TcpStream::connect(&found[..]).await.map_err(failed)?).map_err(failed)?

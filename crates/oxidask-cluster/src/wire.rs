@@ -26,6 +26,7 @@
 mod chunk;
 mod inlet;
 mod outlet;
+mod quiet;
 mod stream;
 
 pub(crate) use chunk::chunks_of;

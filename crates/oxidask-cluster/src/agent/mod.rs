@@ -29,10 +29,9 @@ use link::{Link, PeerReads};
 use oxidask_core::{Error, ErrorKind, Key, Result, Value};
 use oxidask_exec::{Assignment, ChildCommand, Pool, PoolOptions, Work};
 use oxidask_sched::{Attempt, Order, TaskId, WorkerConfig, WorkerId};
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -156,7 +155,13 @@ impl Agent {
         let until = closing.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-agent".to_owned())
-            .spawn(move || runtime.block_on(work(member, inlet, listener, absence, lifetime, &until)))
+            .spawn(move || {
+                // As a task of the runtime's own, which a packet wakes more cheaply
+                // than the future that the runtime blocks on.
+                let working = async { tokio::spawn(work(member, inlet, listener, absence, lifetime, until)).await };
+                // A panic was reported when it happened.
+                runtime.block_on(working).unwrap_or(AgentEnd::NoScheduler)
+            })
             .map_err(failed)?;
         Ok(Agent { pool, address, closing, thread: Some(thread) })
     }
@@ -231,7 +236,7 @@ async fn work(
     listener: Listener,
     mut absence: Absence,
     lifetime: Option<Duration>,
-    closing: &Notify,
+    closing: Arc<Notify>,
 ) -> AgentEnd {
     let outlet = member.outlet.clone();
     let pool = Arc::downgrade(&member.pool);
@@ -253,13 +258,13 @@ async fn work(
             outlet.acknowledge_all();
         }
     };
-    let is_leaving = Cell::new(false);
+    let is_leaving = AtomicBool::new(false);
     let aging = async {
         match lifetime {
             Some(lifetime) => tokio::time::sleep(lifetime).await,
             None => std::future::pending().await,
         }
-        is_leaving.set(true);
+        is_leaving.store(true, Ordering::Relaxed);
         say(&outlet, FromWorker::Leaving);
         std::future::pending::<()>().await;
     };
@@ -268,7 +273,7 @@ async fn work(
             match inlet.next().await {
                 Ok(packet) => match member.take(packet) {
                     Ok(None) => {}
-                    Ok(Some(AgentEnd::SentAway)) if is_leaving.get() => return AgentEnd::Retired,
+                    Ok(Some(AgentEnd::SentAway)) if is_leaving.load(Ordering::Relaxed) => return AgentEnd::Retired,
                     Ok(Some(end)) => return end,
                     Err(_) => return AgentEnd::NoScheduler,
                 },

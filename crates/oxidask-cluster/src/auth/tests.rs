@@ -4,7 +4,7 @@ use tokio::net::UnixStream;
 
 fn pair() -> (Stream, Stream) {
     let (a, b) = UnixStream::pair().unwrap();
-    (a.into(), b.into())
+    (Stream::unix(a).unwrap(), Stream::unix(b).unwrap())
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn an_acceptor_without_the_secret_is_noticed() {
         fake.write_all(&[ACCEPTED]).await.unwrap();
         fake.write_all(&proof).await.unwrap();
     };
-    let a = Stream::from(a);
+    let a = Stream::unix(a).unwrap();
     let secret = Secret::random().unwrap();
     let (initiated, ()) = tokio::join!(initiate(&a, &secret, PROOF_TIMEOUT), answering);
     assert_eq!(initiated.unwrap_err().kind(), ErrorKind::Denied);
@@ -48,7 +48,7 @@ async fn an_acceptor_without_the_secret_is_noticed() {
 #[tokio::test]
 async fn garbage_is_refused_without_an_answer() {
     let (mut a, b) = UnixStream::pair().unwrap();
-    let b = Stream::from(b);
+    let b = Stream::unix(b).unwrap();
     a.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: everything\r\n\r\n").await.unwrap();
     let error = accept(&b, &Secret::random().unwrap(), PROOF_TIMEOUT).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
@@ -69,7 +69,7 @@ async fn a_silent_peer_is_given_up() {
 #[tokio::test]
 async fn another_version_is_named() {
     let (mut a, b) = UnixStream::pair().unwrap();
-    let b = Stream::from(b);
+    let b = Stream::unix(b).unwrap();
     let mut other = hello(&[7; NONCE]);
     other[8..10].copy_from_slice(&999_u16.to_le_bytes());
     a.write_all(&other).await.unwrap();

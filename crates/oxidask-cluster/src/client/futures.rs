@@ -52,23 +52,17 @@ impl FutureHandle for ClientFuture {
     fn wait(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut table = self.inner.table.lock();
+        let mut waiting = self.inner.changed.waiting();
+        let mut is_late = false;
         loop {
             let is_pending = table.entries.get(&self.key).is_some_and(|entry| matches!(entry.state, State::Pending));
             if !is_pending || table.closed.is_some() {
                 return true;
             }
-            match deadline {
-                None => self.inner.changed.wait(&mut table),
-                Some(deadline) => {
-                    if self.inner.changed.wait_until(&mut table, deadline).timed_out() {
-                        return table.closed.is_some()
-                            || !table
-                                .entries
-                                .get(&self.key)
-                                .is_some_and(|entry| matches!(entry.state, State::Pending));
-                    }
-                }
+            if is_late {
+                return false;
             }
+            is_late = waiting.wait_until(&mut table, deadline);
         }
     }
 
@@ -118,7 +112,7 @@ impl Inner {
                 }
             }
         }
-        self.changed.notify_all();
+        self.changed.tell();
         self.say(FromClient::Cancel { keys: keys.to_vec(), force });
         for (_, callbacks) in due {
             for callback in callbacks {

@@ -9,7 +9,7 @@ use oxidask_exec::decoded;
 use oxidask_sched::{Piece, TaskId};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a result is looked for at a holder that the scheduler insists on.
 const ATTEMPTS_MAX: u32 = 20;
@@ -49,7 +49,7 @@ impl Client {
         timeout: Option<Duration>,
         interrupted: &dyn Fn() -> Result<()>,
     ) -> Result<bool> {
-        let deadline = timeout.map(|timeout| std::time::Instant::now() + timeout);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let inner = self.inner();
         let mut table = inner.table.lock();
         let is_pending = |table: &super::Table, key: &Key| {
@@ -59,6 +59,7 @@ impl Client {
         if first && pending.len() < keys.len() {
             return Ok(true);
         }
+        let mut waiting = inner.changed.waiting();
         loop {
             // News come with every packet, so not all of many keys are looked at each
             // time: whoever waits for all of them waits for one after another.
@@ -72,12 +73,12 @@ impl Client {
             if pending.is_empty() {
                 return Ok(true);
             }
-            if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(false);
             }
-            let poll = std::time::Instant::now() + INTERRUPT_POLL;
+            let poll = Instant::now() + INTERRUPT_POLL;
             let until = deadline.map_or(poll, |deadline| deadline.min(poll));
-            if inner.changed.wait_until(&mut table, until).timed_out() {
+            if waiting.wait_until(&mut table, Some(until)) {
                 MutexGuard::unlocked(&mut table, interrupted)?;
             }
         }
@@ -158,6 +159,7 @@ impl Inner {
     ) -> Result<Vec<(Key, Place)>> {
         let mut places = Vec::with_capacity(keys.len());
         let mut table = self.table.lock();
+        let mut waiting = self.changed.waiting();
         for &key in keys {
             loop {
                 let closed = table.closed.clone();
@@ -177,7 +179,7 @@ impl Inner {
                 if let Some(error) = closed {
                     return Err(error);
                 }
-                if self.changed.wait_for(&mut table, INTERRUPT_POLL).timed_out() {
+                if waiting.wait_until(&mut table, Some(Instant::now() + INTERRUPT_POLL)) {
                     MutexGuard::unlocked(&mut table, interrupted)?;
                 }
             }

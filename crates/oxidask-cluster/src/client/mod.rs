@@ -13,6 +13,7 @@ mod coordinate;
 mod futures;
 mod gather;
 mod look;
+mod news;
 mod receive;
 mod scatter;
 mod table;
@@ -30,12 +31,13 @@ use crate::reader::Reader;
 use crate::security::{Credentials, Security};
 use crate::wire::Outlet;
 use hashbrown::{HashMap, HashSet};
+use news::News;
 use oxidask_core::events::Observer;
 use oxidask_core::executor::WatchGuard;
 use oxidask_core::{EncodedOp, Error, ErrorKind, Executor, Frames, Future, Graph, Key, Result, Value};
 use oxidask_exec::coordinator::{NewStage, RowSource, Submission};
 use oxidask_exec::observe::Observers;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
@@ -127,7 +129,7 @@ pub(crate) struct Inner {
     runtime: Handle,
     table: Mutex<Table>,
     /// Told when a result ended, an answer came, or workers changed.
-    changed: Condvar,
+    changed: News,
     /// The way to the scheduler; locked while a batch is put together, so that
     /// blobs come before what uses them.
     sending: Mutex<Sending>,
@@ -181,7 +183,7 @@ impl Client {
             timeout: options.timeout,
             runtime: runtime.handle().clone(),
             table: Mutex::default(),
-            changed: Condvar::new(),
+            changed: News::default(),
             sending: Mutex::new(Sending { outlet, blobs: SentBlobs::default(), next_request: 0, is_watching: false }),
             releasing: Notify::new(),
             closing: Notify::new(),
@@ -196,7 +198,12 @@ impl Client {
         let served = inner.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-client".to_owned())
-            .spawn(move || runtime.block_on(receive::serve(&served, inlet, absence)))
+            .spawn(move || {
+                // As a task of the runtime's own, which a packet wakes more cheaply
+                // than the future that the runtime blocks on. A panic was reported
+                // when it happened.
+                let _ = runtime.block_on(async { tokio::spawn(receive::serve(served, inlet, absence)).await });
+            })
             .map_err(failed)?;
         Ok(Client(Arc::new(Owner { inner, thread: Mutex::new(Some(thread)) })))
     }
@@ -269,6 +276,7 @@ impl Client {
     ) -> Result<bool> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut table = self.inner().table.lock();
+        let mut waiting = self.inner().changed.waiting();
         loop {
             if let Some(error) = &table.closed {
                 return Err(error.clone());
@@ -279,7 +287,7 @@ impl Client {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(false);
             }
-            self.inner().changed.wait_for(&mut table, INTERRUPT_POLL);
+            waiting.wait_until(&mut table, Some(Instant::now() + INTERRUPT_POLL));
             parking_lot::MutexGuard::unlocked(&mut table, interrupted)?;
         }
     }
@@ -459,6 +467,7 @@ impl Inner {
         };
         let deadline = Instant::now() + timeout;
         let mut table = self.table.lock();
+        let mut waiting = self.changed.waiting();
         loop {
             let mut answers = self.answers.lock();
             if let Some(answer) = answers.get_mut(&request).and_then(Option::take) {
@@ -474,7 +483,7 @@ impl Inner {
                 return Err(Error::new(ErrorKind::Timeout, format!("the scheduler did not answer within {timeout:?}")));
             }
             drop(answers);
-            self.changed.wait_until(&mut table, deadline);
+            waiting.wait_until(&mut table, Some(deadline));
         }
     }
 

@@ -7,14 +7,18 @@ use crate::protocol::{FromClient, Inbox, ToClient, WireEnd, WireFinished};
 use crate::wire::{Inlet, Packet};
 use oxidask_core::events::TaskFinished;
 use oxidask_core::{Error, ErrorKind, Frames, Result};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon the scheduler need not keep any more what arrived here.
 const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long after a future was dropped the scheduler is told.
+const RELEASE_DELAY: Duration = Duration::from_millis(1);
+
 /// Runs on the client's thread until the session ends. A connection that drops
 /// is replaced by another.
-pub async fn serve(inner: &Inner, mut inlet: Inlet, mut absence: Absence) {
+pub async fn serve(inner: Arc<Inner>, mut inlet: Inlet, mut absence: Absence) {
     let acknowledged = absence.outlet.clone();
     let receiving = async {
         loop {
@@ -43,8 +47,9 @@ pub async fn serve(inner: &Inner, mut inlet: Inlet, mut absence: Absence) {
     let releasing = async {
         loop {
             inner.releasing.notified().await;
-            // What is dropped together is told together.
-            tokio::task::yield_now().await;
+            // What is dropped together is told together, and nobody waits for it:
+            // a wake-up for every result would slow down who goes on at once.
+            tokio::time::sleep(RELEASE_DELAY).await;
             inner.send_releases();
         }
     };
@@ -82,7 +87,7 @@ impl Inner {
             table.holders.clear();
         }
         self.tell_all_lost();
-        self.changed.notify_all();
+        self.changed.tell();
         for callback in callbacks {
             callback();
         }
@@ -150,7 +155,7 @@ impl Inner {
                 }
             }
         }
-        self.changed.notify_all();
+        self.changed.tell();
         drop(garbage);
         if !called_for.is_empty() {
             self.bring(&called_for);

@@ -179,7 +179,7 @@ async fn a_dropped_connection_loses_and_repeats_nothing() {
         }
         assert!(n_drops >= 20, "{n_drops}");
         // A session that nobody remembers is refused.
-        assert!(outlet.resume(Arc::new(UnixStream::pair().unwrap().0.into()), None, 5000).is_err());
+        assert!(outlet.resume(Arc::new(Stream::unix(UnixStream::pair().unwrap().0).unwrap()), None, 5000).is_err());
         outlet.close();
     };
     tokio::select! {

@@ -4,6 +4,7 @@
 //! bytes, and what rustls has not brought to the socket yet counts as not
 //! written. Nothing here blocks.
 
+use super::quiet::QuietSocket;
 use crate::security::TlsConfig;
 use bytes::{BufMut, BytesMut};
 use oxidask_core::{Error, ErrorKind, Result};
@@ -15,8 +16,7 @@ use rustix::net::{
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use tokio::io::Interest;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Plain bytes that TLS takes before they are on their way.
@@ -32,15 +32,9 @@ pub struct Stream {
 #[derive(Debug)]
 enum Socket {
     /// Between processes of one machine.
-    Unix(UnixStream),
+    Unix(QuietSocket),
     /// Between machines, or over loopback.
     Tcp(TcpStream),
-}
-
-impl From<UnixStream> for Stream {
-    fn from(socket: UnixStream) -> Self {
-        Stream { socket: Socket::Unix(socket), tls: None }
-    }
 }
 
 /// Descriptors that came over a stream and belong to packets that are yet to be
@@ -69,6 +63,14 @@ pub enum TlsEnd {
 }
 
 impl Stream {
+    /// A stream over a unix socket.
+    ///
+    /// # Errors
+    /// If the system has no more descriptors or memory to watch it.
+    pub fn unix(socket: UnixStream) -> io::Result<Self> {
+        Ok(Stream { socket: Socket::Unix(QuietSocket::new(socket.into_std()?.into())?), tls: None })
+    }
+
     /// A TCP stream that sends small packets at once.
     ///
     /// # Errors
@@ -146,9 +148,7 @@ impl Stream {
         if !control.push(SendAncillaryMessage::ScmRights(&files)) {
             return Err(io::Error::other("too many descriptors in one packet"));
         }
-        socket.try_io(Interest::WRITABLE, || {
-            Ok(rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
-        })
+        Ok(rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
     }
 
     fn try_read_with_files(&self, files: &mut PassedFiles) -> io::Result<usize> {
@@ -156,7 +156,7 @@ impl Stream {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let PassedFiles { queue, scratch } = files;
-        let received = socket.try_io(Interest::READABLE, || {
+        let received = socket.try_read(|socket| {
             let mut slices = [IoSliceMut::new(scratch)];
             Ok(rustix::net::recvmsg(socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC)?)
         })?;
@@ -205,7 +205,7 @@ impl Stream {
     fn try_read_into(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         match (&self.tls, &self.socket) {
             (Some(tls), _) => self.try_read_tls(&mut tls.lock(), buffer),
-            (None, Socket::Unix(socket)) => socket.try_read_buf(buffer),
+            (None, Socket::Unix(socket)) => socket.try_read(|socket| read_into(socket, buffer)),
             (None, Socket::Tcp(socket)) => socket.try_read_buf(buffer),
         }
     }
@@ -314,6 +314,17 @@ impl Stream {
     }
 }
 
+/// Reads onto the end of `buffer`.
+fn read_into(socket: BorrowedFd<'_>, buffer: &mut impl BufMut) -> io::Result<usize> {
+    // SAFETY: what is asked of the memory is that nothing uninitialised is written
+    // there; the system writes what it has read.
+    let room = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let count = rustix::io::read(socket, room)?.0.len();
+    // SAFETY: the system has just written so many bytes there.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
+}
+
 fn ignore_would_block(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -334,7 +345,7 @@ fn tls_refused(cause: &rustls::Error) -> Error {
 impl Read for &Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Unix(socket) => socket.try_read(buffer),
+            Socket::Unix(socket) => socket.try_read(|socket| Ok(rustix::io::read(socket, buffer)?)),
             Socket::Tcp(socket) => socket.try_read(buffer),
         }
     }
@@ -343,7 +354,7 @@ impl Read for &Socket {
 impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Socket::Unix(socket) => socket.try_write(bytes),
+            Socket::Unix(socket) => socket.try_write_vectored(&[IoSlice::new(bytes)]),
             Socket::Tcp(socket) => socket.try_write(bytes),
         }
     }

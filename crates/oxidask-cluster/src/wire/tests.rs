@@ -5,7 +5,7 @@ use tokio::net::UnixStream;
 
 fn pair() -> (Arc<Stream>, Arc<Stream>) {
     let (a, b) = UnixStream::pair().unwrap();
-    (Arc::new(a.into()), Arc::new(b.into()))
+    (Arc::new(Stream::unix(a).unwrap()), Arc::new(Stream::unix(b).unwrap()))
 }
 
 fn packet(head: &[u8], buffers: &[usize]) -> Packet {
