@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Longest that a caller looks out before it sleeps.
 const LOOK_OUT: Duration = Duration::from_micros(500);
+/// How often it does nothing before it offers the core to others.
+const GLANCES: u32 = 32;
 /// Nobody looks out while waits take longer than this, in microseconds.
 const SHORT_US: u32 = 1_000;
 
@@ -56,6 +58,7 @@ impl Waiting<'_> {
                 let end = until.map_or(now + LOOK_OUT, |until| until.min(now + LOOK_OUT));
                 MutexGuard::unlocked(guard, || {
                     while self.news.n_told.load(Ordering::Acquire) == seen && Instant::now() < end {
+                        (0..GLANCES).for_each(|_| std::hint::spin_loop());
                         std::thread::yield_now();
                     }
                 });

@@ -17,6 +17,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 /// First words of the parent; the file of the child's progress comes with them, and
@@ -198,12 +199,22 @@ pub(super) fn receive<T: DeserializeOwned>(socket: &UnixStream) -> Result<Option
     Ok(Some((message, Inbox { files })))
 }
 
+/// Waits until there may be something to read. Who waits by reading is also woken
+/// whenever the other side has read something, for nothing.
+fn wait_readable(socket: &UnixStream) {
+    let mut wanted = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the system reads and writes one pollfd, which lives on this stack
+    // until the call returns. However it ends, reading waits for what is missing.
+    unsafe { libc::poll(&raw mut wanted, 1, -1) };
+}
+
 /// Receives a message with descriptors of any kind.
 pub(super) fn receive_with<T: DeserializeOwned>(socket: &UnixStream) -> Result<Option<(T, Vec<OwnedFd>)>> {
     let broken = |cause: &std::io::Error| Error::io("reading from another process", cause);
     let mut head = [0; HEAD_BYTES];
     let mut descriptors: Vec<OwnedFd> = Vec::new();
     let mut n_read = 0;
+    wait_readable(socket);
     while n_read < HEAD_BYTES {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
