@@ -3,7 +3,7 @@
 //! copy over a TCP connection of this machine.
 //!
 //! ```text
-//! cargo run --release -p oxidask-cluster --example overhead [-- tcp|tls]
+//! cargo run --release -p oxidask-cluster --example cluster_overhead [-- tcp|tls]
 //! ```
 
 use bytes::Bytes;
