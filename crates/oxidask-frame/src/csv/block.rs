@@ -155,8 +155,11 @@ impl BlockReader<'_> {
         while after == After::Field && n_fields < self.builders.len() {
             let field;
             (field, after) = fields.next_field();
-            if after == After::End && !self.window.complete {
+            if matches!(after, After::End | After::Unclosed) && !self.window.complete {
                 return Ok(false);
+            }
+            if after == After::Unclosed {
+                return Err(self.unclosed(start));
             }
             if let Some(builder) = &mut self.builders[n_fields] {
                 let fits = match self.number_format && builder.is_number() {
@@ -194,6 +197,12 @@ impl BlockReader<'_> {
         let n_columns = self.builders.len();
         Error::value(format!("{}: expected {n_columns} fields, saw {n_seen}", self.place(at)))
             .with_hint("a separator inside a field must stand in quotes")
+    }
+
+    #[cold]
+    fn unclosed(&self, at: usize) -> Error {
+        Error::value(format!("{}: the file ends within a quoted field of this record", self.place(at)))
+            .with_hint("close the quote, or pass quoting=3 if quotes mean nothing")
     }
 
     #[cold]

@@ -21,6 +21,8 @@ pub(crate) enum After {
     Field,
     Record,
     End,
+    /// The text ends within quotes.
+    Unclosed,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -134,6 +136,7 @@ impl<'a> Fields<'a> {
         let end = find_either(bytes, after_quote, self.dialect.separator, b'\n');
         let rest = self.until(after_quote, end);
         let after = self.step_over(end);
+        let after = if at < bytes.len() { after } else { After::Unclosed };
         if !doubled && rest.is_empty() {
             return (Cow::Borrowed(inner), after);
         }

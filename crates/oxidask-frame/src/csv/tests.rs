@@ -131,3 +131,16 @@ fn a_long_file_is_cut_into_more_blocks_and_a_short_one_is_not() {
     let (_file, short) = open(QUOTED, CsvOptions::default());
     assert_eq!(short.unwrap().in_blocks(100).n_blocks(), 1);
 }
+
+#[test]
+fn a_quote_that_is_never_closed_is_named_where_its_record_begins() {
+    let text = "id,text\n1,\"a\nb\"\n2,\"c\n3,d\n4,e\n";
+    for blocksize in [None, Some(12), Some(20)] {
+        let (file, scan) = open(text, CsvOptions { blocksize, ..CsvOptions::default() });
+        let message = scan.and_then(|scan| read_all(&scan)).unwrap_err().to_string();
+        let place = format!("{}, line 4: the file ends within a quoted field", file.path().display());
+        assert!(message.contains(&place), "{blocksize:?}: {message}");
+    }
+    let (_file, scan) = open(text, CsvOptions { quote: None, ..CsvOptions::default() });
+    assert_eq!(read_all(&scan.unwrap()).unwrap().height(), 5);
+}
