@@ -11,6 +11,10 @@ import pytest
 from oxidask.distributed import Client
 
 
+#: What is asked: the stacks of all threads.
+STACKS = '["stacks", {}]'
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as client:
@@ -44,7 +48,7 @@ def test_what_runs_is_seen_with_its_task_and_line(client: Client, tmp_path: Any)
     deadline = time.monotonic() + 30
     found: list[Any] = []
     while not found and time.monotonic() < deadline:
-        ((_, executors),) = client._questions.samples(worker_numbers(client), 10.0)
+        ((_, executors),) = client._questions.samples(worker_numbers(client), STACKS, 10.0)
         found = [(task, stacks) for task, stacks, _ in executors if task is not None and stacks not in (None, "[]")]
     (task, stacks) = found[0]
     assert task == future.key
@@ -53,12 +57,12 @@ def test_what_runs_is_seen_with_its_task_and_line(client: Client, tmp_path: Any)
     assert not any(name in ("main", "run") for name in functions), "oxidask's own frames are left out"
     gate.write_text("")
     future.result(30)
-    ((_, executors),) = client._questions.samples(worker_numbers(client), 10.0)
+    ((_, executors),) = client._questions.samples(worker_numbers(client), STACKS, 10.0)
     assert all(task is None and stacks == "[]" for task, stacks, _ in executors)
 
 
 def test_a_worker_that_is_not_there_says_so(client: Client) -> None:
-    ((number, ((task, stacks, why),)),) = client._questions.samples([999], 1.0)
+    ((number, ((task, stacks, why),)),) = client._questions.samples([999], STACKS, 1.0)
     assert (number, task, stacks) == (999, None, None)
     assert "gone" in why
     assert client._questions.ledgers([999], 1.0) == []

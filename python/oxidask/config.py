@@ -142,9 +142,11 @@ _DEFAULTS: dict[str, Any] = {
             "locks": {"lease-timeout": "5s"},
             "preload": [],
             "preload-argv": [],
+            "worker-saturation": 1.1,
             "worker-ttl": "30s",
         },
         "worker": {
+            "profile": {"enabled": True, "interval": "10ms", "cycle": "1000ms"},
             "preload": [],
             "preload-argv": [],
             "resources": {},
@@ -170,7 +172,7 @@ _DEFAULTS: dict[str, Any] = {
             "require-encryption": None,
             "timeouts": {"connect": "30s"},
         },
-        "admin": {"large-graph-warning-threshold": "10MB"},
+        "admin": {"large-graph-warning-threshold": "10MB", "log-length": 10000},
     },
 }
 

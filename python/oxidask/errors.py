@@ -16,6 +16,7 @@ __all__ = [
     "KilledWorker",
     "MissingError",
     "RemoteTraceback",
+    "Reschedule",
     "TaskError",
     "VersionMismatchError",
 ]
@@ -35,6 +36,25 @@ class ClosedError(RuntimeError):
 
 class KilledWorker(RuntimeError):
     """The process that ran a task, or held its result, died too often."""
+
+
+class Reschedule(Exception):
+    """Raised by a task: it is run once more, by another worker if there is one.
+
+    This is no failure, and counts against nothing; a task that always raises it
+    never ends.
+
+    Examples
+    --------
+    >>> from oxidask.distributed import Client, Reschedule, get_worker
+    >>> def only_there(name):
+    ...     if get_worker().name != name:
+    ...         raise Reschedule
+    ...     return name
+    >>> with Client(n_workers=2, threads_per_worker=1, processes=False) as client:
+    ...     client.submit(only_there, "1").result()
+    '1'
+    """
 
 
 class VersionMismatchError(RuntimeError):

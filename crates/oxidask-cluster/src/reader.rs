@@ -39,7 +39,7 @@ const BATCH: usize = 4096;
 enum Asked {
     Read(Piece, Key),
     Keep(Key, &'static str, Frames),
-    Sample,
+    Sample(String),
     Ledger,
 }
 
@@ -92,9 +92,9 @@ impl Reader {
         self.ask(Asked::Keep(key, kind, frames), Answered::Kept(done));
     }
 
-    /// Asks what the functions of users do there right now.
-    pub fn sample(&self, done: Done<Vec<Sample>>) {
-        self.ask(Asked::Sample, Answered::Sampled(done));
+    /// Asks about the functions of users there; see [`Sample`].
+    pub fn sample(&self, question: String, done: Done<Vec<Sample>>) {
+        self.ask(Asked::Sample(question), Answered::Sampled(done));
     }
 
     /// Asks where the time of its threads went since it began.
@@ -168,7 +168,7 @@ fn message(request: u32, asked: Asked, outbox: &mut Outbox<ToHolder>) -> ToHolde
     match asked {
         Asked::Read(piece, key) => ToHolder::Read(ReadRequest { request, task: piece.task.0, part: piece.part, key }),
         Asked::Keep(key, kind, frames) => ToHolder::Keep { request, key, value: outbox.frames(kind, frames) },
-        Asked::Sample => ToHolder::Sample { request },
+        Asked::Sample(question) => ToHolder::Sample { request, question },
         Asked::Ledger => ToHolder::Ledger { request },
     }
 }
@@ -200,7 +200,7 @@ async fn receive(mut inlet: Inlet, pending: &Pending) {
                 }
                 FromHolder::Sampled { request, samples } => {
                     if let Some(Answered::Sampled(done)) = take(request) {
-                        done(Ok(samples.into_iter().map(|(task, stacks)| Sample { task, stacks }).collect()));
+                        done(Ok(samples.into_iter().map(|(task, answer)| Sample { task, answer }).collect()));
                     }
                 }
             }

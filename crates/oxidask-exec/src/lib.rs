@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails says where"))]
 
+mod again;
 pub mod child;
 pub mod coordinator;
 pub mod encoded;
@@ -28,6 +29,7 @@ mod slots;
 mod store;
 pub mod work;
 
+pub use again::Again;
 pub use child::{ChildCommand, Sample, serve_child, set_sampler};
 pub use coordinator::{Coordinator, Effect, Job, Submission, TaskEnd};
 pub use encoded::{Encoded, decoded};

@@ -4,6 +4,7 @@
 //! `oxidask.distributed.Client` wraps a [`ClientHandle`] and documents it.
 
 mod actor;
+mod profiler;
 mod questions;
 pub mod setups;
 mod shared;
@@ -26,7 +27,7 @@ use oxidask_cluster::{Client, ClientOptions, Secret, Security};
 use oxidask_core::{Executor, ExprRef, Graph, Input, Key, KeyHasher, Stage, Value};
 use oxidask_exec::lend_slot;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use questions::Questions;
 use shared::Shared;
 use std::sync::Arc;
@@ -352,6 +353,13 @@ impl ClientHandle {
         let values = py.detach(|| if is_pending { lend_slot(gathering) } else { gathering() }).or_raise()?;
         let objects: Vec<Py<PyAny>> = values.iter().map(|value| from_value(py, value)).collect::<PyResult<_>>()?;
         PyList::new(py, objects)
+    }
+
+    /// The type of a future's result, if that is in this process already.
+    fn type_of<'py>(&self, py: Python<'py>, future: &Bound<'py, FutureHandle>) -> PyResult<Option<Bound<'py, PyType>>> {
+        let Some(value) = self.client.peek(future.get().engine_key()) else { return Ok(None) };
+        let value = oxidask_exec::decoded(value).or_raise()?;
+        Ok(Some(from_value(py, &value)?.bind(py).get_type()))
     }
 
     /// Waits until all futures are done, or with `first` until one is; whether

@@ -10,6 +10,7 @@
 use crate::pickle;
 use crate::value;
 use oxidask_core::{Data, DataKind, Error, ErrorKind, Frames, Result, Value, registry::DataEntry};
+use oxidask_exec::Again;
 use pyo3::exceptions::{
     PyFileNotFoundError, PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyOSError,
     PyPermissionError, PyTimeoutError, PyTypeError, PyValueError,
@@ -91,9 +92,18 @@ pub fn to_py(py: Python<'_>, error: Error) -> PyErr {
 
 /// An exception as an error of the engine, with the exception itself inside.
 pub fn from_py(py: Python<'_>, error: PyErr) -> Error {
+    if asks_again(py, &error) {
+        return Again::error(summary(error.value(py).as_any()));
+    }
     let kind = if error.is_instance_of::<PyKeyboardInterrupt>(py) { ErrorKind::Interrupted } else { ErrorKind::Task };
     let message = summary(error.value(py).as_any());
     Error::new(kind, message).with_payload(Value::new(ExceptionData::Live(error)))
+}
+
+/// Whether an exception of a task asks for the task to be run once more.
+fn asks_again(py: Python<'_>, error: &PyErr) -> bool {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "oxidask.errors", "Reschedule").is_ok_and(|class| error.is_instance(py, class))
 }
 
 /// `ValueError: the message`, whatever the exception's `__str__` does.

@@ -128,10 +128,10 @@ fn serve_child(py: Python<'_>) -> PyResult<()> {
     py.detach(oxidask_exec::serve_child).or_raise()
 }
 
-/// What the Python threads of this process do; see `oxidask._sample`.
-fn sample() -> Result<String> {
+/// Answers a question about what Python does in this process; see `oxidask._sample`.
+fn sample(question: &str) -> Result<String> {
     Python::attach(|py| {
-        let stacks = py.import("oxidask._sample").and_then(|module| module.call_method0("stacks"));
-        stacks.and_then(|stacks| stacks.extract()).map_err(|error| from_py(py, error))
+        let answer = py.import("oxidask._sample").and_then(|module| module.call_method1("answer", (question,)));
+        answer.and_then(|answer| answer.extract()).map_err(|error| from_py(py, error))
     })
 }

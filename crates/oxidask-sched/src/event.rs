@@ -161,6 +161,9 @@ pub enum Failure {
     Crash,
     /// It cannot be run at all (cannot be decoded, say); never tried again.
     Fatal,
+    /// The function asked to be run once more, elsewhere if possible; counts against
+    /// nothing.
+    Again,
 }
 
 /// What the scheduler is told.
@@ -257,6 +260,10 @@ pub enum SchedulerEvent {
         /// The workers between which; empty for all.
         workers: Vec<WorkerId>,
     },
+    /// Every copy of a result that is not in use, but the last, is given up now.
+    ReduceReplicas,
+    /// Whether copies stay where they are also when memory is short.
+    KeepReplicas(bool),
     /// Time passed; sent now and then so that estimates and stealing go on.
     Tick,
 }

@@ -45,12 +45,14 @@ from oxidask.distributed._plugins import (
     WorkerPlugin,
 )
 from oxidask.distributed._queue import Queue, Variable
+from oxidask.distributed._report import performance_report
 from oxidask.distributed._security import Security
 from oxidask.distributed._spec import ProcessInterface, SpecCluster
+from oxidask.distributed._ssh import SSHCluster
 from oxidask.distributed._upload import UploadFile
-from oxidask.distributed._watch import MemorySampler, get_task_stream, performance_report, progress, span
+from oxidask.distributed._watch import MemorySampler, get_task_stream, progress, span
 from oxidask.distributed._worker import Nanny, Scheduler, Worker
-from oxidask.errors import CancelledError, ClosedError, KilledWorker
+from oxidask.errors import CancelledError, ClosedError, KilledWorker, Reschedule
 
 __all__ = [
     "Actor",
@@ -77,6 +79,8 @@ __all__ = [
     "PipInstall",
     "ProcessInterface",
     "Queue",
+    "Reschedule",
+    "SSHCluster",
     "Scheduler",
     "SchedulerPlugin",
     "Security",

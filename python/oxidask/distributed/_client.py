@@ -10,10 +10,13 @@ from typing import Any
 
 from oxidask import _oxidask, config
 from oxidask.distributed import _context
+from oxidask.distributed._amm import ActiveMemoryManager
 from oxidask.distributed._async import in_thread, sync_or_async
 from oxidask.distributed._cluster import LocalCluster
 from oxidask.distributed._connect import Target, find_cluster
 from oxidask.distributed._future import seconds_of
+from oxidask.distributed._local import Local
+from oxidask.distributed._look import Look
 from oxidask.distributed._members import Members
 from oxidask.distributed._notes import Notes
 from oxidask.distributed._preload import Preloaded
@@ -39,7 +42,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-class Client(Work, Questions, Members, Watch, Notes):
+class Client(Work, Questions, Members, Look, Local, Watch, Notes):
     """Connects to a cluster, and runs functions and collections on it.
 
     Parameters
@@ -211,6 +214,11 @@ class Client(Work, Questions, Members, Watch, Notes):
     def dashboard_link(self) -> str:
         """Where the scheduler serves its state; empty if it does not."""
         return getattr(self.cluster, "dashboard_link", "") or ""
+
+    @property
+    def amm(self) -> ActiveMemoryManager:
+        """Who gives up copies of results; see :class:`ActiveMemoryManager`."""
+        return ActiveMemoryManager(self)
 
     @property
     def scheduler(self) -> Target | None:

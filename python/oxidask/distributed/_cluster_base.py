@@ -195,6 +195,46 @@ class Cluster:
         self._adaptive = Adaptive(self, **kwargs)
         return self._adaptive
 
+    # -- logs ------------------------------------------------------------------
+
+    def get_logs(self, cluster: bool = True, scheduler: bool = True, workers: bool | list[str] = True) -> Any:
+        """What the members have logged; see :meth:`Client.get_worker_logs`.
+
+        Parameters
+        ----------
+        cluster, scheduler : bool
+            Whether these are meant, too: they keep no log, so theirs are empty.
+        workers : bool or list of str
+            Whether workers are meant, or which, by name or address.
+
+        Returns
+        -------
+        Logs
+            Texts by name: ``"Cluster"``, ``"Scheduler"``, and the addresses of workers.
+
+        Examples
+        --------
+        >>> from oxidask.distributed import LocalCluster
+        >>> with LocalCluster(n_workers=1, processes=False) as cluster:
+        ...     list(cluster.get_logs(workers=False))
+        ['Cluster', 'Scheduler']
+        """
+        return sync_or_async(self._asynchronous, self._get_logs, cluster, scheduler, workers)
+
+    def _get_logs(self, cluster: bool, scheduler: bool, workers: bool | list[str]) -> Any:
+        from oxidask.distributed.utils import Log, Logs
+
+        logs = Logs()
+        if cluster:
+            logs["Cluster"] = Log()
+        if scheduler:
+            logs["Scheduler"] = Log()
+        if workers:
+            with self._client() as client:
+                found = client._worker_logs(None, None if workers is True else workers, False)
+            logs |= {address: Log("\n".join(line for _, line in lines[::-1])) for address, lines in found.items()}
+        return logs
+
     # -- clients -----------------------------------------------------------------
 
     def _client(self) -> Any:

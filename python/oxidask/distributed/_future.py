@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oxidask import _oxidask
 from oxidask.distributed._pickling import note_pickled
+from oxidask.errors import CancelledError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -172,7 +173,12 @@ class Future:
     def _result(self, timeout: Any = None) -> Any:
         self._check_cancelled()
         if self._collection is None:
-            value = self._live.result(seconds_of(timeout))
+            try:
+                value = self._live.result(seconds_of(timeout))
+            except CancelledError:
+                # While it was waited for.
+                self._check_cancelled()
+                raise
             from oxidask.distributed._actor import Actor
 
             # An actor lives as long as its future. The value itself may be shared
@@ -183,8 +189,8 @@ class Future:
         return self._collection.compute(scheduler=self.client)
 
     def _check_cancelled(self) -> None:
-        if self._reason is not None and self.cancelled():
-            raise cancelled_error(self._reason)
+        if self._handle is not None and self.cancelled():
+            raise cancelled_error(": ".join(filter(None, [self.key, self._reason])))
 
     async def _after_async(self, timeout: Any, call: Callable[[], Any]) -> Any:
         """Waits without a thread, then calls."""
@@ -223,9 +229,18 @@ class Future:
     def traceback(self, timeout: Any = None, **kwargs: Any) -> Any:
         """Waits, and answers the traceback of the exception, if any.
 
-        It is the traceback of the process that ran the task only where tasks
-        run in this one; otherwise the text of the remote traceback is the
-        exception's cause.
+        Of a task that another process ran it tells files, lines and functions, but
+        has no variables.
+
+        Examples
+        --------
+        >>> import traceback
+        >>> from oxidask.distributed import Client
+        >>> def ratio(x, y):
+        ...     return x / y
+        >>> with Client(n_workers=1, processes=False) as client:
+        ...     traceback.extract_tb(client.submit(ratio, 1, 0).traceback())[-1].name
+        'ratio'
         """
         del kwargs
         if self.client.asynchronous:
@@ -237,11 +252,10 @@ class Future:
         if exception is None:
             return None
         if exception.__traceback__ is None:
-            # The frames stayed in the other process: those of here stand in.
-            try:
-                raise exception
-            except BaseException as raised:
-                return raised.__traceback__
+            from oxidask.distributed._local import rebuilt_traceback
+
+            # The frames stayed in the other process; what is known of them is their text.
+            return rebuilt_traceback(str(exception.__cause__ or ""))
         return exception.__traceback__
 
     def cancel(self, reason: str | None = None, msg: str | None = None, **kwargs: Any) -> Any:
@@ -290,7 +304,18 @@ class Future:
     def __repr__(self) -> str:
         if self._handle is None:
             return "<Future: released>"
-        return f"<Future: {self.status}, key: {self.key}>"
+        return f"<Future: {self.status}{self._type_text()}, key: {self.key}>"
+
+    def _type_text(self) -> str:
+        """The type of a result that is in this process, as a part of the description."""
+        kind = self._type
+        if kind is None and self._collection is None and self.status == "finished":
+            try:
+                kind = self._type = self.client._handle.type_of(self._live)
+            except Exception:
+                # What cannot be unpickled here has a type all the same; only its result tells why.
+                return ""
+        return "" if kind is None else f", type: {type_name(kind)}"
 
     def _repr_html_(self) -> str:
         colour = {"finished": "green", "error": "red", "pending": "gray"}.get(self.status, "black")
@@ -299,6 +324,11 @@ class Future:
             f"<b>Future</b> <span style='color:{colour}'>{html.escape(self.status)}</span>, "
             f"<code>{html.escape(key)}</code>"
         )
+
+
+def type_name(kind: builtins.type) -> str:
+    """A type's name with its module, unless it is a builtin."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _unpickled(parts: tuple[str, str, str | None], collection: Any) -> Future:
@@ -310,8 +340,6 @@ def _unpickled(parts: tuple[str, str, str | None], collection: Any) -> Future:
 
 
 def cancelled_error(message: str) -> BaseException:
-    from oxidask.errors import CancelledError
-
     return CancelledError(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from oxidask.distributed import _context
@@ -30,6 +31,35 @@ class SchedulerInfo(dict[str, Any]):
         )
 
 
+#: What the engine tells of a worker from heartbeat to heartbeat.
+_METRICS = ("managed_bytes", "spilled_bytes", "process_bytes", "paused")
+
+
+def _worker_info(worker: dict[str, Any]) -> dict[str, Any]:
+    """What :meth:`Client.scheduler_info` tells of a worker."""
+    known = {name: value for name, value in worker.items() if name not in _METRICS}
+    metrics = {name: worker[name] for name in _METRICS}
+    # Dask's name of what programs read most.
+    metrics["memory"] = worker["process_bytes"]
+    return {
+        "type": "Worker",
+        "id": worker["name"],
+        "host": _host_of(worker["address"]),
+        **known,
+        "resources": dict(worker["resources"]),
+        "last_seen": time.time() - worker["last_seen"],
+        "status": "paused" if worker["paused"] else "running",
+        "services": {},
+        "metrics": metrics,
+    }
+
+
+def _host_of(address: str) -> str:
+    """The host of an address; of a socket file it is this machine."""
+    scheme, _, rest = address.partition("://")
+    return "127.0.0.1" if scheme == "unix" else rest.rpartition(":")[0].strip("[]")
+
+
 class Questions:
     """The part of :class:`Client` that asks."""
 
@@ -48,30 +78,25 @@ class Questions:
         Returns
         -------
         dict
-            ``"type"``, ``"address"``, ``"pid"`` and ``"workers"``: by address, a dict with
-            ``"name"``, ``"pid"``, ``"nthreads"``, ``"memory_limit"`` (bytes), ``"metrics"`` …
+            ``"type"``, ``"address"``, ``"pid"``, ``"started"`` (seconds since the epoch), ``"n_workers"``,
+            ``"total_threads"``, ``"total_memory"`` (bytes) and ``"workers"``: by address, a dict with
+            ``"name"``, ``"host"``, ``"pid"``, ``"nthreads"``, ``"memory_limit"`` (bytes), ``"status"``, ``"last_seen"`` (seconds
+            since the epoch), ``"metrics"`` …
         """
         del kwargs
         info = self._questions.info()
         workers = info["workers"] if n_workers < 0 else info["workers"][:n_workers]
-        metrics = ("managed_bytes", "spilled_bytes", "process_bytes", "paused")
         answer = {
             "type": "Scheduler",
             "id": self._address,
             "address": info["address"],
             "pid": info["pid"],
+            "services": {},
+            "started": time.time() - info["uptime"],
             "n_workers": len(info["workers"]),
             "total_threads": sum(worker["nthreads"] for worker in info["workers"]),
-            "workers": {
-                worker["address"]: {
-                    "type": "Worker",
-                    "id": worker["name"],
-                    **{name: value for name, value in worker.items() if name not in metrics},
-                    "resources": dict(worker["resources"]),
-                    "metrics": {name: worker[name] for name in metrics},
-                }
-                for worker in workers
-            },
+            "total_memory": sum(worker["memory_limit"] for worker in info["workers"]),
+            "workers": {worker["address"]: _worker_info(worker) for worker in workers},
         }
         return SchedulerInfo(answer)
 

@@ -32,17 +32,27 @@ def ask(client: Any, question: Any, timeout: Any = None, then: Callable[[Any], A
     seconds = seconds_of(timeout)
     if client.asynchronous:
         return _ask_async(client, question, seconds, then)
-    return _finish(client, client._shared.ask(question, seconds), then)
+    answer = client._shared.ask(question, seconds)
+    try:
+        return _finish(client, answer, then)
+    except KeyboardInterrupt:
+        _take_back(client._shared, question, answer)
+        raise
 
 
 def _finish(client: Any, answer: Any, then: Callable[[Any], Any] | None) -> Any:
     if answer is None:
         return then(None) if then is not None else None
     value, receipt = answer
+    is_interrupted = False
     try:
         return then(value) if then is not None else value
+    except KeyboardInterrupt:
+        # What is named in the answer is needed until it is undone.
+        is_interrupted = True
+        raise
     finally:
-        if receipt is not None:
+        if receipt is not None and not is_interrupted:
             # Whatever is named in the answer has been claimed by now.
             client._shared.received(receipt)
 

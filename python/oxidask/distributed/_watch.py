@@ -1,9 +1,8 @@
-"""What tasks did: the task stream, reports, progress, and memory over time."""
+"""What tasks did: the task stream, progress, and memory over time."""
 
 from __future__ import annotations
 
 import contextlib
-import html
 import threading
 import time
 import uuid
@@ -13,14 +12,15 @@ from typing import Any, ClassVar
 from oxidask import _oxidask
 from oxidask.distributed import _context
 from oxidask.distributed._async import in_thread, sync_or_async
+from oxidask.distributed._pages import lanes, page
 
-__all__ = ["MemorySampler", "Watch", "get_task_stream", "performance_report", "progress", "span"]
+__all__ = ["MemorySampler", "Watch", "get_task_stream", "moment", "progress", "span"]
 
 #: Most records that a task stream keeps.
 _LIMIT = 1_000_000
 
 
-def _moment(value: Any) -> float | None:
+def moment(value: Any) -> float | None:
     """A moment as seconds since the epoch; texts such as ``"5 min"`` are that long ago."""
     if value is None:
         return None
@@ -117,7 +117,7 @@ class Watch:
         ['abs', 'abs', 'abs']
         """
         del bokeh_resources
-        window = _moment(start), _moment(stop), count
+        window = moment(start), moment(stop), count
         return sync_or_async(self._asynchronous, self._task_stream, *window, plot, filename)
 
     def _task_stream(self, start: Any, stop: Any, count: int | None, plot: Any, filename: str) -> Any:
@@ -132,10 +132,10 @@ class Watch:
             records = records[-count:] if count else []
         if not plot:
             return records
-        figure = _drawing(records)
+        figure = lanes(records)
         if plot == "save":
             with open(filename, "w", encoding="utf-8") as file:
-                file.write(_page("Task stream", figure))
+                file.write(page("Task stream", figure))
         return records, figure
 
 
@@ -194,113 +194,16 @@ class get_task_stream:
         self.data = self._client._records(self._log)
         self._log.close()
         if self._plot:
-            self.figure = _drawing(self.data)
+            self.figure = lanes(self.data)
         if self._plot == "save" and self.figure is not None:
             with open(self._filename, "w", encoding="utf-8") as file:
-                file.write(_page("Task stream", self.figure))
+                file.write(page("Task stream", self.figure))
 
     async def __aenter__(self) -> get_task_stream:
         return await in_thread(self.__enter__)
 
     async def __aexit__(self, *_: object) -> None:
         await in_thread(self.__exit__)
-
-
-class performance_report(get_task_stream):
-    """Writes what tasks did within a block of code to an HTML file.
-
-    Parameters
-    ----------
-    filename : str
-        The file.
-    stacklevel, mode, storage_options
-        Without effect: the page needs nothing else, and is written to this machine.
-    client : Client, optional
-        The current one by default.
-
-    Examples
-    --------
-    >>> import os, tempfile
-    >>> from oxidask.distributed import Client, performance_report
-    >>> with tempfile.TemporaryDirectory() as folder, Client(n_workers=1, processes=False) as client:
-    ...     path = os.path.join(folder, "report.html")
-    ...     with performance_report(path):
-    ...         _ = client.gather(client.map(abs, range(3)))
-    ...     with open(path) as file:
-    ...         "3 tasks" in file.read()
-    True
-    """
-
-    def __init__(
-        self,
-        filename: str = "dask-report.html",
-        stacklevel: int = 1,
-        mode: Any = None,
-        storage_options: Any = None,
-        client: Any = None,
-    ) -> None:
-        del stacklevel, mode, storage_options
-        super().__init__(client, False, filename)
-
-    def __enter__(self) -> performance_report:
-        self._start = time.time()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        info = self._client.scheduler_info()
-        with open(self._filename, "w", encoding="utf-8") as file:
-            file.write(_page("Performance report", _report(self.data, info, time.time() - self._start)))
-
-
-def _report(records: list[dict[str, Any]], info: dict[str, Any], seconds: float) -> str:
-    busy: dict[str, tuple[int, float, int]] = {}
-    for record in records:
-        span = record["startstops"][0]
-        n, total, nbytes = busy.get(record["name"], (0, 0.0, 0))
-        busy[record["name"]] = n + 1, total + span["stop"] - span["start"], nbytes + record["nbytes"]
-    computing = sum(total for _, total, _ in busy.values())
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{n}</td><td>{total:.3f}</td><td>{nbytes}</td></tr>"
-        for name, (n, total, nbytes) in sorted(busy.items(), key=lambda item: -item[1][1])
-    )
-    threads = max(1, info["total_threads"])
-    return (
-        f"<p>{len(records)} tasks in {seconds:.3f} s on {info['n_workers']} workers with {info['total_threads']} "
-        f"threads; {computing:.3f} s were computed, {100 * computing / (seconds * threads or 1):.0f} % of what there "
-        f"was.</p><table><tr><th>task</th><th>number</th><th>seconds</th><th>bytes of results</th></tr>{rows}</table>"
-        f"{_drawing(records)}"
-    )
-
-
-def _page(title: str, body: str) -> str:
-    style = "body{font-family:sans-serif}td,th{padding:2px 12px;text-align:left}"
-    return f"<!doctype html><meta charset='utf-8'><title>{title}</title><style>{style}</style><h1>{title}</h1>{body}"
-
-
-def _drawing(records: list[dict[str, Any]], width: int = 1000, height: int = 14) -> str:
-    """A line for each thread of each worker, on which its tasks are boxes."""
-    if not records:
-        return "<p>no tasks</p>"
-    lanes = {lane: at for at, lane in enumerate(sorted({(record["worker"], record["thread"]) for record in records}))}
-    begin = min(record["startstops"][0]["start"] for record in records)
-    end = max(record["startstops"][0]["stop"] for record in records)
-    scale = width / max(end - begin, 1e-9)
-    boxes = []
-    for record in records:
-        span = record["startstops"][0]
-        colour = "#000" if record["status"] == "error" else f"hsl({hash(record['name']) % 360},60%,60%)"
-        seconds = span["stop"] - span["start"]
-        boxes.append(
-            f"<rect x='{(span['start'] - begin) * scale:.2f}' y='{lanes[record['worker'], record['thread']] * height}' "
-            f"width='{max(seconds * scale, 0.5):.2f}' height='{height - 2}' fill='{colour}'>"
-            f"<title>{html.escape(record['name'])}: {seconds:.6f} s</title></rect>"
-        )
-    return (
-        f"<svg width='{width}' height='{len(lanes) * height}' role='img' aria-label='tasks over {end - begin:.3f} s'>"
-        f"{''.join(boxes)}</svg>"
-    )
 
 
 def progress(*futures: Any, notebook: Any = None, multi: Any = None, complete: Any = None, **kwargs: Any) -> None:

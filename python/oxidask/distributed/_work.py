@@ -12,6 +12,7 @@ from oxidask.distributed._async import awaited, in_thread, sync_or_async, until_
 from oxidask.distributed._future import Future, seconds_of
 from oxidask.distributed._members import names_of
 from oxidask.distributed._pickling import collecting
+from oxidask.errors import CancelledError
 
 __all__ = ["Work"]
 
@@ -27,6 +28,7 @@ class Work:
     _is_async: Callable[[Any], bool]
     _known_workers: Callable[[], dict[str, dict[str, Any]]]
     _note_names: Callable[[Iterable[str]], None]
+    _wait_until: Callable[..., None]
 
     def submit(
         self,
@@ -250,7 +252,12 @@ class Work:
         if any(future._collection is not None or future._reason is not None for future in found):
             results = [future._result() for future in found]
         else:
-            results = self._handle.gather([self._own(future) for future in found])
+            try:
+                results = self._handle.gather([self._own(future) for future in found])
+            except CancelledError:
+                for future in found:
+                    future._check_cancelled()
+                raise
         if type(futures) is list and len(found) == len(futures) == len(results):
             return results
         by_id = {id(future): result for future, result in zip(found, results, strict=True)}
@@ -318,6 +325,7 @@ class Work:
             futures = [Future._of(handle, self) for handle in self._handle.scatter(sent, names, broadcast, hash)]
             for future, value in zip(futures, sent, strict=True):
                 future._type = type(value)
+            self._await_scattered([future._live for future in futures], names, broadcast, patience)
             return futures
 
         if isinstance(data, dict):
@@ -329,6 +337,23 @@ class Work:
         if isinstance(data, range):
             return send(data)
         return send([data])[0]
+
+    def _await_scattered(self, handles: list[Any], names: list[str], broadcast: bool, patience: float) -> None:
+        """Waits until workers have what was sent to them."""
+        self._handle.wait(handles, False, patience)
+        if not broadcast:
+            return
+
+        def is_everywhere() -> bool:
+            # Workers may come and go meanwhile.
+            there = {
+                worker["number"]
+                for worker in self._known_workers().values()
+                if not names or worker["name"] in names or worker["address"] in names
+            }
+            return all(there <= set(who) for who in self._questions.who_has(handles))
+
+        self._wait_until(is_everywhere, patience)
 
     def compute(
         self,

@@ -6,7 +6,8 @@
 """
 
 from oxidask.distributed._plugins import NannyPlugin, SchedulerPlugin, WorkerPlugin
-from oxidask.distributed._watch import MemorySampler, get_task_stream, performance_report, progress
+from oxidask.distributed._report import performance_report
+from oxidask.distributed._watch import MemorySampler, get_task_stream, progress
 
 __all__ = [
     "MemorySampler",

@@ -50,12 +50,12 @@ pub async fn serve_reader(pool: &Pool<Link>, kept: &Kept, introduced: Introduced
                 replies.push(FromHolder::Ledger { request, ledger: pool.ledger() });
                 true
             }
-            ToHolder::Sample { request } => {
+            ToHolder::Sample { request, question } => {
                 let (pool, replies) = (pool.clone(), replies.clone());
                 // Asking children blocks.
                 tokio::task::spawn_blocking(move || {
-                    let samples = pool.samples(SAMPLE_TIMEOUT);
-                    let samples = samples.into_iter().map(|sample| (sample.task, sample.stacks)).collect();
+                    let samples = pool.samples(&question, SAMPLE_TIMEOUT);
+                    let samples = samples.into_iter().map(|sample| (sample.task, sample.answer)).collect();
                     replies.push(FromHolder::Sampled { request, samples });
                 });
                 true

@@ -14,10 +14,20 @@ pub type OnTold = Box<dyn FnOnce(Result<Told>) + Send>;
 /// Called with each event of a topic, on the connection's thread; must be short.
 pub type OnEvent = Arc<dyn Fn(TopicEvent) + Send + Sync>;
 
-#[derive(Default)]
+/// Where an answer is awaited.
 struct Slot {
-    told: Mutex<Option<Result<Told>>>,
+    ask: Ask,
+    told: Mutex<Awaited>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+enum Awaited {
+    #[default]
+    Pending,
+    Told(Result<Told>),
+    /// Whoever asked this question has left: what its answer takes is given back.
+    Left(u32),
 }
 
 impl Client {
@@ -52,19 +62,12 @@ impl Client {
         interrupted: &dyn Fn() -> Result<()>,
     ) -> Result<Option<(u32, Told)>> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let slot = Arc::new(Slot::default());
-        let answered = slot.clone();
-        let request = self.coordinate_later(
-            ask,
-            Box::new(move |told| {
-                *answered.told.lock() = Some(told);
-                answered.changed.notify_all();
-            }),
-        )?;
-        let mut told = slot.told.lock();
+        let slot = Arc::new(Slot { ask, told: Mutex::default(), changed: Condvar::new() });
+        let request = self.ask_into(&slot)?;
+        let mut awaited = slot.told.lock();
         let mut is_withdrawn = false;
         loop {
-            if let Some(told) = told.take() {
+            if let Awaited::Told(told) = std::mem::take(&mut *awaited) {
                 return match told? {
                     Told::Withdrawn => Ok(None),
                     told => Ok(Some((request, told.or_error()?))),
@@ -77,13 +80,38 @@ impl Client {
             }
             let poll = Instant::now() + INTERRUPT_POLL;
             let until = if is_withdrawn { poll } else { deadline.map_or(poll, |deadline| deadline.min(poll)) };
-            if slot.changed.wait_until(&mut told, until).timed_out()
-                && let Err(error) = MutexGuard::unlocked(&mut told, interrupted)
+            if slot.changed.wait_until(&mut awaited, until).timed_out()
+                && let Err(error) = MutexGuard::unlocked(&mut awaited, interrupted)
             {
-                self.withdraw(request);
+                let was = std::mem::replace(&mut *awaited, Awaited::Left(request));
+                drop(awaited);
+                match was {
+                    Awaited::Told(Ok(told)) => self.inner().give_back(request, &slot.ask, &told),
+                    _ => self.withdraw(request),
+                }
                 return Err(error);
             }
         }
+    }
+
+    /// Asks; the answer comes into the slot, or is undone if nobody waits there.
+    fn ask_into(&self, slot: &Arc<Slot>) -> Result<u32> {
+        let answered = slot.clone();
+        // A question that waits must not keep the client.
+        let inner = Arc::downgrade(self.inner());
+        let on_told = move |told: Result<Told>| {
+            let mut awaited = answered.told.lock();
+            let Awaited::Left(request) = *awaited else {
+                *awaited = Awaited::Told(told);
+                answered.changed.notify_all();
+                return;
+            };
+            drop(awaited);
+            if let (Ok(told), Some(inner)) = (told, inner.upgrade()) {
+                inner.give_back(request, &answered.ask, &told);
+            }
+        };
+        self.coordinate_later(slot.ask.clone(), Box::new(on_told))
     }
 
     /// Asks about something that clients share; `on_told` is called with the
@@ -134,12 +162,87 @@ impl Inner {
         Ok(request)
     }
 
+    /// Undoes what a question did whose answer nobody waits for any more.
+    fn give_back(&self, request: u32, ask: &Ask, told: &Told) {
+        if let Some(undo) = ask.undo(told) {
+            // If the connection is closed, all that the client held is free anyway.
+            let _ = self.coordinate(undo, Box::new(|_| {}));
+        }
+        // After what undoes it: the scheduler keeps named results meanwhile.
+        self.say(FromClient::Received(request));
+    }
+
     /// Tells all who wait for an answer that none will come.
     pub(super) fn tell_all_lost(&self) {
         let why: Error = self.table.lock().closed.clone().unwrap_or_else(closed_by_user);
         let waiting = std::mem::take(&mut *self.told.lock());
         for on_told in waiting.into_values() {
             on_told(Err(why.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordination::Item;
+    use crate::{LocalCluster, LocalClusterOptions};
+    use oxidask_core::ErrorKind;
+
+    const LONG: Option<Duration> = Some(Duration::from_secs(30));
+
+    fn take(least: u64) -> Ask {
+        Ask::Take { queue: "numbers".to_owned(), least, most: least }
+    }
+
+    fn put(number: u8) -> Ask {
+        Ask::Put { queue: "numbers".to_owned(), item: Item { body: vec![number].into(), keys: Vec::new() } }
+    }
+
+    fn ask(client: &Client, ask: Ask) -> Told {
+        client.coordinate(ask, LONG, &|| Ok(())).unwrap().unwrap().1
+    }
+
+    #[test]
+    fn what_came_for_a_caller_who_was_interrupted_goes_back() {
+        let cluster = LocalCluster::start(LocalClusterOptions::in_process(1)).unwrap();
+        let (client, other) = (cluster.client().unwrap(), cluster.client().unwrap());
+        for number in 0..20 {
+            // The element comes while the caller is told of the interrupt: before the
+            // caller leaves, or after, as it happens.
+            let interrupted = || {
+                ask(&other, put(number));
+                Err(Error::new(ErrorKind::Interrupted, "Ctrl-C"))
+            };
+            assert_eq!(
+                client.coordinate(take(u64::from(number) + 1), None, &interrupted).unwrap_err().kind(),
+                ErrorKind::Interrupted
+            );
+        }
+        let Told::Items(items) = ask(&client, take(20)) else { panic!("no items") };
+        let mut numbers: Vec<u8> = items.iter().map(|item| item.body[0]).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..20).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn a_lock_that_came_for_a_caller_who_was_interrupted_is_free() {
+        let cluster = LocalCluster::start(LocalClusterOptions::in_process(1)).unwrap();
+        let (client, other) = (cluster.client().unwrap(), cluster.client().unwrap());
+        let acquire = |lease: &str| Ask::Acquire {
+            names: vec!["door".to_owned()],
+            n: 1,
+            lease: oxidask_core::Key::named(lease),
+            is_lock: true,
+        };
+        for round in 0..10 {
+            let (theirs, mine) = (format!("theirs-{round}"), format!("mine-{round}"));
+            ask(&other, acquire(&theirs));
+            let interrupted = || {
+                ask(&other, Ask::Release(oxidask_core::Key::named(&theirs)));
+                Err(Error::new(ErrorKind::Interrupted, "Ctrl-C"))
+            };
+            client.coordinate(acquire(&mine), None, &interrupted).unwrap_err();
         }
     }
 }

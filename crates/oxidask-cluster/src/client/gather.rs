@@ -37,6 +37,16 @@ impl Client {
         self.inner().gather(keys, interrupted)
     }
 
+    /// The result of a key that has a future, if it is in this process already; it may
+    /// be encoded still.
+    #[must_use]
+    pub fn peek(&self, key: Key) -> Option<Value> {
+        match &self.inner().table.lock().entries.get(&key)?.state {
+            State::Done(Place { value, .. }) => value.clone(),
+            _ => None,
+        }
+    }
+
     /// Waits until none of `keys` is pending (or, with `first`, until one is
     /// not); whether that is so in time.
     ///

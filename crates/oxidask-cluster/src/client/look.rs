@@ -11,14 +11,20 @@ use oxidask_exec::{Ledger, Sample};
 use std::time::Duration;
 
 impl Client {
-    /// What the functions of users do on each worker right now, by the workers'
-    /// numbers: a [`Sample`] for each executor. A worker that does not answer within
+    /// Asks the executors of each worker, named by their numbers, about the functions
+    /// of users: a [`Sample`] for each executor. What may be asked is up to who
+    /// knows the language of those functions. A worker that does not answer within
     /// `timeout` gives the error.
     ///
     /// # Errors
     /// If the connection is closed.
-    pub fn samples(&self, workers: &[u32], timeout: Duration) -> Result<Vec<(u32, Result<Vec<Sample>>)>> {
-        self.look_into(workers, timeout, Reader::sample)
+    pub fn samples(
+        &self,
+        workers: &[u32],
+        question: &str,
+        timeout: Duration,
+    ) -> Result<Vec<(u32, Result<Vec<Sample>>)>> {
+        self.look_into(workers, timeout, |reader, done| reader.sample(question.to_owned(), done))
     }
 
     /// Where the time of each worker's threads went since it began, by the workers'

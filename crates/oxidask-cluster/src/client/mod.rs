@@ -15,11 +15,13 @@ mod gather;
 mod look;
 mod news;
 mod receive;
+mod recipe;
 mod scatter;
 mod table;
 
 pub use coordinate::{OnEvent, OnTold};
 pub use futures::ClientFuture;
+pub use recipe::Recipe;
 
 use crate::actor::{CallLine, OnReply};
 use crate::auth::Secret;

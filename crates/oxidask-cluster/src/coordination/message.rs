@@ -177,6 +177,21 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// What undoes that this was answered so, if the answer took something that would
+    /// be missed: for whoever does not wait for it any more.
+    #[must_use]
+    pub fn undo(&self, told: &Told) -> Option<Ask> {
+        match (self, told) {
+            (Ask::Acquire { lease, .. }, Told::Done(_)) => Some(Ask::Release(*lease)),
+            (Ask::Take { queue, .. }, Told::Items(items)) if !items.is_empty() => {
+                Some(Ask::PutBack { queue: queue.clone(), items: items.clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// An event of a topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopicEvent {

@@ -2,6 +2,7 @@
 
 use super::{BlobMessage, WireError, WireOp, WireValue, WorkerIntro};
 use crate::coordination::{Ask, Told, TopicEvent};
+use bytes::Bytes;
 use oxidask_core::Key;
 use oxidask_exec::coordinator::Submission;
 use serde::{Deserialize, Serialize};
@@ -155,6 +156,13 @@ pub enum Question {
     /// How many workers the present work is worth if it shall end within so many
     /// nanoseconds.
     Desired(u64),
+    /// What a task runs; of one that failed with another, what that one runs.
+    Recipe(Key),
+    /// Gives up every copy of a result but the last; answered when that is ordered.
+    ReduceReplicas,
+    /// Whether copies stay also when memory is short; sets it if it says how it shall
+    /// be.
+    KeepReplicas(Option<bool>),
 }
 
 /// The answer to a [`Question`].
@@ -172,12 +180,34 @@ pub enum Answer {
     Retired(Vec<String>),
     /// To [`Question::Identity`] and [`Question::Explain`].
     Text(String),
-    /// To [`Question::Replicate`] and [`Question::Rebalance`].
+    /// To [`Question::Replicate`], [`Question::Rebalance`] and
+    /// [`Question::ReduceReplicas`].
     Ordered,
     /// To [`Question::Sizes`]: names of results and their bytes.
     Sizes(Vec<(String, u64)>),
     /// To [`Question::Desired`].
     Desired(u64),
+    /// To [`Question::Recipe`], or why there is none.
+    Recipe(Result<WireRecipe, String>),
+    /// To [`Question::KeepReplicas`].
+    Keeps(bool),
+}
+
+/// What a task runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WireRecipe {
+    /// What users call the task.
+    pub name: String,
+    /// The registered kind of its op.
+    pub kind: String,
+    /// The op's parameters.
+    pub body: Bytes,
+    /// The op's constants: of each its header and its buffers.
+    pub blobs: Vec<(Bytes, Vec<Bytes>)>,
+    /// Which block.
+    pub block: u32,
+    /// Its inputs in order: key, part.
+    pub inputs: Vec<(Key, u32)>,
 }
 
 /// Who is there, and how they are.
@@ -187,6 +217,9 @@ pub struct ClusterInfo {
     pub address: String,
     /// Its process.
     pub pid: u32,
+    /// Nanoseconds since the scheduler began, the times before it was restarted
+    /// included.
+    pub uptime_ns: u64,
     /// Nanoseconds that the scheduler has spent on what members told it.
     pub busy_ns: u64,
     /// Tasks that wait for a worker or run.

@@ -16,7 +16,8 @@ pub mod worker;
 
 pub use batch::{Inbox, Outbox, with_decoded_payload};
 pub use client::{
-    Answer, BroughtValue, ClusterInfo, FromClient, Metrics, Question, ToClient, WireEnd, WireFinished, WorkerInfo,
+    Answer, BroughtValue, ClusterInfo, FromClient, Metrics, Question, ToClient, WireEnd, WireFinished, WireRecipe,
+    WorkerInfo,
 };
 pub use worker::{FromHolder, FromWorker, ReadRequest, ToHolder, ToWorker, WireCompute, WireFailure};
 

@@ -200,6 +200,7 @@ pub enum WireFailure {
     Error,
     Crash,
     Fatal,
+    Again,
 }
 
 impl From<Failure> for WireFailure {
@@ -208,6 +209,7 @@ impl From<Failure> for WireFailure {
             Failure::Error => WireFailure::Error,
             Failure::Crash => WireFailure::Crash,
             Failure::Fatal => WireFailure::Fatal,
+            Failure::Again => WireFailure::Again,
         }
     }
 }
@@ -218,6 +220,7 @@ impl From<WireFailure> for Failure {
             WireFailure::Error => Failure::Error,
             WireFailure::Crash => Failure::Crash,
             WireFailure::Fatal => Failure::Fatal,
+            WireFailure::Again => Failure::Again,
         }
     }
 }
@@ -268,10 +271,12 @@ pub enum ToHolder {
         /// The value.
         value: WireValue,
     },
-    /// Asks what the functions of users do right now.
+    /// Asks about the functions of users; see [`oxidask_exec::Sample`].
     Sample {
         /// Comes back with the answer.
         request: u32,
+        /// What.
+        question: String,
     },
     /// Asks where the time of its threads went.
     Ledger {
@@ -309,8 +314,8 @@ pub enum FromHolder {
     Sampled {
         /// To which request.
         request: u32,
-        /// For each executor the task that it runs, and what its threads do or why
-        /// that is not known; see [`oxidask_exec::Sample`].
+        /// For each executor the task that it runs, and its answer or why there is
+        /// none; see [`oxidask_exec::Sample`].
         samples: Vec<(Option<String>, Result<String, String>)>,
     },
     /// To [`ToHolder::Ledger`].

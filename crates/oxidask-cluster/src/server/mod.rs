@@ -9,6 +9,7 @@ mod http;
 mod journal;
 mod members;
 mod questions;
+mod recipe;
 mod requests;
 mod scatter;
 mod sessions;

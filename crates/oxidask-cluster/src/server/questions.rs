@@ -81,6 +81,19 @@ impl State {
             Question::Desired(target) => {
                 Answer::Desired(self.desired_workers(std::time::Duration::from_nanos(target)).0 as u64)
             }
+            Question::Recipe(key) => Answer::Recipe(self.recipe(key)),
+            Question::ReduceReplicas => {
+                let now = self.now();
+                self.coordinator.handle(now, SchedulerEvent::ReduceReplicas);
+                Answer::Ordered
+            }
+            Question::KeepReplicas(keeps) => {
+                let now = self.now();
+                if let Some(keeps) = keeps {
+                    self.coordinator.handle(now, SchedulerEvent::KeepReplicas(keeps));
+                }
+                Answer::Keeps(self.coordinator.core().keeps_replicas())
+            }
             Question::Explain(key) => Answer::Text(match self.coordinator.task_of(key) {
                 Some(task) => self.coordinator.explain(task),
                 None => "the scheduler does not know this task: nobody needs it, or its result was released".to_owned(),

@@ -203,6 +203,7 @@ impl State {
         ClusterInfo {
             address: self.address.clone(),
             pid: std::process::id(),
+            uptime_ns: self.now(),
             busy_ns: self.busy_ns,
             n_unfinished: (self.coordinator.core().n_queued()
                 + self.workers.values().map(|worker| worker.given.len()).sum::<usize>())

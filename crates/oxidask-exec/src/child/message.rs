@@ -4,11 +4,13 @@
 //! (postcard), and beside it the descriptors of shared memory that the body
 //! points into.
 
+use crate::again::Again;
 use crate::encoded::Encoded;
 use crate::segment::{self, FILES_MAX, Files, Placed, Received, SHARED_MIN_BYTES};
 use bytes::Bytes;
 use oxidask_core::error::ErrorFields;
 use oxidask_core::{Error, ErrorKind, Frames, Key, Parts, Result, Value};
+use oxidask_sched::Failure;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -89,6 +91,8 @@ pub(super) struct WireError {
     pub is_fatal: bool,
     /// Whether it was not begun, because the parent did not want it to be.
     pub is_recalled: bool,
+    /// Whether it asks to be run once more.
+    pub is_again: bool,
 }
 
 /// A value whose large buffers lie in descriptors beside the packet.
@@ -280,7 +284,8 @@ impl WireError {
     /// Takes an error apart. A payload that cannot travel stays behind.
     pub fn new(error: &Error, is_fatal: bool, is_recalled: bool, outbox: &mut Outbox) -> Self {
         let payload = error.payload().and_then(|payload| outbox.value(payload).ok());
-        WireError { fields: error.to_fields(), payload, is_fatal, is_recalled }
+        let is_again = Again::failure_of(error) == Failure::Again;
+        WireError { fields: error.to_fields(), payload, is_fatal, is_recalled, is_again }
     }
 
     pub fn into_error(self, inbox: &Inbox) -> Error {

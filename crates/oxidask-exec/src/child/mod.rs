@@ -62,10 +62,10 @@ impl Children {
         running.into_iter().filter_map(|process| process.bytes().map(|bytes| (process, bytes))).collect()
     }
 
-    /// What each child does, asked of all of them one after another.
-    pub fn samples(&self, timeout: Duration) -> Vec<Sample> {
+    /// What each child answers to a question, asked one after another.
+    pub fn samples(&self, question: &str, timeout: Duration) -> Vec<Sample> {
         let running = self.running.lock().clone();
-        running.into_iter().map(|process| process.sample(timeout)).collect()
+        running.into_iter().map(|process| process.sample(question, timeout)).collect()
     }
 
     /// Ends all children, for good.

@@ -1,7 +1,7 @@
 //! The parent's side: starts a child, sends it tasks, takes their results.
 
 use super::message::{
-    Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireTask, WireWork, receive, send_with,
+    Batch, Hello, MANY_FILES, Outbox, Results, Welcome, WireEnded, WireError, WireTask, WireWork, receive, send_with,
 };
 use super::progress::{MAX_BATCH, Progress};
 use super::sample::{Sample, Watch};
@@ -124,12 +124,12 @@ impl Process {
         }
     }
 
-    /// What it does.
-    pub fn sample(&self, timeout: Duration) -> Sample {
-        let stacks = self.watch.lock().sample(timeout);
+    /// What its functions do; see [`Sample`].
+    pub fn sample(&self, question: &str, timeout: Duration) -> Sample {
+        let answer = self.watch.lock().sample(question, timeout);
         let sent = self.sent.lock();
         let running = self.progress.running().and_then(|number| sent.get(number));
-        Sample { task: running.map(Sent::display_name), stacks }
+        Sample { task: running.map(Sent::display_name), answer }
     }
 
     /// Waits for the end, with force if it takes long.
@@ -266,7 +266,11 @@ impl Child {
                 let result = match result {
                     Ok(value) => inbox.value(value).map_err(|error| (Failure::Fatal, error)),
                     Err(error) => {
-                        let failure = if error.is_fatal { Failure::Fatal } else { Failure::Error };
+                        let failure = match &error {
+                            WireError { is_fatal: true, .. } => Failure::Fatal,
+                            WireError { is_again: true, .. } => Failure::Again,
+                            _ => Failure::Error,
+                        };
                         Err((failure, error.into_error(&inbox).in_task(job.display_name())))
                     }
                 };

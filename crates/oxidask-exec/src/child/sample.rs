@@ -1,9 +1,9 @@
-//! Looks at what the threads of a process do, while they do it.
+//! Asks a process about the functions that it runs, while it runs them.
 //!
 //! A child runs tasks on its main thread and reads its socket only between
 //! batches, so samples go over a socket of their own, which a thread of the child
-//! answers. How a sample is taken is not known here: who knows the language of
-//! the functions registers a [`Sampler`].
+//! answers. What may be asked is not known here: who knows the language of the
+//! functions registers a [`Sampler`].
 
 use super::message::{receive_with, send_with};
 use oxidask_core::{Error, ErrorKind, Result};
@@ -13,44 +13,44 @@ use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Answers what every thread of this process does, as text that its user can
-/// read. Called on a thread of its own, while others run tasks.
-pub type Sampler = fn() -> Result<String>;
+/// Answers a question about the functions that this process runs, text by text: what
+/// its threads do, say. Called on a thread of its own, while others run tasks.
+pub type Sampler = fn(&str) -> Result<String>;
 
 static SAMPLER: OnceLock<Sampler> = OnceLock::new();
 
-/// What one executor was seen to do.
+/// What one executor answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// What users call the task that it runs, if that is known.
     pub task: Option<String>,
     /// What the [`Sampler`] answered there, or why it did not.
-    pub stacks: std::result::Result<String, String>,
+    pub answer: std::result::Result<String, String>,
 }
 
-/// Registers how samples are taken in this process; the first one counts.
+/// Registers who answers in this process; the first one counts.
 pub fn set_sampler(sampler: Sampler) {
     // A second one would be of the same module, loaded twice.
     let _ = SAMPLER.set(sampler);
 }
 
-/// Takes a sample of this process.
+/// Asks this process.
 ///
 /// # Errors
-/// If nobody has registered how, or the sampler's.
-pub fn sample_here() -> Result<String> {
+/// If nobody has registered to answer, or the sampler's.
+pub fn sample_here(question: &str) -> Result<String> {
     let sampler = SAMPLER
         .get()
         .ok_or_else(|| Error::new(ErrorKind::Missing, "this process runs no functions that can be looked into"))?;
-    sampler()
+    sampler(question)
 }
 
 /// The child's side: answers until the parent is gone.
 pub(super) fn serve(socket: OwnedFd) {
     let socket = UnixStream::from(socket);
     let answer = move || {
-        while let Ok(Some((number, _))) = receive_with::<u32>(&socket) {
-            let sample = sample_here().map_err(|error| error.message().to_owned());
+        while let Ok(Some(((number, question), _))) = receive_with::<(u32, String)>(&socket) {
+            let sample = sample_here(&question).map_err(|error| error.message().to_owned());
             if send_with(&socket, &(number, sample), &[]).is_err() {
                 return;
             }
@@ -74,15 +74,15 @@ impl Watch {
         Ok((Watch { socket, asked: 0 }, theirs))
     }
 
-    /// Asks for a sample.
+    /// Asks.
     ///
     /// # Errors
     /// In words: the child did not answer in time, or cannot.
-    pub fn sample(&mut self, timeout: Duration) -> std::result::Result<String, String> {
+    pub fn sample(&mut self, question: &str, timeout: Duration) -> std::result::Result<String, String> {
         let deadline = Instant::now() + timeout;
         self.asked = self.asked.wrapping_add(1);
         let gone = || "the process has ended".to_owned();
-        send_with(&self.socket, &self.asked, &[]).map_err(|_| gone())?;
+        send_with(&self.socket, &(self.asked, question), &[]).map_err(|_| gone())?;
         loop {
             if !self.is_readable(deadline.saturating_duration_since(Instant::now())) {
                 return Err(format!("the process did not answer within {timeout:?}: native code may hold the GIL"));

@@ -64,7 +64,9 @@ impl<H: Clone> Coordinator<H> {
         let name = self.name_of(culprit);
         let message = match failure {
             Failure::Crash => format!("every worker that ran '{name}' died while it ran"),
-            Failure::Error | Failure::Fatal => format!("'{name}' failed, and its worker did not say why"),
+            Failure::Error | Failure::Fatal | Failure::Again => {
+                format!("'{name}' failed, and its worker did not say why")
+            }
         };
         Error::new(ErrorKind::Lost, message).in_task(name)
     }

@@ -285,6 +285,18 @@ impl<H: Clone> Coordinator<H> {
         self.attempts.of(task)
     }
 
+    /// What a live task runs, and the key and the part of each of its inputs, in order;
+    /// nothing if it stands for a value that a client brought.
+    #[must_use]
+    pub fn recipe(&self, task: TaskId) -> Option<(Job<H>, Vec<(Key, u32)>)> {
+        if self.rows[task.0 as usize].stage == NO_STAGE {
+            return None;
+        }
+        let pieces = self.core.pieces(task);
+        let inputs = pieces.into_iter().map(|piece| (self.key_of(piece.task), piece.part)).collect();
+        Some((self.job(task), inputs))
+    }
+
     /// The number of a worker's name; the same name gets the same number.
     pub fn worker_name(&mut self, name: &str) -> WorkerName {
         let next = WorkerName(self.worker_names.len() as u32);

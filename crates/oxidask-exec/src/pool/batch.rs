@@ -1,6 +1,7 @@
 //! How many tasks a thread takes at once, and how one is run.
 
 use super::queue::Queue;
+use crate::again::Again;
 use crate::encoded::{decoded, is_encoded};
 use crate::node::{Completion, Node, Runnable};
 use crate::work::Work;
@@ -68,7 +69,7 @@ fn cost_of(work: &Work, has_children: bool) -> u64 {
 pub(crate) fn run(runnable: Runnable, start_ns: Nanos, now: impl FnOnce() -> Nanos) -> Completion {
     let Runnable { task, attempt, job, inputs } = runnable;
     let result = match (job.work.op(), inputs) {
-        (Ok(op), Ok(inputs)) => call(&**op, job.block, inputs).map_err(|error| (Failure::Error, error)),
+        (Ok(op), Ok(inputs)) => call(&**op, job.block, inputs).map_err(|error| (Again::failure_of(&error), error)),
         (Err(error), _) => Err((Failure::Fatal, error)),
         (_, Err(error)) => Err((Failure::Error, error)),
     };

@@ -264,17 +264,17 @@ impl<U: Uplink> Pool<U> {
         }
     }
 
-    /// What the functions of users do right now: in each child, or, without
-    /// children, on the threads of this process. Asks one child after another, each
-    /// for `timeout` at most.
+    /// Asks about the functions of users, in the words of the
+    /// [`Sampler`](crate::child::Sampler): each child, or, without children, this
+    /// process. Asks one child after another, each for `timeout` at most.
     #[must_use]
-    pub fn samples(&self, timeout: Duration) -> Vec<Sample> {
+    pub fn samples(&self, question: &str, timeout: Duration) -> Vec<Sample> {
         let inner = self.inner();
         if inner.child.is_some() {
-            return inner.children.samples(timeout);
+            return inner.children.samples(question, timeout);
         }
-        let stacks = sample_here().map_err(|error| error.message().to_owned());
-        vec![Sample { task: None, stacks }]
+        let answer = sample_here(question).map_err(|error| error.message().to_owned());
+        vec![Sample { task: None, answer }]
     }
 
     /// Why results cannot be spilled, if that was tried in vain: the folder

@@ -1,7 +1,9 @@
 //! What clients ask about their cluster, for Python.
 
 use crate::error::{OrRaise, to_py};
+use crate::executor::check_signals;
 use crate::future::FutureHandle;
+use crate::value::from_value;
 use oxidask_cluster::Client;
 use oxidask_cluster::protocol::{Answer, Question, WorkerInfo};
 use oxidask_core::{Error, ErrorKind, Key};
@@ -17,7 +19,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Longest wait for an answer that the scheduler has at once.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Task, stacks, and why there are none.
+/// Task, answer, and why there is none.
 type Sampled = (Option<String>, Option<String>, Option<String>);
 
 type Futures<'py> = Vec<Bound<'py, FutureHandle>>;
@@ -65,6 +67,7 @@ impl Questions {
         let dict = PyDict::new(py);
         dict.set_item("address", info.address)?;
         dict.set_item("pid", info.pid)?;
+        dict.set_item("uptime", info.uptime_ns as f64 / 1e9)?;
         dict.set_item("n_unfinished", info.n_unfinished)?;
         dict.set_item("scheduler_busy", info.busy_ns as f64 / 1e9)?;
         let workers: Vec<Bound<'py, PyDict>> =
@@ -119,19 +122,25 @@ impl Questions {
         })
     }
 
-    /// What Python functions do on workers, named by their numbers, right now: for
-    /// each worker its number and, for each of its executors, the name of the task
-    /// that runs there (none if that is not known), its stacks as
-    /// `oxidask._sample.stacks` writes them, and why they are not known if so. Of a
-    /// worker that does not answer within `timeout` seconds only the last is there.
-    fn samples(&self, py: Python<'_>, workers: Vec<u32>, timeout: f64) -> PyResult<Vec<(u32, Vec<Sampled>)>> {
+    /// Asks the executors of workers, named by their numbers, what
+    /// `oxidask._sample.answer` answers: for each worker its number and, for each of
+    /// its executors, the name of the task that runs there (none if that is not
+    /// known), the answer, and why there is none if so. Of a worker that does not
+    /// answer within `timeout` seconds only the last is there.
+    fn samples(
+        &self,
+        py: Python<'_>,
+        workers: Vec<u32>,
+        question: &str,
+        timeout: f64,
+    ) -> PyResult<Vec<(u32, Vec<Sampled>)>> {
         let timeout = seconds(timeout)?;
-        let answers = py.detach(|| self.0.samples(&workers, timeout)).or_raise()?;
+        let answers = py.detach(|| self.0.samples(&workers, question, timeout)).or_raise()?;
         let sampled = |samples: oxidask_core::Result<Vec<oxidask_exec::Sample>>| match samples {
             Ok(samples) => samples
                 .into_iter()
-                .map(|sample| match sample.stacks {
-                    Ok(stacks) => (sample.task, Some(stacks), None),
+                .map(|sample| match sample.answer {
+                    Ok(answer) => (sample.task, Some(answer), None),
                     Err(why) => (sample.task, None, Some(why)),
                 })
                 .collect(),
@@ -154,6 +163,29 @@ impl Questions {
         let answers = py.detach(|| self.0.ledgers(&workers, timeout)).or_raise()?;
         let known = answers.into_iter().filter_map(|(worker, ledger)| Some((worker, ledger.ok()?)));
         known.map(|(worker, ledger)| ledger_dict(py, &ledger).map(|dict| (worker, dict))).collect()
+    }
+
+    /// Gives up every copy of a result but the last.
+    fn reduce_replicas(&self, py: Python<'_>) -> PyResult<()> {
+        self.ask(py, Question::ReduceReplicas, AT_ONCE, ordered)
+    }
+
+    /// Whether copies stay also when memory is short; sets it first if told how.
+    #[pyo3(signature = (keeps = None))]
+    fn keep_replicas(&self, py: Python<'_>, keeps: Option<bool>) -> PyResult<bool> {
+        self.ask(py, Question::KeepReplicas(keeps), AT_ONCE, |answer| match answer {
+            Answer::Keeps(keeps) => Some(keeps),
+            _ => None,
+        })
+    }
+
+    /// Runs a task of the cluster on this thread; of one that failed because another
+    /// did, that other.
+    fn run_here(&self, py: Python<'_>, future: &Bound<'_, FutureHandle>) -> PyResult<Py<PyAny>> {
+        let key = future.get().engine_key();
+        let recipe = py.detach(|| self.0.recipe(key, &check_signals)).or_raise()?;
+        let value = py.detach(|| recipe.run()).or_raise()?;
+        from_value(py, &value)
     }
 
     /// Asks workers to leave; the names of those that did.

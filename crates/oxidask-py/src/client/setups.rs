@@ -6,6 +6,7 @@
 //! look whether there is anything new: one question to the system a batch. What
 //! is new is taken in by `oxidask.distributed._setups`.
 
+use super::profiler;
 use hashbrown::HashMap;
 use oxidask_cluster::agent::Membership;
 use parking_lot::Mutex;
@@ -27,15 +28,18 @@ thread_local! {
 /// about to run.
 pub fn catch_up(py: Python<'_>) {
     let Some(worker) = Membership::current() else { return };
-    let path = LAST.with_borrow_mut(|last| match last {
-        Some((known, path)) if Arc::ptr_eq(known, &worker) => path.clone(),
-        _ => {
-            let name = format!("setups-{}-{}", worker.name, worker.incarnation);
-            let path = PathBuf::from(&worker.local_directory).join(name);
-            *last = Some((worker.clone(), path.clone()));
-            path
-        }
+    let known = LAST.with_borrow(|last| match last {
+        Some((known, path)) if Arc::ptr_eq(known, &worker) => Some(path.clone()),
+        _ => None,
     });
+    let path = known.unwrap_or_else(|| {
+        let name = format!("setups-{}-{}", worker.name, worker.incarnation);
+        let path = PathBuf::from(&worker.local_directory).join(name);
+        LAST.set(Some((worker.clone(), path.clone())));
+        profiler::enter(py, &worker.address);
+        path
+    });
+    profiler::tasks_begin();
     let size = std::fs::metadata(&path).map_or(0, |data| data.len());
     let seen = SEEN.lock().get(&path).copied();
     if seen.is_some_and(|seen| size <= seen) {

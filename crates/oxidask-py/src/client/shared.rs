@@ -32,20 +32,29 @@ pub struct Ask {
     question: Question,
     #[allow(dead_code, reason = "held until the question is dropped")]
     futures: Vec<Py<FutureHandle>>,
-    /// What the answer took out of a queue.
-    taken: Mutex<Vec<Item>>,
+    /// The answer, kept in case that nobody waits for it any more.
+    told: Mutex<Option<Told>>,
 }
 
 impl From<Question> for Ask {
     fn from(question: Question) -> Self {
-        Ask { question, futures: Vec::new(), taken: Mutex::default() }
+        Ask { question, futures: Vec::new(), told: Mutex::default() }
     }
 }
 
 impl Ask {
     fn naming(question: Question, futures: Vec<Bound<'_, FutureHandle>>) -> Self {
         let futures = futures.into_iter().map(Bound::unbind).collect();
-        Ask { question, futures, taken: Mutex::default() }
+        Ask { question, futures, told: Mutex::default() }
+    }
+}
+
+impl Ask {
+    /// Keeps an answer that may have to be undone.
+    fn keep(&self, told: &Told) {
+        if self.question.undo(told).is_some() {
+            *self.told.lock() = Some(told.clone());
+        }
     }
 }
 
@@ -169,14 +178,8 @@ impl Ask {
     /// The question that undoes what the answer to this one says was done, if it
     /// takes something that would be missed.
     fn undo(&self) -> Option<Self> {
-        match &self.question {
-            Question::Acquire { lease, .. } => Some(Question::Release(*lease).into()),
-            Question::Take { queue, .. } => {
-                let items = std::mem::take(&mut *self.taken.lock());
-                (!items.is_empty()).then(|| Question::PutBack { queue: queue.clone(), items }.into())
-            }
-            _ => None,
-        }
+        let told = self.told.lock().take()?;
+        Some(self.question.undo(&told)?.into())
     }
 
     /// Waits until nobody wants the result that the user named so.
@@ -241,7 +244,10 @@ impl Shared {
         let told = py.detach(|| if may_wait { lend_slot(asking) } else { asking() }).or_raise()?;
         match told {
             None => Ok(None),
-            Some((request, told)) => answer(py, request, told),
+            Some((request, told)) => {
+                ask.keep(&told);
+                answer(py, request, told)
+            }
         }
     }
 
@@ -256,8 +262,8 @@ impl Shared {
         let on_told = Box::new(move |told: Result<Told>| {
             deliver(Box::new(move |py| {
                 let request = told_number.load(std::sync::atomic::Ordering::SeqCst);
-                if let Ok(Told::Items(items)) = &told {
-                    asked.get().taken.lock().clone_from(items);
+                if let Ok(told) = &told {
+                    asked.get().keep(told);
                 }
                 let answered = told.or_raise().and_then(|told| answer(py, request, told));
                 let called = match answered {

@@ -2,7 +2,7 @@
 
 use super::task::{NONE, queue};
 use super::{Scheduler, TaskState};
-use crate::event::{Attempt, Failure, GroupId, GroupSpec, TaskId, WorkerId, WorkerName};
+use crate::event::{Attempt, Failure, GroupId, GroupSpec, Piece, TaskId, WorkerId, WorkerName};
 use std::fmt;
 
 /// Why a task is where it is.
@@ -191,6 +191,21 @@ impl Scheduler {
             },
             _ => Why::WaitsForRoom { n_queued },
         }
+    }
+
+    /// What a task needs, in order.
+    #[must_use]
+    pub fn pieces(&self, task: TaskId) -> Vec<Piece> {
+        if self.tasks.get(task).is_none() {
+            return Vec::new();
+        }
+        self.inputs(task).map(|edge| self.edges[edge].piece()).collect()
+    }
+
+    /// Whether copies stay where they are also when memory is short.
+    #[must_use]
+    pub fn keeps_replicas(&self) -> bool {
+        self.keeps_replicas
     }
 
     /// How far a task is; [`TaskState::Vacant`] if it is not known.

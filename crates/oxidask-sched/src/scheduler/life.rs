@@ -132,6 +132,7 @@ impl Scheduler {
 
     /// An attempt failed: another one, or the end.
     pub(super) fn attempt_failed(&mut self, task: TaskId, failure: Failure) {
+        let worker = WorkerId(self.tasks[task].place);
         self.unassign(task);
         let retries = self.group(self.tasks[task].group).spec.retries;
         let record = &mut self.tasks[task];
@@ -145,9 +146,13 @@ impl Scheduler {
                 u32::from(record.crashes) <= self.config.allowed_failures
             }
             Failure::Fatal => false,
+            Failure::Again => true,
         };
         if again {
             self.requeue(task);
+            if failure == Failure::Again {
+                self.queue_elsewhere(task, worker);
+            }
         } else {
             self.tasks[task].state = TaskState::Waiting;
             self.fail(task, Bad::Failed { culprit: task, failure });

@@ -89,6 +89,8 @@ pub struct Scheduler {
     /// A group's own queue got a task in the event at hand.
     constrained_dirty: bool,
     retiring: Vec<WorkerId>,
+    /// Whether copies stay where they are also when memory is short.
+    keeps_replicas: bool,
     /// Where the search for a worker to take tasks back from goes on.
     steal_cursor: usize,
     random: u64,
@@ -132,6 +134,7 @@ impl Scheduler {
             backlogged: Vec::new(),
             constrained_dirty: false,
             retiring: Vec::new(),
+            keeps_replicas: false,
             steal_cursor: 0,
             n_tasks: 0,
             out: Vec::new(),
@@ -195,6 +198,8 @@ impl Scheduler {
             SchedulerEvent::Placed { task, worker, bytes } => self.placed(task, worker, bytes),
             SchedulerEvent::Replicate { tasks, n, workers } => self.replicate(&tasks, n, &workers),
             SchedulerEvent::Rebalance { tasks, workers } => self.rebalance(&tasks, &workers),
+            SchedulerEvent::ReduceReplicas => self.reduce_all_replicas(),
+            SchedulerEvent::KeepReplicas(keeps) => self.keeps_replicas = keeps,
             SchedulerEvent::Tick => self.steal_on_tick(),
         }
         std::mem::swap(&mut self.out, actions);
@@ -279,7 +284,7 @@ impl Scheduler {
                 record.paused = paused;
                 let is_short = paused || resident > record.memory_limit / 10 * 7;
                 self.touched.push(worker);
-                if is_short {
+                if is_short && !self.keeps_replicas {
                     self.reduce_replicas(worker);
                 }
             }

@@ -44,11 +44,7 @@ impl Scheduler {
                 && is_placed
                 && let Some(worker) = self.best_worker(task)
             {
-                self.tasks[task].place = worker.0;
-                let record = self.worker_mut(worker);
-                record.local.push(entry);
-                record.local_ns += u64::from(u32::try_from(estimate).unwrap_or(u32::MAX));
-                self.touched.push(worker);
+                self.queue_at(worker, task, entry);
             } else {
                 self.tasks[task].place = queue::GLOBAL;
                 self.global_ns += u64::from(self.tasks[task].estimate);
@@ -61,6 +57,33 @@ impl Scheduler {
             [entry] => self.global.push(entry),
             _ => self.global.extend(bulk),
         }
+    }
+
+    /// Queues a task, whose estimate is known, for one worker.
+    fn queue_at(&mut self, worker: WorkerId, task: TaskId, entry: Entry) {
+        self.tasks[task].place = worker.0;
+        let estimate = u64::from(self.tasks[task].estimate);
+        let record = self.worker_mut(worker);
+        record.local.push(entry);
+        record.local_ns += estimate;
+        self.touched.push(worker);
+    }
+
+    /// Queues a task that has just become ready for another worker than `last`, where
+    /// it would begin first; left to be queued as others are if there is none, or if
+    /// its wishes say where it may run.
+    pub(super) fn queue_elsewhere(&mut self, task: TaskId, last: WorkerId) {
+        let record = &self.tasks[task];
+        let group = self.group(record.group);
+        if record.state != TaskState::Ready || record.place != queue::FRESH || group.is_constrained() {
+            return;
+        }
+        let estimate = group.duration().unwrap_or(self.config.prefetch_ns);
+        let others = self.workers().filter(|worker| worker.id != last && !worker.retiring);
+        let Some(other) = others.map(|worker| (wait(worker), worker.id)).min() else { return };
+        self.tasks[task].estimate = u32::try_from(estimate).unwrap_or(u32::MAX);
+        let entry = self.entry(task);
+        self.queue_at(other.1, task, entry);
     }
 
     /// The worker where a task is expected to begin first, if any holds an input:

@@ -136,6 +136,22 @@ impl Scheduler {
         }
     }
 
+    /// Gives up every copy that is not in use, but the last; the fullest workers give
+    /// up theirs first.
+    pub(super) fn reduce_all_replicas(&mut self) {
+        let mut workers = self.alive.clone();
+        workers.sort_by_key(|&worker| (std::cmp::Reverse(self.load(worker)), worker));
+        for worker in workers {
+            let held = self.worker(worker).map_or_else(Vec::new, |record| record.held.clone());
+            let mut given_up: Vec<TaskId> = held.into_iter().filter(|&task| self.is_spare(task, worker)).collect();
+            given_up.sort_unstable();
+            given_up.dedup();
+            for task in given_up {
+                self.give_up_copy(task, worker);
+            }
+        }
+    }
+
     /// Whether a worker's copy of a result is not the only one and not in use.
     fn is_spare(&self, task: TaskId, worker: WorkerId) -> bool {
         let Some(record) = self.tasks.get(task) else { return false };

@@ -156,6 +156,8 @@ impl Scheduler {
             .filter_map(|worker| self.worker(worker))
             // An abandoned attempt may still be fetching, too.
             .filter(|record| !record.retiring && record.abandoned.is_empty() && !fetching.contains(&record.id.0))
+            // Somebody may have asked for a copy there already: two orders would be answered once.
+            .filter(|record| !record.copying.iter().any(|copy| copy.task == task))
             .min_by_key(|record| u128::from(record.resident) * 1000 / u128::from(record.memory_limit.max(1)))
             .map(|record| record.id)
     }

@@ -256,6 +256,22 @@ fn errors_are_tried_again_as_often_as_the_group_says() {
 }
 
 #[test]
+fn a_task_that_asks_for_it_runs_once_more_elsewhere() {
+    let mut cluster = Cluster::new(&[1, 1]).task(0, &[]).want(&[0]);
+    cluster.expect(&["w0 run 0#1"]);
+    for attempt in [1, 3, 5] {
+        cluster.failed(0, 0, attempt, Failure::Again);
+        cluster.failed(1, 0, attempt + 1, Failure::Again);
+        let (there, back) = (format!("w1 run 0#{}", attempt + 1), format!("w0 run 0#{}", attempt + 2));
+        cluster.expect(&[&there, &back]);
+    }
+    assert_eq!(cluster.scheduler.failures(TaskId(0)), (0, 0));
+    cluster.lose(1, Loss::Planned);
+    cluster.failed(0, 0, 7, Failure::Again);
+    cluster.expect(&["w0 run 0#8"]);
+}
+
+#[test]
 fn what_is_submitted_after_a_failure_fails_with_it() {
     let mut cluster = Cluster::new(&[1]).task(0, &[]).want(&[0]);
     cluster.failed(0, 0, 1, Failure::Fatal);
@@ -648,6 +664,41 @@ fn copies_are_given_up_where_memory_is_short() {
     cluster.report(1, Report::Memory { resident: 900, spilled: 0, paused: true });
     cluster.expect(&[]);
     assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(1)]);
+}
+
+#[test]
+fn copies_are_given_up_on_request_and_kept_on_request() {
+    let mut cluster = Cluster::limited(&[1, 1, 1], 1000).sized(0, &[], 100).want(&[0]);
+    cluster.done(0, 0, 1, 100);
+    cluster.tell(SchedulerEvent::Replicate { tasks: ids(&[0]), n: 3, workers: Vec::new() });
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 100 });
+    cluster.report(2, Report::Copied { task: TaskId(0), bytes: 100 });
+    cluster.actions.clear();
+    cluster.tell(SchedulerEvent::KeepReplicas(true));
+    cluster.report(2, Report::Memory { resident: 900, spilled: 0, paused: true });
+    cluster.expect(&[]);
+    cluster.tell(SchedulerEvent::ReduceReplicas);
+    // The fullest first, and never the last.
+    cluster.expect(&["w2 free 0", "w0 free 0"]);
+    assert_eq!(cluster.scheduler.holders(TaskId(0)), [WorkerId(1)]);
+    cluster.tell(SchedulerEvent::ReduceReplicas);
+    cluster.expect(&[]);
+}
+
+#[test]
+fn a_worker_that_leaves_waits_for_copies_that_others_asked_for() {
+    let mut cluster = Cluster::new(&[1, 1]).sized(0, &[], 8).want(&[0]);
+    cluster.done(0, 0, 1, 8);
+    cluster.tell(SchedulerEvent::Replicate { tasks: ids(&[0]), n: 2, workers: Vec::new() });
+    cluster.expect(&["w0 run 0#1", "c0 0 done@w0", "w1 copy 0@w0"]);
+    // A second order to the same worker would be answered by one report for both.
+    cluster.tell(SchedulerEvent::Retire(WorkerId(0)));
+    cluster.expect(&[]);
+    cluster.report(1, Report::Copied { task: TaskId(0), bytes: 8 });
+    cluster.expect(&["retired w0"]);
+    cluster.lose(0, Loss::Planned);
+    cluster.release(&[0]);
+    cluster.expect(&["w1 free 0", "forget 0"]);
 }
 
 #[test]

@@ -185,10 +185,10 @@ impl World {
                 tasks.retain(|_| self.random.one_in(2));
                 let workers = if self.random.one_in(2) { Vec::new() } else { vec![WorkerId(node as u32)] };
                 let n = self.random.range(1, 4) as u32;
-                let event = if self.random.one_in(2) {
-                    SchedulerEvent::Rebalance { tasks, workers: Vec::new() }
-                } else {
-                    SchedulerEvent::Replicate { tasks, n, workers }
+                let event = match self.random.below(3) {
+                    0 => SchedulerEvent::Rebalance { tasks, workers: Vec::new() },
+                    1 => SchedulerEvent::Replicate { tasks, n, workers },
+                    _ => SchedulerEvent::ReduceReplicas,
                 };
                 self.tell_scheduler(event);
             }
