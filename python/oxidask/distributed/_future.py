@@ -181,6 +181,7 @@ class Future:
                 raise
             from oxidask.distributed._actor import Actor
 
+            self._type = type(value)
             # An actor lives as long as its future. The value itself may be shared
             # with the worker, which would then keep it for ever.
             return value._of_future(self) if isinstance(value, Actor) else value

@@ -18,7 +18,7 @@ __all__ = ["SSHCluster"]
 #: machine can read; and when the connection ends, however that happens, the program is ended.
 _REMOTE = (
     "exec 3<&0; IFS= read -r secret <&3; "
-    "printf %s \"$secret\" | {{ exec {command} --secret-file /dev/stdin; }} & program=$!; "
+    'printf %s "$secret" | {{ exec {command} --secret-file /dev/stdin; }} & program=$!; '
     "{{ cat <&3; kill $program; }} >/dev/null 2>&1 & wait $program"
 )
 
