@@ -1,6 +1,7 @@
 """Looking into workers: stacks, profiles, logs, where time went; and tasks that ask to run elsewhere."""
 
 import fractions
+import itertools
 import logging
 import time
 import traceback
@@ -76,7 +77,7 @@ def test_a_profile_tells_what_functions_called(client, tmp_path):
     path = tmp_path / "profile.html"
     again, chart = client.profile(plot=True, filename=str(path))
     assert again["count"] == profile["count"]
-    assert chart in path.read_text() and ">spin_within</text>" in chart
+    assert chart in path.read_text() and "<title>spin_within: " in chart
 
 
 def test_no_profile_is_kept_where_that_is_not_wanted():
@@ -92,7 +93,7 @@ def test_old_stretches_of_a_profile_are_put_together(monkeypatch):
         _profile._current("here", float(second))["count"] += 1
     stretches = _profile._seen["here"]
     assert len(stretches) <= _profile._STRETCHES
-    assert all(one[1] <= other[0] + 1e-9 for one, other in zip(stretches, stretches[1:], strict=False))
+    assert all(one[1] <= other[0] + 1e-9 for one, other in itertools.pairwise(stretches))
     assert _profile.profile("here")["count"] == 5000
     assert _profile.profile("here", start=4990.0)["count"] == 10
 

@@ -99,14 +99,14 @@ _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+), in (?P<name>.*
 
 
 def rebuilt_traceback(text: str) -> TracebackType | None:
-    """A traceback that tells what a text tells: files, lines and functions, but no variables.
+    r"""A traceback that tells what a text tells: files, lines and functions, but no variables.
 
     Examples
     --------
     >>> import traceback
     >>> from oxidask.distributed._local import rebuilt_traceback
     >>> [(frame.name, frame.lineno) for frame in traceback.extract_tb(
-    ...     rebuilt_traceback('  File "there.py", line 3, in f\\n    g()\\n  File "there.py", line 7, in g\\n')
+    ...     rebuilt_traceback('  File "there.py", line 3, in f\n    g()\n  File "there.py", line 7, in g\n')
     ... )]
     [('f', 3), ('g', 7)]
     """

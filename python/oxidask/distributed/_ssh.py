@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shlex
 import subprocess
@@ -101,12 +102,10 @@ class _Remote(ProcessInterface):
         except FileNotFoundError:
             raise OSError("there is no program 'ssh' here\nhint: install OpenSSH's client") from None
         assert process.stdin is not None
-        try:
+        # If it ended already, what it said tells why.
+        with contextlib.suppress(BrokenPipeError):
             process.stdin.write(secret + "\n")
             process.stdin.flush()
-        except BrokenPipeError:
-            # It ended already, and what it said tells why.
-            pass
         self._process = process
         self.status = "running"
         return process
@@ -137,10 +136,8 @@ class _Remote(ProcessInterface):
         if process is None:
             return
         assert process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
