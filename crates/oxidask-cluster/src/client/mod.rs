@@ -394,27 +394,17 @@ impl Inner {
         keys: &[Key],
         fill: impl FnOnce(u32, &[Key], &mut Outbox<FromClient>) -> Result<()>,
     ) -> Result<Vec<Future>> {
-        let mut counts: HashMap<Key, u32> = HashMap::with_capacity(keys.len());
-        let mut distinct = Vec::with_capacity(keys.len());
-        for &key in keys {
-            let count = counts.entry(key).or_insert(0);
-            if *count == 0 {
-                distinct.push(key);
-            }
-            *count += 1;
-        }
-        let (seq, releases) = {
+        let (seq, distinct, releases) = {
             let mut table = self.table.lock();
             if let Some(error) = &table.closed {
                 return Err(error.clone());
             }
             table.seq += 1;
             let seq = table.seq;
-            for key in &distinct {
-                table.claim(*key, seq, counts[key]);
-            }
+            table.entries.reserve(keys.len());
+            let distinct: Vec<Key> = keys.iter().copied().filter(|&key| table.claim(key, seq)).collect();
             // Releases of before must not follow: they would take the new claims.
-            (seq, std::mem::take(&mut table.releases))
+            (seq, distinct, std::mem::take(&mut table.releases))
         };
         if sending.is_watching {
             self.graphs.lock().insert(seq, RunningGraph { n_pending: distinct.len(), error: None });

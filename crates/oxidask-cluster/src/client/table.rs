@@ -53,6 +53,8 @@ pub struct Entry {
     /// The first submission of this life of the entry: what the scheduler says
     /// about earlier ones is about an earlier life.
     pub first_seq: u32,
+    /// The newest submission that claimed it.
+    pub claimed_seq: u32,
     pub state: State,
     /// The value itself, encoded, while only this client and a worker that has not
     /// confirmed it have it.
@@ -62,7 +64,15 @@ pub struct Entry {
 
 impl Entry {
     pub fn new(seq: u32) -> Self {
-        Entry { n_futures: 0, n_claims: 0, first_seq: seq, state: State::Pending, brought: None, callbacks: Vec::new() }
+        Entry {
+            n_futures: 0,
+            n_claims: 0,
+            first_seq: seq,
+            claimed_seq: 0,
+            state: State::Pending,
+            brought: None,
+            callbacks: Vec::new(),
+        }
     }
 
     pub fn status(&self) -> Status {
@@ -111,16 +121,20 @@ pub struct Table {
 }
 
 impl Table {
-    /// Counts a future and a claim of submission `seq`. A result that was
+    /// Counts a future and a claim of submission `seq`, which claims each key once
+    /// however often it names it; whether this is the first time. A result that was
     /// cancelled is pending again.
-    pub fn claim(&mut self, key: Key, seq: u32, n_futures: u32) {
+    pub fn claim(&mut self, key: Key, seq: u32) -> bool {
         let entry = self.entries.entry(key).or_insert_with(|| Entry::new(seq));
-        entry.n_futures += n_futures;
-        entry.n_claims += 1;
+        entry.n_futures += 1;
         if matches!(entry.state, State::Cancelled) {
             entry.state = State::Pending;
             entry.first_seq = seq;
         }
+        let is_first = entry.claimed_seq != seq;
+        entry.claimed_seq = seq;
+        entry.n_claims += u32::from(is_first);
+        is_first
     }
 
     /// A future is dropped. Answers the entry if it was the last, to be dropped
