@@ -27,11 +27,13 @@ mod chunk;
 mod inlet;
 mod outlet;
 mod quiet;
+mod session;
 mod stream;
 
 pub(crate) use chunk::chunks_of;
 pub use inlet::Inlet;
-pub use outlet::{Outlet, WrittenSession};
+pub use outlet::Outlet;
+pub use session::WrittenSession;
 pub use stream::{Stream, TlsEnd};
 
 use bytes::Bytes;

@@ -5,11 +5,11 @@
 //! is sent meanwhile goes out in the same system call.
 
 use super::chunk::{Chunk, chunks_of};
+use super::session::{Session, WrittenSession};
 use super::{ACKNOWLEDGEMENT, Packet, Stream};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use oxidask_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -46,38 +46,6 @@ struct State {
     session: Option<Session>,
 }
 
-/// What it takes to go on over another connection.
-#[derive(Debug, Default)]
-struct Session {
-    /// Packets that were sent and not acknowledged, in chunks.
-    kept: VecDeque<Chunk>,
-    /// How many chunks, and bytes, each of them has.
-    sizes: VecDeque<(u32, usize)>,
-    kept_bytes: usize,
-    n_acknowledged: u64,
-    n_received: u64,
-    /// Packets and bytes received since the last acknowledgement.
-    unacknowledged: (u32, usize),
-}
-
-/// A session as it is written down.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct WrittenSession {
-    n_received: u64,
-    /// How many packets the peer has acknowledged.
-    pub n_acknowledged: u64,
-    /// What it has not, each as it lies on the wire.
-    packets: Vec<Bytes>,
-}
-
-impl WrittenSession {
-    /// Bytes of what was not acknowledged.
-    #[must_use]
-    pub fn nbytes(&self) -> u64 {
-        self.packets.iter().map(|packet| packet.len() as u64).sum()
-    }
-}
-
 impl Outlet {
     /// The sending half of `stream`. Must be called within a tokio runtime,
     /// which then carries the task that writes what a slow peer does not take.
@@ -100,13 +68,8 @@ impl Outlet {
     /// The sending half of a session as it was written down: its peer is away.
     #[must_use]
     pub fn of_session(written: WrittenSession) -> Self {
-        let WrittenSession { n_received, n_acknowledged, packets } = written;
-        let sizes = packets.iter().map(|packet| (1, packet.len())).collect();
-        let kept_bytes = packets.iter().map(Bytes::len).sum();
-        let kept = packets.into_iter().map(Chunk::from).collect();
         let outlet = Outlet::detached();
-        outlet.0.lock().session =
-            Some(Session { kept, sizes, kept_bytes, n_acknowledged, n_received, unacknowledged: (0, 0) });
+        outlet.0.lock().session = Some(Session::of_written(written));
         outlet
     }
 
@@ -115,21 +78,7 @@ impl Outlet {
     #[must_use]
     pub fn to_written(&self) -> Option<WrittenSession> {
         let state = self.0.lock();
-        let session = state.session.as_ref()?;
-        let mut kept = session.kept.iter();
-        let mut packets = Vec::with_capacity(session.sizes.len());
-        for &(n_chunks, _) in &session.sizes {
-            let mut packet = BytesMut::new();
-            for chunk in kept.by_ref().take(n_chunks as usize) {
-                if chunk.files.is_some() {
-                    return None;
-                }
-                packet.extend_from_slice(&chunk.bytes);
-            }
-            packets.push(packet.freeze());
-        }
-        let (n_received, n_acknowledged) = (session.n_received, session.n_acknowledged);
-        Some(WrittenSession { n_received, n_acknowledged, packets })
+        state.session.as_ref()?.to_written()
     }
 
     fn detached() -> Self {
@@ -410,20 +359,11 @@ impl State {
             return;
         }
         let is_away = self.stream.is_none();
-        let mut size = (0, shared_bytes);
-        for chunk in chunks {
-            size.0 += 1;
-            size.1 += chunk.bytes.len();
-            if let Some(session) = &mut self.session {
-                session.kept.push_back(chunk.clone());
-            }
-            if !is_away {
-                self.push(chunk);
-            }
-        }
         if let Some(session) = &mut self.session {
-            session.sizes.push_back(size);
-            session.kept_bytes += size.1;
+            session.keep(&chunks, shared_bytes);
+        }
+        if !is_away {
+            chunks.into_iter().for_each(|chunk| self.push(chunk));
         }
         if self.bytes.max(self.session.as_ref().map_or(0, |session| session.kept_bytes)) > BACKLOG_MAX {
             self.close();
@@ -494,27 +434,5 @@ impl State {
             count -= first.bytes.len();
             self.chunks.pop_front();
         }
-    }
-}
-
-impl Session {
-    fn count_received(&mut self, bytes: usize) {
-        self.n_received += 1;
-        self.unacknowledged.0 += 1;
-        self.unacknowledged.1 += bytes;
-    }
-
-    fn acknowledged(&mut self, n_taken: u64) -> io::Result<()> {
-        let n_sent = self.n_acknowledged + self.sizes.len() as u64;
-        if n_taken < self.n_acknowledged || n_taken > n_sent {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        while self.n_acknowledged < n_taken {
-            let Some((n_chunks, bytes)) = self.sizes.pop_front() else { break };
-            self.kept.drain(..n_chunks as usize);
-            self.kept_bytes -= bytes;
-            self.n_acknowledged += 1;
-        }
-        Ok(())
     }
 }
