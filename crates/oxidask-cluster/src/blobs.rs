@@ -95,22 +95,73 @@ pub struct KeptBlobs(HashMap<Key, Frames>);
 /// Blobs as they are written down: key, header, buffers.
 pub type WrittenBlobs = Vec<(Key, Bytes, Vec<Bytes>)>;
 
-impl KeptBlobs {
+/// Blobs of several connections and ops while they are written down or read: each
+/// once.
+#[derive(Debug, Default)]
+pub struct Blobs(BTreeMap<Key, Frames>);
+
+impl Blobs {
+    /// Adds those of an op; answers their keys.
+    pub fn write_op(&mut self, op: &EncodedOp) -> Vec<Key> {
+        let add = |blob: &Blob| {
+            self.0.entry(blob.key).or_insert_with(|| blob.frames.clone());
+            blob.key
+        };
+        op.blobs.iter().map(add).collect()
+    }
+
+    /// Adds those that a connection keeps; answers their keys, sorted.
+    pub fn write_kept(&mut self, kept: &KeptBlobs) -> Vec<Key> {
+        let mut keys: Vec<Key> = kept.0.keys().copied().collect();
+        keys.sort_unstable();
+        for key in &keys {
+            self.0.entry(*key).or_insert_with(|| kept.0[key].clone());
+        }
+        keys
+    }
+
     /// All of them, to be written down.
     #[must_use]
-    pub fn to_written(&self) -> WrittenBlobs {
-        let parts = |(&key, frames): (&Key, &Frames)| (key, frames.header.clone(), frames.buffers.clone());
-        let mut all: WrittenBlobs = self.0.iter().map(parts).collect();
-        all.sort_unstable_by_key(|&(key, ..)| key);
-        all
+    pub fn into_written(self) -> WrittenBlobs {
+        self.0.into_iter().map(|(key, Frames { header, buffers })| (key, header, buffers)).collect()
     }
 
     /// What was written down.
     #[must_use]
     pub fn of_written(written: WrittenBlobs) -> Self {
-        KeptBlobs(written.into_iter().map(|(key, header, buffers)| (key, Frames { header, buffers })).collect())
+        Blobs(written.into_iter().map(|(key, header, buffers)| (key, Frames { header, buffers })).collect())
     }
 
+    /// The op with its blobs.
+    ///
+    /// # Errors
+    /// If one of them is not there.
+    pub fn op(&self, op: WireOp) -> Result<EncodedOp> {
+        with_blobs(op, |key| self.0.get(key))
+    }
+
+    /// Those with these keys, as a connection keeps them.
+    #[must_use]
+    pub fn kept(&self, keys: &[Key]) -> KeptBlobs {
+        KeptBlobs(keys.iter().filter_map(|key| Some((*key, self.0.get(key)?.clone()))).collect())
+    }
+}
+
+fn with_blobs<'a>(op: WireOp, find: impl Fn(&Key) -> Option<&'a Frames>) -> Result<EncodedOp> {
+    let blobs = op
+        .blobs
+        .into_iter()
+        .map(|key| {
+            let frames = find(&key).cloned().ok_or_else(|| {
+                Error::new(ErrorKind::Version, format!("an operation '{}' arrived without its data", op.kind))
+            })?;
+            Ok(Blob { key, frames })
+        })
+        .collect::<Result<_>>()?;
+    Ok(EncodedOp { kind: op.kind, body: op.body, blobs })
+}
+
+impl KeptBlobs {
     /// Takes a message of the other side.
     ///
     /// # Errors
@@ -135,18 +186,7 @@ impl KeptBlobs {
     /// # Errors
     /// If the other side did not send one of them.
     pub fn op(&self, op: WireOp) -> Result<EncodedOp> {
-        let blobs = op
-            .blobs
-            .into_iter()
-            .map(|key| {
-                let frames = self.0.get(&key).cloned().ok_or_else(|| {
-                    Error::new(ErrorKind::Version, format!("an operation '{}' arrived without its data", op.kind))
-                })?;
-                Ok(Blob { key, frames })
-            })
-            .collect::<Result<_>>()?;
-        let body: Bytes = op.body;
-        Ok(EncodedOp { kind: op.kind, body, blobs })
+        with_blobs(op, |key| self.0.get(key))
     }
 }
 

@@ -15,5 +15,5 @@ pub mod sim;
 pub mod worker;
 
 pub use event::*;
-pub use scheduler::{Counts, Scheduler, TaskState, Why};
+pub use scheduler::{Counts, Rest, Resting, RestingTask, Scheduler, TaskState, Why};
 pub use worker::{Worker, WorkerWhy};

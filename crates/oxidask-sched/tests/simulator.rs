@@ -39,6 +39,7 @@ fn thousands_of_seeds() {
     assert!(sum(|summary| summary.n_runs) > 50_000);
     assert!(sum(|summary| summary.n_delivered) > 20_000);
     assert!(sum(|summary| summary.n_losses) > 1_000);
+    assert!(sum(|summary| summary.n_replaced) > 500);
     assert!(summaries.iter().any(|summary| summary.n_workers == 1_000));
 }
 

@@ -8,9 +8,9 @@
 //! members. Those then resume their sessions as after a dropped connection: each
 //! end sends what the other has not taken, nothing is lost and nothing repeated.
 //!
-//! While there is no task, a file that has grown beyond a limit is replaced by a
-//! short one that begins with what is left to know (`snapshot`): a program that
-//! works in bursts keeps it bounded. The new file takes the old one's place in one
+//! While nothing runs, a file that has grown beyond a limit is replaced by a short
+//! one that begins with what is left to know (`snapshot`), results that somebody
+//! holds among it: a program that works in bursts keeps it bounded. The new file takes the old one's place in one
 //! step, so that a kill at any moment leaves one of the two.
 //!
 //! The file outlives the scheduler's process, not the machine: it is written
@@ -224,6 +224,9 @@ impl Journal {
         let packet = packet.unwrap_or(&empty);
         let lengths: Vec<u64> = packet.buffers.iter().map(|buffer| buffer.len() as u64).collect();
         let head = postcard::to_allocvec(&(now, record, packet.head.len() as u64, lengths))?;
+        if head.len() > HEAD_MAX {
+            return Err(Error::value(format!("{} bytes are more than an entry of the journal takes", head.len())));
+        }
         let mut prefix = Vec::with_capacity(4 + CHECKSUM + head.len());
         prefix.extend_from_slice(&(head.len() as u32).to_le_bytes());
         let parts = || std::iter::once(&packet.head).chain(&packet.buffers);

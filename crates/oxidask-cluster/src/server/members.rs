@@ -72,7 +72,7 @@ impl State {
                 }
             }
             Record::Tick => self.time_passed(),
-            Record::Snapshot(snapshot) => self.apply(*snapshot),
+            Record::Snapshot(snapshot) => self.apply(*snapshot)?,
         }
         Ok(())
     }
@@ -335,9 +335,8 @@ impl State {
             self.last_busy = Instant::now();
             self.begin(|| Record::Tick, None);
             self.time_passed();
-        } else {
-            self.compact_journal();
         }
+        self.compact_journal();
         !silent.is_empty()
     }
 

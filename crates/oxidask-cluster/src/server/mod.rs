@@ -51,7 +51,7 @@ pub struct ServerOptions {
     pub lease_timeout: Duration,
     /// Folder of the journal, with which the scheduler survives its process.
     pub journal: Option<PathBuf>,
-    /// Bytes of the journal beyond which it is made smaller when there is no task.
+    /// Bytes of the journal beyond which it is made smaller when nothing runs.
     pub journal_limit: u64,
     /// Host and port of the pages for monitors.
     pub http: Option<String>,

@@ -9,13 +9,19 @@ use oxidask_sched::{ClientId, Nanos, SchedulerEvent, TaskId, WorkerId};
 /// How long workers are waited for that could take the results of one that is to
 /// leave, in nanoseconds.
 const RETIRE_PATIENCE: Nanos = 5_000_000_000;
+/// How long a client waits for workers to leave while none of them ends a task or
+/// hands over a result, in nanoseconds.
+const STALL_PATIENCE: Nanos = 30_000_000_000;
 
 /// A client that waits for workers to leave.
 #[derive(Debug)]
 pub struct Retiring {
     client: ClientId,
     request: u32,
-    since: Nanos,
+    /// When there was less left to do for the last time.
+    moved: Nanos,
+    /// Tasks to end and results to hand over.
+    backlog: usize,
     /// Those that are still there.
     workers: Vec<(WorkerId, String)>,
     /// The names of those that left.
@@ -130,7 +136,14 @@ impl State {
     fn await_leave(&mut self, client: ClientId, request: u32, leaving: &[WorkerId]) {
         let named = |&worker: &WorkerId| Some((worker, self.workers.get(&worker)?.intro.name.clone()));
         let workers = leaving.iter().filter_map(named).collect();
-        self.retiring.push(Retiring { client, request, since: self.now(), workers, left: Vec::new() });
+        self.retiring.push(Retiring {
+            client,
+            request,
+            moved: self.now(),
+            backlog: usize::MAX,
+            workers,
+            left: Vec::new(),
+        });
         self.answer_retired();
     }
 
@@ -151,17 +164,27 @@ impl State {
     }
 
     /// Keeps workers that were to leave for a client and cannot: only they hold some
-    /// results, and for a while nobody was there to take them.
+    /// results, and for a while nobody was there to take them, or nothing moved.
     pub(super) fn keep_stranded(&mut self) {
         let now = self.now();
-        if !self.retiring.iter().any(|retiring| now.saturating_sub(retiring.since) > RETIRE_PATIENCE) {
-            return;
-        }
-        let stranded = self.coordinator.core().stranded_retirements();
+        let core = self.coordinator.core();
         let mut kept = Vec::new();
-        for retiring in self.retiring.iter_mut().filter(|one| now.saturating_sub(one.since) > RETIRE_PATIENCE) {
-            let stays = retiring.workers.extract_if(.., |(worker, _)| stranded.contains(worker));
-            kept.extend(stays.map(|(worker, _)| worker));
+        for retiring in &mut self.retiring {
+            let backlog = retiring.workers.iter().filter_map(|(worker, _)| core.retirement_backlog(*worker)).sum();
+            if backlog < retiring.backlog {
+                (retiring.backlog, retiring.moved) = (backlog, now);
+            }
+            let waited = now.saturating_sub(retiring.moved);
+            let stranded = match waited {
+                0..=RETIRE_PATIENCE => continue,
+                ..=STALL_PATIENCE => core.stranded_retirements(),
+                _ => retiring.workers.iter().map(|&(worker, _)| worker).collect(),
+            };
+            let stays = |worker: WorkerId| stranded.contains(&worker) && core.retirement_backlog(worker) > Some(0);
+            kept.extend(retiring.workers.extract_if(.., |(worker, _)| stays(*worker)).map(|(worker, _)| worker));
+        }
+        if kept.is_empty() {
+            return;
         }
         for worker in kept {
             if let Some(session) = self.workers.get_mut(&worker) {

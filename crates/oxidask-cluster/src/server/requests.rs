@@ -173,6 +173,7 @@ impl State {
         // Each submission claims a task once, however often it names it.
         wanted.sort_unstable();
         wanted.dedup_by_key(|(task, _)| *task);
+        session.claims.reserve(wanted.len());
         for (task, row) in wanted {
             session.claim(task, submission.tasks[row as usize].key, seq);
         }

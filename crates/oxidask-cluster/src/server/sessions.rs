@@ -9,6 +9,7 @@ use hashbrown::{HashMap, HashSet};
 use oxidask_core::{EncodedOp, Frames, Key};
 use oxidask_exec::coordinator::{Job, TaskEnd};
 use oxidask_sched::{Compute, Order, TaskId, WorkerId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -110,6 +111,15 @@ pub struct Given {
     pub job: Job<Arc<HeldOp>>,
 }
 
+/// What a worker without tasks to run knows of stages and results, as it is written
+/// down: numbers, and tasks with their keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WrittenWork {
+    stages: Vec<u32>,
+    expected: Vec<(u32, Key)>,
+    holds: Vec<(u32, Key)>,
+}
+
 /// A worker, connected or away for a while.
 #[derive(Debug)]
 pub struct WorkerSession {
@@ -152,12 +162,26 @@ impl WorkerSession {
         }
     }
 
-    /// Forgets what is left of tasks: there is none any more.
-    pub fn begin_anew(&mut self) {
-        self.stages.clear();
-        self.given.clear();
-        self.expected.clear();
-        self.holds.clear();
+    /// What it knows of tasks and results, to be written down; none while it has
+    /// tasks to run.
+    pub fn to_written(&self) -> Option<WrittenWork> {
+        let sorted = |of: &HashMap<TaskId, Key>| {
+            let mut all: Vec<(u32, Key)> = of.iter().map(|(task, &key)| (task.0, key)).collect();
+            all.sort_unstable();
+            all
+        };
+        let mut stages: Vec<u32> = self.stages.iter().copied().collect();
+        stages.sort_unstable();
+        let written = WrittenWork { stages, expected: sorted(&self.expected), holds: sorted(&self.holds) };
+        self.given.is_empty().then_some(written)
+    }
+
+    /// Reads what was written down.
+    pub fn read_written(&mut self, written: WrittenWork) {
+        let numbered = |all: Vec<(u32, Key)>| all.into_iter().map(|(task, key)| (TaskId(task), key)).collect();
+        self.stages = written.stages.into_iter().collect();
+        self.expected = numbered(written.expected);
+        self.holds = numbered(written.holds);
     }
 
     pub fn info(&self, worker: WorkerId) -> WorkerInfo {

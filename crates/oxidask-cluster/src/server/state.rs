@@ -63,7 +63,7 @@ pub struct State {
     /// Clients and workers by the numbers of their sessions.
     pub(super) members: HashMap<u128, Member>,
     pub(super) journal: Option<Journal>,
-    /// Bytes beyond which the journal is made smaller when there is no task.
+    /// Bytes beyond which the journal is made smaller when nothing runs.
     pub(super) journal_limit: u64,
     /// For a fresh coordinator.
     pub(super) config: SchedulerConfig,
@@ -152,8 +152,14 @@ impl State {
         if let Err(error) = journal.append(self.clock, &record(), packet) {
             // Work goes on; only a restart would lose it.
             eprintln!("{error}\nThe scheduler goes on without a journal.");
+            self.abandon_journal();
+        }
+    }
+
+    /// Goes on without the journal, which is not to be read any more.
+    pub(super) fn abandon_journal(&mut self) {
+        if let Some(journal) = self.journal.take() {
             journal.give_up();
-            self.journal = None;
         }
     }
 
@@ -218,7 +224,10 @@ impl State {
     /// If it cannot be understood; the worker is to be disconnected.
     pub fn worker_packet(&mut self, worker: WorkerId, packet: Packet) -> Result<()> {
         self.begin(|| Record::FromWorker(worker.0), Some(&packet));
-        self.take_worker_packet(worker, packet)
+        self.take_worker_packet(worker, packet)?;
+        // Moments at which nothing runs may be short.
+        self.compact_journal();
+        Ok(())
     }
 
     /// The same, without the journal.

@@ -9,11 +9,13 @@
 mod accept;
 mod attempts;
 mod explain;
+mod rest;
 mod submission;
 #[cfg(test)]
 mod tests;
 
 pub use attempts::AttemptEnd;
+pub use rest::Written;
 pub use submission::{NewStage, RowSource, Submission, TaskRow};
 
 use accept::PART_TASKS;

@@ -250,3 +250,54 @@ fn workers_are_wished_for_by_any_of_their_names() {
     coordinator.submit(0, CLIENT, &submission).unwrap();
     assert!(computes(effects(&mut coordinator)).is_empty());
 }
+
+#[test]
+fn what_is_written_down_at_rest_goes_on_as_before() {
+    let mut first = with_worker();
+    let accepted = first.submit(0, CLIENT, &submission(&[(1, &[]), (2, &[0])])).unwrap();
+    let write = |first: &Coordinator<&'static str>| first.at_rest(|handle| (*handle).to_owned());
+    assert!(write(&first).is_none(), "a task runs");
+    while let Some((compute, _)) = computes(effects(&mut first)).pop() {
+        done(&mut first, compute.task, compute.attempt);
+    }
+    let failing = first.submit(0, ClientId(1), &submission(&[(5, &[])])).unwrap();
+    let (compute, _) = computes(effects(&mut first)).pop().unwrap();
+    let report = Report::Failed { task: compute.task, attempt: compute.attempt, failure: Failure::Error };
+    first.report(7, WORKER, report, Some(Error::value("it broke")));
+    let written = write(&first).expect("nothing runs");
+    let bytes = postcard::to_allocvec(&written).unwrap();
+
+    let again = || {
+        let written: Written<String> = postcard::from_bytes(&bytes).unwrap();
+        let mut second = Coordinator::with_names_of(SchedulerConfig::default(), &written);
+        let name = second.worker_name("w");
+        let (slots, memory_limit) = (100, u64::MAX);
+        let joined = SchedulerEvent::WorkerJoined { worker: WORKER, name, slots, memory_limit, resources: vec![] };
+        second.handle(0, joined);
+        second.resume(written, |_, handle| Ok(if handle == "op" { "op" } else { "another" })).unwrap();
+        second
+    };
+    let mut second = again();
+    assert_eq!(postcard::to_allocvec(&write(&second).unwrap()).unwrap(), bytes);
+    assert_eq!(second.task_of(key(2)), Some(accepted.outputs[0]));
+    // What failed has its error and its story still.
+    second.want(8, ClientId(2), key(5));
+    let ends = effects(&mut second);
+    assert!(
+        matches!(&ends[..], [Effect::Ended { end: TaskEnd::Failed(error), .. }] if error.message() == "it broke"),
+        "{ends:?}"
+    );
+    assert_eq!(second.attempts(failing.outputs[0]).len(), 1);
+    // A result that is lost is made again, from the start, under a newer attempt.
+    second.handle(9, SchedulerEvent::WorkerLost { worker: WORKER, cause: oxidask_sched::Loss::Unreachable });
+    let name = second.worker_name("w");
+    let (worker, slots, memory_limit) = (WorkerId(1), 1, u64::MAX);
+    second.handle(9, SchedulerEvent::WorkerJoined { worker, name, slots, memory_limit, resources: vec![] });
+    let started = computes(effects(&mut second));
+    assert_eq!(started.iter().map(|(_, job)| (job.key, job.handle)).collect::<Vec<_>>(), [(key(1), "op")]);
+    // Nobody is left who holds anything.
+    let mut third = again();
+    third.handle(9, SchedulerEvent::ClientGone(CLIENT));
+    third.handle(9, SchedulerEvent::ClientGone(ClientId(1)));
+    assert_eq!(third.n_tasks(), 0);
+}

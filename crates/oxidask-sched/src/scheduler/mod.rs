@@ -34,6 +34,7 @@ mod lose;
 mod place;
 mod release;
 mod replicas;
+mod rest;
 mod retire;
 mod submit;
 mod task;
@@ -49,6 +50,7 @@ use crate::event::{
 use crate::queue::{Entry, ReadyQueue};
 pub use explain::{Counts, Why};
 use holders::HolderSets;
+pub use rest::{Rest, Resting, RestingTask};
 use std::collections::{HashMap, VecDeque};
 pub use task::TaskState;
 use task::{Claims, Edges, NONE, Tasks};

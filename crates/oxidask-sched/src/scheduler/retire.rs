@@ -60,6 +60,14 @@ impl Scheduler {
         self.retiring.iter().copied().filter(is_stranded).collect()
     }
 
+    /// How many tasks a worker that is to leave still runs and how many results it
+    /// still has to hand over; none if it is not to leave, or may go already.
+    #[must_use]
+    pub fn retirement_backlog(&self, worker: WorkerId) -> Option<usize> {
+        let record = self.worker(worker).filter(|record| record.retiring && !record.retired)?;
+        Some(record.assigned.len() + record.to_copy.len() + record.n_copies as usize)
+    }
+
     /// Asks a worker for a task back, unless it was asked already.
     pub(super) fn retract(&mut self, worker: WorkerId, task: TaskId) {
         let record = &mut self.tasks[task];
@@ -145,7 +153,7 @@ impl Scheduler {
     }
 
     /// The worker with the most room that stays and does not fetch the result
-    /// anyway; they take turns where equal.
+    /// anyway, one short of memory only if all are; they take turns where equal.
     fn emptiest_worker(&mut self, task: TaskId) -> Option<WorkerId> {
         let n_alive = self.alive.len();
         self.steal_cursor = self.steal_cursor.wrapping_add(1);
@@ -158,7 +166,9 @@ impl Scheduler {
             .filter(|record| !record.retiring && record.abandoned.is_empty() && !fetching.contains(&record.id.0))
             // Somebody may have asked for a copy there already: two orders would be answered once.
             .filter(|record| !record.copying.iter().any(|copy| copy.task == task))
-            .min_by_key(|record| u128::from(record.resident) * 1000 / u128::from(record.memory_limit.max(1)))
+            .min_by_key(|record| {
+                (record.paused, u128::from(record.resident) * 1000 / u128::from(record.memory_limit.max(1)))
+            })
             .map(|record| record.id)
     }
 

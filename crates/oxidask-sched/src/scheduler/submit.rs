@@ -1,6 +1,6 @@
 //! New work, claims, and the end of claims.
 
-use super::task::{Claim, Edge, NONE, Task};
+use super::task::{Claim, NONE, Task};
 use super::{Bad, Client, Scheduler, TaskState};
 use crate::event::{ClientId, GroupId, GroupSpec, NewTask, Outcome, Piece, SchedulerAction, Submit, TaskId};
 
@@ -28,7 +28,7 @@ impl Scheduler {
         }
     }
 
-    fn declare(&mut self, group: GroupId, spec: GroupSpec) {
+    pub(super) fn declare(&mut self, group: GroupId, spec: GroupSpec) {
         let index = group.0 as usize;
         if self.groups.len() <= index {
             self.groups.resize_with(index + 1, || None);
@@ -58,15 +58,7 @@ impl Scheduler {
             row.group
         );
         let start = self.edges.allocate(row.n_inputs);
-        for (edge, &piece) in (start..).zip(inputs) {
-            let input = self.tasks.get(piece.task).unwrap_or_else(|| panic!("{:?} needs an unknown task", row.id));
-            let next = input.dependents;
-            if next != NONE {
-                self.edges[next].previous = edge;
-            }
-            self.edges[edge] = Edge { input: piece.task, part: piece.part, consumer: row.id, next, previous: NONE };
-            self.tasks[piece.task].dependents = edge;
-        }
+        self.link(row.id, start, inputs);
         for &piece in inputs {
             let input = &self.tasks[piece.task];
             if !input.runnable && input.state == TaskState::Idle {
@@ -106,7 +98,7 @@ impl Scheduler {
         }
     }
 
-    fn claim(&mut self, client: ClientId, task: TaskId) {
+    pub(super) fn claim(&mut self, client: ClientId, task: TaskId) {
         let mut claim = self.tasks[task].claims;
         while claim != NONE {
             if self.claims[claim].client == client.0 {

@@ -158,7 +158,7 @@ pub(super) struct Tasks {
     pub records: Vec<Task>,
     /// The attempt that numbers begin with: beyond all that were ever made of
     /// records that are gone.
-    first_attempt: u32,
+    pub first_attempt: u32,
 }
 
 /// Records that are kept for the next graph when no task is left.
@@ -179,13 +179,18 @@ impl Tasks {
         if self.records.capacity() <= RECORDS_KEPT {
             return false;
         }
-        let attempts = self.records.iter().map(|record| record.attempt);
-        self.first_attempt = attempts.fold(self.first_attempt, |one, other| {
-            // Attempts wrap round, so that the later one is not always the larger.
-            if other.wrapping_sub(one) < 1 << 31 { other } else { one }
-        });
+        self.first_attempt = self.last_attempt();
         self.records = Vec::new();
         true
+    }
+
+    /// The latest attempt of any number.
+    pub fn last_attempt(&self) -> u32 {
+        let attempts = self.records.iter().map(|record| record.attempt);
+        attempts.fold(self.first_attempt, |one, other| {
+            // Attempts wrap round, so that the later one is not always the larger.
+            if other.wrapping_sub(one) < 1 << 31 { other } else { one }
+        })
     }
 
     /// The record, unless the number was never seen.

@@ -137,6 +137,18 @@ impl Worker {
         }
     }
 
+    /// Whether nothing was given to it, or is on its way to it or from it, that it
+    /// has not answered.
+    pub fn is_at_rest(&self) -> bool {
+        self.assigned.is_empty()
+            && self.local.live == 0
+            && self.n_copies == 0
+            && self.copying.is_empty()
+            && self.abandoned.is_empty()
+            && self.lent == 0
+            && !self.retiring
+    }
+
     /// Bytes that are or will be in memory as far as is known.
     pub fn committed(&self) -> u64 {
         self.resident.saturating_add(self.reserved)

@@ -22,6 +22,7 @@ mod faults;
 mod graph;
 mod links;
 mod node;
+mod replace;
 mod replay;
 mod world;
 

@@ -6,8 +6,8 @@ use super::graph::Universe;
 use super::node::Node;
 use super::{Random, mix};
 use crate::event::{
-    Attempt, Loss, Nanos, Order, Outcome, Piece, ResourceId, SchedulerAction, SchedulerConfig, SchedulerEvent, TaskId,
-    WorkerConfig, WorkerEvent, WorkerId, WorkerName,
+    Attempt, Loss, Nanos, Order, Outcome, Piece, Report, ResourceId, SchedulerAction, SchedulerConfig, SchedulerEvent,
+    TaskId, WorkerConfig, WorkerEvent, WorkerId, WorkerName,
 };
 use crate::scheduler::Scheduler;
 use std::cmp::Reverse;
@@ -26,6 +26,8 @@ pub struct Summary {
     pub n_delivered: u64,
     /// Workers that died or were declared dead.
     pub n_losses: u64,
+    /// How often a fresh scheduler took over from one at rest.
+    pub n_replaced: u64,
 }
 
 /// Something that is under way.
@@ -131,6 +133,9 @@ pub(super) struct World {
     /// When the last message of each link arrives.
     pub links: HashMap<(End, End), Nanos>,
     pub scheduler: Scheduler,
+    pub config: SchedulerConfig,
+    /// What the scheduler was told of each worker: that it joined, and its memory.
+    pub told: Vec<(SchedulerEvent, Option<SchedulerEvent>)>,
     pub nodes: Vec<Node>,
     pub clients: Vec<Client>,
     pub universe: Universe,
@@ -154,6 +159,7 @@ pub(super) struct World {
     pub n_runs: u64,
     pub n_delivered: u64,
     pub n_losses: u64,
+    pub n_replaced: u64,
     pub n_submits_left: u64,
     pub tracing: bool,
 }
@@ -179,7 +185,9 @@ impl World {
             happenings: HashMap::new(),
             n_happenings: 0,
             links: HashMap::new(),
-            scheduler: Scheduler::new(config),
+            scheduler: Scheduler::new(config.clone()),
+            config,
+            told: Vec::new(),
             nodes: Vec::new(),
             clients: (0..scenario.n_clients).map(|_| Client::default()).collect(),
             universe,
@@ -206,6 +214,7 @@ impl World {
             n_runs: 0,
             n_delivered: 0,
             n_losses: 0,
+            n_replaced: 0,
             n_submits_left: scenario.n_submits,
             tracing: std::env::var_os("OXIDASK_SIM_TRACE").is_some(),
             scenario: scenario.clone(),
@@ -268,6 +277,9 @@ impl World {
     /// Tells the scheduler's core, and carries out what it wants.
     pub fn tell_scheduler(&mut self, event: SchedulerEvent) {
         self.trace(|| format!("scheduler <- {event:?}"));
+        if let SchedulerEvent::From { worker, report: Report::Memory { .. } } = &event {
+            self.told[worker.0 as usize].1 = Some(event.clone());
+        }
         let mut actions = Vec::new();
         if matches!(event, SchedulerEvent::From { .. } | SchedulerEvent::Release { .. }) && self.waits_for_more() {
             self.scheduler.take(self.now, event, &mut actions);
@@ -353,13 +365,15 @@ impl World {
         self.nodes.push(Node::new(id, slots, config));
         let node = self.nodes.len() - 1;
         self.give_capacity(node);
-        self.tell_scheduler(SchedulerEvent::WorkerJoined {
+        let joined = SchedulerEvent::WorkerJoined {
             worker: id,
             name: WorkerName(name),
             slots,
             memory_limit: self.scenario.memory_limit,
             resources: vec![(ResourceId(0), f64::from(slots) / 2.0 + 0.5)],
-        });
+        };
+        self.told.push((joined.clone(), None));
+        self.tell_scheduler(joined);
     }
 
     pub fn happen(&mut self, happening: Happening) {
@@ -392,6 +406,7 @@ impl World {
 
     pub fn tick(&mut self) {
         self.tell_scheduler(SchedulerEvent::Tick);
+        self.replace_scheduler();
         for node in 0..self.nodes.len() {
             self.tell_node(node, WorkerEvent::Tick);
         }
@@ -440,6 +455,7 @@ impl World {
         self.nodes.iter().filter(|node| node.alive).for_each(|node| node.core.check());
         drop(replay);
         Summary {
+            n_replaced: self.n_replaced,
             n_workers: self.scenario.n_workers,
             n_steps: self.n_steps,
             n_runs: self.n_runs,
