@@ -26,6 +26,7 @@ pub struct Written<H> {
     watched: Vec<u32>,
     n_graphs: u32,
     last_attempt: u32,
+    keeps_replicas: bool,
 }
 
 impl<H> Default for Written<H> {
@@ -39,6 +40,7 @@ impl<H> Default for Written<H> {
             watched: Vec::new(),
             n_graphs: 0,
             last_attempt: 0,
+            keeps_replicas: false,
         }
     }
 }
@@ -108,14 +110,14 @@ struct WrittenAttempt {
     what: String,
 }
 
-const FAILURES: [Failure; 3] = [Failure::Error, Failure::Crash, Failure::Fatal];
+const FAILURES: [Failure; 4] = [Failure::Error, Failure::Crash, Failure::Fatal, Failure::Again];
 
 impl<H: Clone> Coordinator<H> {
     /// What is to be written down, if nothing runs, waits or moves; `write` writes
     /// an op.
     #[must_use]
     pub fn at_rest<W>(&self, mut write: impl FnMut(&H) -> W) -> Option<Written<W>> {
-        let Resting { groups, tasks, last_attempt } = self.core.at_rest()?;
+        let Resting { groups, tasks, last_attempt, keeps_replicas } = self.core.at_rest()?;
         let stages = groups.into_iter().map(|(group, spec)| {
             let row = self.stages.get(group.0 as usize).and_then(Option::as_ref);
             WrittenStage {
@@ -148,6 +150,7 @@ impl<H: Clone> Coordinator<H> {
             watched,
             n_graphs: self.n_graphs,
             last_attempt,
+            keeps_replicas,
         })
     }
 
@@ -246,7 +249,8 @@ impl<H: Clone> Coordinator<H> {
         }
         self.watched = written.watched.into_iter().map(TaskId).collect();
         self.n_graphs = written.n_graphs;
-        self.core.resume(Resting { groups, tasks, last_attempt: written.last_attempt });
+        let (last_attempt, keeps_replicas) = (written.last_attempt, written.keeps_replicas);
+        self.core.resume(Resting { groups, tasks, last_attempt, keeps_replicas });
         Ok(())
     }
 

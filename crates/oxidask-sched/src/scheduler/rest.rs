@@ -60,6 +60,8 @@ pub struct Resting {
     pub tasks: Vec<RestingTask>,
     /// The latest attempt at any task, also at those that are gone.
     pub last_attempt: u32,
+    /// Whether copies stay where they are also when memory is short.
+    pub keeps_replicas: bool,
 }
 
 impl Scheduler {
@@ -82,7 +84,12 @@ impl Scheduler {
         let declared = self.groups.iter().enumerate();
         let groups =
             declared.filter_map(|(number, group)| Some((GroupId(number as u32), group.as_ref()?.spec.clone())));
-        Some(Resting { groups: groups.collect(), tasks, last_attempt: self.tasks.last_attempt() })
+        Some(Resting {
+            groups: groups.collect(),
+            tasks,
+            last_attempt: self.tasks.last_attempt(),
+            keeps_replicas: self.keeps_replicas,
+        })
     }
 
     fn resting(&self, task: TaskId) -> Option<RestingTask> {
@@ -129,6 +136,7 @@ impl Scheduler {
     pub fn resume(&mut self, resting: Resting) {
         assert_eq!(self.n_tasks, 0, "a scheduler with tasks cannot take over those of another");
         self.tasks.first_attempt = resting.last_attempt;
+        self.keeps_replicas = resting.keeps_replicas;
         for (group, spec) in resting.groups {
             self.declare(group, spec);
         }
