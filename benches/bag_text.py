@@ -2,14 +2,15 @@
 
 All read the same files. ``python benches/bag_text.py 300`` takes files of 300 MB; 24 MB by default. ``--memory`` measures
 peak memory instead: each contender runs in a process of its own, and the memory of that process and all its children is
-looked at while it runs.
+looked at while it runs. ``--only words,groupby`` takes these cases, ``--rounds`` says how often each contender runs, and
+``--folder`` keeps the files for the next time.
 """
 
+import argparse
 import contextlib
 import json
 import multiprocessing
 import operator
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from functools import partial
@@ -122,15 +123,16 @@ def pool(function, path):
         return dict(total)
 
 
-CASES = [
-    ("word count", "words", words, _count_words),
-    ("JSON, well-known functions", "records", zones, _count_zones),
-    ("JSON, a lambda", "records", zones_lambda, _count_even),
-    ("JSON, a lambda for Python only", "records", zones_opaque, _count_even),
-    ("foldby, a key for each record", "records", totals, _totals),
-    ("groupby", "records", groups, _group),
-    ("take(1)", "words", first, None),
-]
+#: By name: the title, the file, the lazy way, and what a plain loop does.
+CASES = {
+    "words": ("word count", "words", words, _count_words),
+    "json": ("JSON, well-known functions", "records", zones, _count_zones),
+    "lambda": ("JSON, a lambda", "records", zones_lambda, _count_even),
+    "python": ("JSON, a lambda for Python only", "records", zones_opaque, _count_even),
+    "foldby": ("foldby, a key for each record", "records", totals, _totals),
+    "groupby": ("groupby", "records", groups, _group),
+    "take": ("take(1)", "words", first, None),
+}
 
 
 def on_cluster(client, lazy, path):
@@ -155,16 +157,22 @@ def contenders(case, path, client):
     return peers
 
 
-def compare_times(files) -> None:
+def compare_times(cases, files, rounds) -> None:
     """Checks that the results are equal, and measures time."""
     from distributed import Client
 
     with Client(n_workers=multiprocessing.cpu_count(), threads_per_worker=1, dashboard_address=None) as client:
-        for case in CASES:
+        for case in cases:
             peers = contenders(case, files[case[1]], client)
-            results = [peer() for peer in peers.values()]
-            assert all(result == results[0] for result in results), case[0]
-            compare(f"{case[0]}, {bag_first.MEGABYTES} MB", peers, rounds=3)
+            results = {}
+
+            def run(name, peers=peers, results=results):
+                results[name] = peers[name]()
+
+            compare(
+                f"{case[0]}, {bag_first.MEGABYTES} MB", {name: partial(run, name) for name in peers}, rounds, warm=False
+            )
+            assert all(result == results["oxidask"] for result in results.values()), case[0]
 
 
 def _peak(case, name, path, sender) -> None:
@@ -183,10 +191,10 @@ def _held(process) -> int:
     return total
 
 
-def compare_memory(files) -> None:
+def compare_memory(cases, files) -> None:
     """Measures by how much memory grows while each contender runs."""
     spawning = multiprocessing.get_context("spawn")
-    for case in CASES:
+    for case in cases:
         grown = {}
         for name in ("oxidask", "dask"):
             receiver, sender = spawning.Pipe()
@@ -207,13 +215,26 @@ def compare_memory(files) -> None:
 
 def main() -> None:
     """Makes the files, and compares."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--memory"]
-    bag_first.MEGABYTES = int(arguments[0]) if arguments else 24
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"words": Path(folder) / "words", "records": Path(folder) / "records.jsonl"}
-        bag_first.write_words(files["words"])
-        bag_first.write_records(files["records"])
-        (compare_memory if "--memory" in sys.argv else compare_times)(files)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("megabytes", nargs="?", type=int, default=24)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    bag_first.MEGABYTES = given.megabytes
+    cases = [CASES[name] for name in given.only.split(",")]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {"words": folder / f"words-{given.megabytes}", "records": folder / f"records-{given.megabytes}.jsonl"}
+        for name, write in (("words", bag_first.write_words), ("records", bag_first.write_records)):
+            if not files[name].exists():
+                write(files[name])
+        if given.memory:
+            compare_memory(cases, files)
+        else:
+            compare_times(cases, files, given.rounds)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 
 
-def compare(title: str, contenders: dict[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
+def compare(
+    title: str, contenders: dict[str, Callable[[], object]], rounds: int = 5, warm: bool = True
+) -> dict[str, float]:
     """Times each contender `rounds` times, interleaved, and prints medians and ratios.
 
     Parameters
@@ -19,14 +21,17 @@ def compare(title: str, contenders: dict[str, Callable[[], object]], rounds: int
     contenders
         Functions by name; the first is ours, the others are peers.
     rounds
-        How often each is run, after one run that is not counted.
+        How often each is run.
+    warm
+        Whether each runs once before, which is not counted.
 
     Returns
     -------
     The median time of each contender in seconds.
     """
-    for run in contenders.values():
-        run()
+    if warm:
+        for run in contenders.values():
+            run()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():

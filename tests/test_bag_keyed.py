@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oxidask import config
+from oxidask.distributed import Client, LocalCluster
 
 N_PARTITIONS = 20
 
@@ -159,18 +160,13 @@ def spilled(tmp_path_factory):
     return tmp_path_factory.mktemp("spilled")
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(
-    "key", [operator.itemgetter("k"), lambda record: opaque(record["k"])], ids=["native", "python"]
-)
-def test_many_keys_in_little_memory(tmp_path, spilled, chosen, case, key):
-    # The memory of child processes counts too, and Python itself is much of that.
-    limit, n_keys = ("120 MB", 9_000) if chosen == "processes" else ("4 MB", 1_500)
-    path, keys = tmp_path / "records.jsonl", [f"{k:x<600}" for k in range(n_keys)]
+def written(path, keys):
+    """Partitions each of which has all keys."""
     path.write_text("".join([json.dumps({"k": key, "n": k}) + "\n" for k, key in enumerate(keys)] * N_PARTITIONS))
-    records = db.read_text(path, blocksize=path.stat().st_size // N_PARTITIONS).map(json.loads)
-    with config.set({"memory-limit": limit, "temporary-directory": str(spilled)}), Watch(spilled) as watch:
-        found = CASES[case](records, key).compute()
+    return db.read_text(path, blocksize=path.stat().st_size // N_PARTITIONS).map(json.loads)
+
+
+def check(case, found, keys):
     want = {
         "foldby": [(key, N_PARTITIONS * k) for k, key in enumerate(keys)],
         "frequencies": [(key, N_PARTITIONS) for key in keys],
@@ -178,4 +174,33 @@ def test_many_keys_in_little_memory(tmp_path, spilled, chosen, case, key):
         "groupby": [(key, N_PARTITIONS) for key in keys],
     }[case]
     assert sorted(found) == sorted(want) if case == "groupby" else found == want
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "key", [operator.itemgetter("k"), lambda record: opaque(record["k"])], ids=["native", "python"]
+)
+def test_many_keys_in_little_memory(tmp_path, spilled, chosen, case, key):
+    # The memory of child processes counts too, and Python itself is much of that.
+    limit, n_keys = ("120 MB", 9_000) if chosen == "processes" else ("4 MB", 1_500)
+    keys = [f"{k:x<600}" for k in range(n_keys)]
+    records = written(tmp_path / "records.jsonl", keys)
+    with config.set({"memory-limit": limit, "temporary-directory": str(spilled)}), Watch(spilled) as watch:
+        found = CASES[case](records, key).compute()
+    check(case, found, keys)
     assert watch.most > 1e6
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "key", [operator.itemgetter("k"), lambda record: opaque(record["k"])], ids=["native", "python"]
+)
+def test_many_keys_on_a_cluster_of_little_memory(tmp_path, case, key):
+    keys, folder = [f"{k:x<1500}" for k in range(3_000)], tmp_path / "workers"
+    folder.mkdir()
+    records = written(tmp_path / "records.jsonl", keys)
+    workers = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": "60 MB", "local_directory": str(folder)}
+    with LocalCluster(**workers) as cluster, Client(cluster), Watch(folder) as watch:
+        found = CASES[case](records, key).compute()
+    check(case, found, keys)
+    assert watch.most > 10e6
