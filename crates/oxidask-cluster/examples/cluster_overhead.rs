@@ -3,7 +3,7 @@
 //! copy over a TCP connection of this machine.
 //!
 //! ```text
-//! cargo run --release -p oxidask-cluster --example cluster_overhead [-- tcp|tls]
+//! cargo run --release -p oxidask-cluster --example cluster_overhead [-- tcp|tls [n_tasks…]]
 //! ```
 
 use bytes::Bytes;
@@ -148,11 +148,15 @@ fn main() -> Result<()> {
     client.compute(no_op(&[], key("first", 0)), &|| Ok(()))?;
     println!("first result after {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
 
-    for n_tasks in [10_000, 100_000, 1_000_000] {
+    let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    for &n_tasks in if asked.is_empty() { &[10_000, 100_000, 1_000_000][..] } else { &asked } {
         let rates =
             |are_joined| (0..3).map(|round| rate(&client, n_tasks, n_tasks + round, are_joined)).collect::<Result<_>>();
         let (apart, joined) = (median(rates(false)?), median(rates(true)?));
         println!("{n_tasks} native no-op tasks: {apart:.0} a second, as inputs of one task {joined:.0}");
+    }
+    if !asked.is_empty() {
+        return Ok(());
     }
 
     let mut times = Vec::new();

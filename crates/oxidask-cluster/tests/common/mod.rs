@@ -2,6 +2,8 @@
 //! this very test program serves as.
 #![allow(dead_code, reason = "no test program uses all of it")]
 
+pub mod parts;
+
 use oxidask_cluster::deploy::{SchedulerOptions, SchedulerProcess};
 use oxidask_cluster::{LocalClusterOptions, ProcessCommand};
 use oxidask_core::{Data, Decode, Error, Frames, Graph, Input, KeyHasher, Op, Result, Value};
