@@ -2,8 +2,8 @@
 
 All read the same files. ``python benches/bag_text.py 300`` takes files of 300 MB; 24 MB by default. ``--memory`` measures
 peak memory instead: each contender runs in a process of its own, and the memory of that process and all its children is
-looked at while it runs. ``--only words,groupby`` takes these cases, ``--rounds`` says how often each contender runs, and
-``--folder`` keeps the files for the next time.
+looked at while it runs. ``--only words,groupby`` takes these cases, ``--peers dask,pool`` these
+contenders beside us, ``--rounds`` says how often each runs, and ``--folder`` keeps the files for the next time.
 """
 
 import argparse
@@ -157,13 +157,14 @@ def contenders(case, path, client):
     return peers
 
 
-def compare_times(cases, files, rounds) -> None:
+def compare_times(cases, files, rounds, names) -> None:
     """Checks that the results are equal, and measures time."""
     from distributed import Client
 
     with Client(n_workers=multiprocessing.cpu_count(), threads_per_worker=1, dashboard_address=None) as client:
         for case in cases:
             peers = contenders(case, files[case[1]], client)
+            peers = {name: peer for name, peer in peers.items() if name in ("oxidask", *names)}
             results = {}
 
             def run(name, peers=peers, results=results):
@@ -219,6 +220,7 @@ def main() -> None:
     parser.add_argument("megabytes", nargs="?", type=int, default=24)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--peers", default="dask,distributed,pool,loop")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
@@ -234,7 +236,7 @@ def main() -> None:
         if given.memory:
             compare_memory(cases, files)
         else:
-            compare_times(cases, files, given.rounds)
+            compare_times(cases, files, given.rounds, given.peers.split(","))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ __all__ = ["Keyed"]
 #: there are few keys.
 SHARDS = 8
 
-#: How many partitions' shards are merged at once.
-MERGED_AT_ONCE = 8
+#: How many partitions' shards are merged at once: each level of merging looks all
+#: keys up again, and so many shards take no more memory than four partitions.
+MERGED_AT_ONCE = 32
 
 
 class Keyed:

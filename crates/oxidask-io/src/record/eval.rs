@@ -259,11 +259,26 @@ fn binary<'a>(function: Function, left: Cell<'a>, right: Cell<'a>) -> Answer<'a>
         Function::Min => Ok(if compare(&right, &left)? == Some(Ordering::Less) { right } else { left }),
         Function::Max => Ok(if compare(&right, &left)? == Some(Ordering::Greater) { right } else { left }),
         Function::Contains => contains(left, &right).map(Cell::Bool),
+        Function::Attribute => attribute(&left, &right),
         _ => match (left, right) {
             (Cell::Str(text), Cell::Str(other)) => text_with_text(function, &text, &other),
             _ => Err(Beyond),
         },
     }
+}
+
+/// What numbers answer for the attributes that are numbers themselves; those of
+/// a bool are ints. All others are methods, or errors.
+fn attribute<'a>(of: &Cell<'_>, name: &Cell<'_>) -> Answer<'a> {
+    let Cell::Str(name) = name else { return Err(Beyond) };
+    Ok(match (of.number().ok_or(Beyond)?, &**name) {
+        (Number::Int(value), "real" | "numerator") => Cell::Int(value),
+        (Number::Int(_), "imag") => Cell::Int(0),
+        (Number::Int(_), "denominator") => Cell::Int(1),
+        (Number::Float(value), "real") => Cell::Float(value),
+        (Number::Float(_), "imag") => Cell::Float(0.0),
+        _ => return Err(Beyond),
+    })
 }
 
 fn text_with_text<'a>(function: Function, text: &Cow<'a, str>, other: &str) -> Answer<'a> {

@@ -93,6 +93,8 @@ functions! {
     Ge = "ge" / 2 .. 2,
     /// `b in a`, in the order of `operator.contains`.
     Contains = "contains" / 2 .. 2,
+    /// `x.name`, of the numbers' own attributes.
+    Attribute = "attribute" / 2 .. 2,
     /// `x is None`
     IsNone = "is_none" / 1 .. 1,
     /// `str.lower`
