@@ -47,6 +47,23 @@ impl Worker {
         self.n_spillable += 1;
     }
 
+    /// Notes a result that was just made. It may be spilled after the next tick,
+    /// or at once where memory is full.
+    pub(super) fn note_fresh(&mut self, slot: u32) {
+        if self.is_limited() && self.config.can_spill {
+            self.fresh.push(slot);
+        }
+    }
+
+    /// What was fresh may be spilled from now on.
+    pub(super) fn ripen(&mut self) {
+        for slot in std::mem::take(&mut self.fresh) {
+            if self.pieces.get(slot).is_some() {
+                self.note_spillable(slot);
+            }
+        }
+    }
+
     pub(super) fn note_spillable_at(&mut self, piece: Piece) {
         if let Some(slot) = self.names.piece(piece) {
             self.note_spillable(slot);
@@ -68,6 +85,9 @@ impl Worker {
     pub(super) fn start_spills(&mut self) {
         if !self.is_limited() || !self.config.can_spill {
             return;
+        }
+        if self.paused {
+            self.ripen();
         }
         let (target, spill) = (self.limit_share(self.config.target), self.limit_share(self.config.spill));
         let is_too_much = |worker: &Self| {

@@ -66,6 +66,9 @@ pub struct Worker {
     /// size; may name some that are not such any more.
     spillable: Vec<Vec<u32>>,
     n_spillable: usize,
+    /// Results made since the last tick: who needs them is mostly about to be
+    /// ordered, and would have to wait for them to come back.
+    fresh: Vec<u32>,
     /// How many more tasks may begin.
     capacity: u32,
     n_running: u32,
@@ -115,6 +118,7 @@ impl Worker {
             to_fetch: BinaryHeap::new(),
             spillable: vec![Vec::new(); 65],
             n_spillable: 0,
+            fresh: Vec::new(),
             capacity: 0,
             n_running: 0,
             n_loading_orders: 0,
@@ -176,6 +180,7 @@ impl Worker {
             WorkerEvent::Tick => {
                 (self.spill_blocked_at, self.scan_blocked_at) = (None, None);
                 self.has_ticked = true;
+                self.ripen();
             }
         }
         while let Some(order) = self.deferred.pop() {

@@ -166,15 +166,14 @@ impl Worker {
         self.n_running == 0 && self.n_loading_orders == 0 && self.n_spilling == 0
     }
 
-    /// Whether the inputs of an order weigh at least what its result will, so
-    /// that running it is expected to free memory.
+    /// Whether the inputs that only this order needs weigh at least what its
+    /// result will, so that running it is expected to free memory. A result of
+    /// unknown size is taken to be no larger.
     fn frees_memory(&self, order: u32) -> bool {
         let record = &self.orders[order];
-        if record.bytes == UNKNOWN_BYTES {
-            return !record.inputs.is_empty();
-        }
-        let in_memory = record.needs.iter().map(|&slot| &self.pieces[slot]).filter(|piece| piece.is_resident());
-        !record.inputs.is_empty() && in_memory.map(|piece| piece.bytes).sum::<u64>() >= record.bytes
+        let last_needs = record.needs.iter().map(|&slot| &self.pieces[slot]).filter(|piece| piece.needs == 1);
+        let freed: u64 = last_needs.filter(|piece| piece.is_resident()).map(|piece| piece.bytes).sum();
+        freed > 0 && (record.bytes == UNKNOWN_BYTES || freed >= record.bytes)
     }
 
     fn all_in_memory(&self, order: u32) -> bool {
@@ -289,7 +288,7 @@ impl Worker {
             None => self.insert_piece(PieceRecord::new(piece, bytes, PieceState::Memory)),
         };
         self.hold_result(slot, attempt);
-        self.note_spillable(slot);
+        self.note_fresh(slot);
     }
 
     /// Keeps a result for the scheduler, as this attempt's unless it was told
