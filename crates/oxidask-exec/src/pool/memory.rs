@@ -17,8 +17,10 @@ use std::time::Duration;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_millis(100);
-/// What threads and the allocator may take for themselves without being counted.
+/// What threads and the allocator may take for themselves without being counted:
+/// so many bytes, or this share of a small limit.
 const SLACK_BYTES: u64 = 64 << 20;
+const SLACK_SHARE: u64 = 16;
 /// Between two requests that the C library give back what is free.
 const TRIM_NS: Nanos = 1_000_000_000;
 /// A child below this share of the limit is not what fills the memory.
@@ -163,7 +165,8 @@ impl<U: Uplink> Inner<U> {
         let used = own_bytes().map_or(0, |own| own.saturating_sub(baseline)).saturating_add(of_children);
         let (has_work, extra, total) = self.with(|now, node, _| {
             let resident = node.core().memory().0;
-            let extra = used.saturating_sub(resident).saturating_sub(SLACK_BYTES);
+            let slack = SLACK_BYTES.min(self.memory_limit / SLACK_SHARE);
+            let extra = used.saturating_sub(resident).saturating_sub(slack);
             node.process_memory(now, extra);
             node.tick(now);
             (node.has_work(), extra, resident.saturating_add(extra))
