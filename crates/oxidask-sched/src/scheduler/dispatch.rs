@@ -47,10 +47,11 @@ fn has_room(worker: &Worker, config: &SchedulerConfig) -> bool {
     let slots = u64::from(worker.slots);
     if worker.retiring {
         false
-    } else if worker.paused {
-        n_assigned == 0
     } else if n_assigned < slots {
         true
+    } else if worker.paused {
+        // Given only what frees memory; see `pick`.
+        n_assigned < u64::from(config.prefetch_tasks_max)
     } else {
         // What waits beyond the threads is the share of the whole that has none.
         let queued_ns = worker.in_flight_ns.saturating_mul(n_assigned - slots);
@@ -136,6 +137,9 @@ impl Scheduler {
     fn pick(&mut self, worker: WorkerId) -> Pick {
         let tasks = &self.tasks;
         let record = self.workers[worker.0 as usize].as_deref_mut().expect("a worker that is fed is there");
+        // A worker that has paused begins only what frees memory, and needs to be
+        // given that, whatever else it has that must wait.
+        let must_free = record.paused && !record.assigned.is_empty();
         let local = record.local.peek(|entry| is_queued(tasks, entry, worker.0)).map(|entry| (Source::Local, entry));
         let global =
             self.global.peek(|entry| is_queued(tasks, entry, queue::GLOBAL)).map(|entry| (Source::Global, entry));
@@ -143,10 +147,15 @@ impl Scheduler {
         let mut candidates = [local, global, group];
         let best = candidates.into_iter().flatten().min_by_key(|&(_, entry)| entry);
         let Some((source, entry)) = best else { return Pick::Nothing };
-        if !self.is_limited(worker) || self.fits(entry.task, worker) {
+        if !must_free && (!self.is_limited(worker) || self.fits(entry.task, worker)) {
             return Pick::Task(source, entry);
         }
         candidates.sort_by_key(|candidate| candidate.map_or((1, None), |(_, entry)| (0, Some(entry))));
+        if must_free {
+            let mut freeing = candidates.into_iter().flatten();
+            let freeing = freeing.find(|(_, entry)| self.growth(entry.task, worker) < 0);
+            return freeing.map_or(Pick::NoMemory, |(source, entry)| Pick::Task(source, entry));
+        }
         let mut least: Option<(i128, Source, Entry)> = None;
         for (source, entry) in candidates.into_iter().flatten() {
             let growth = self.growth(entry.task, worker);

@@ -469,6 +469,21 @@ fn a_full_worker_with_nothing_to_do_is_given_something() {
 }
 
 #[test]
+fn a_full_worker_is_given_what_frees_memory_whatever_else_it_has() {
+    // 1 and 2 are large and read nothing; 3 reads 0 and leaves little.
+    let mut cluster = Cluster::limited(&[2], 1000).sized(0, &[], 300).sized(1, &[], 300).sized(2, &[], 300);
+    cluster = cluster.sized(3, &[0], 10).want(&[1, 2, 3]);
+    cluster.expect(&["w0 run 0#1", "w0 run 1#1"]);
+    cluster.report(0, Report::Memory { resident: 900, spilled: 0, paused: true });
+    cluster.done(0, 0, 1, 300);
+    cluster.expect(&["w0 run 3#1"]);
+    cluster.done(0, 3, 1, 10);
+    cluster.actions.clear();
+    cluster.report(0, Report::Memory { resident: 10, spilled: 0, paused: false });
+    cluster.expect(&["w0 run 2#1"]);
+}
+
+#[test]
 fn a_retiring_worker_leaves_nothing_behind() {
     let mut cluster = Cluster::new(&[1, 1]).task(0, &[]).want(&[0]);
     cluster.done(0, 0, 1, 8);
