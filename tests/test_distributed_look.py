@@ -80,9 +80,10 @@ def test_a_profile_tells_what_functions_called(client, tmp_path):
     assert chart in path.read_text() and "<title>spin_within: " in chart
 
 
-def test_no_profile_is_kept_where_that_is_not_wanted():
+@pytest.mark.parametrize("processes", [True, False])
+def test_no_profile_is_kept_where_that_is_not_wanted(processes):
     settings = {"distributed.worker.profile.enabled": False}
-    with config.set(settings), Client(n_workers=1, threads_per_worker=1) as client:
+    with config.set(settings), Client(n_workers=1, threads_per_worker=1, processes=processes) as client:
         client.submit(spin, 0.2).result()
         assert client.profile()["count"] == 0
 

@@ -29,6 +29,9 @@ _DEPTH = 128
 #: The worker that each thread runs tasks of, by the thread's number.
 _workers: dict[int, str] = {}
 
+#: Workers whose tasks are looked at. In one process there may be others, of clusters that do not want it.
+_profiled: set[str] = set()
+
 _lock = threading.Lock()
 
 #: By worker, stretches of time: begin, end, and what was seen in between.
@@ -57,6 +60,7 @@ def enter(address: str) -> float | None:
     _logs.keep()
     if not config.get("distributed.worker.profile.enabled"):
         return None
+    _profiled.add(address)
     _cycle = float(parse_timedelta(config.get("distributed.worker.profile.cycle"), default="ms"))
     return max(0.001, float(parse_timedelta(config.get("distributed.worker.profile.interval"), default="ms")))
 
@@ -85,7 +89,7 @@ def look() -> bool:
     now = time.time()
     for thread, frame in sys._current_frames().items():
         worker = _workers.get(thread)
-        if worker is None:
+        if worker not in _profiled:
             continue
         frames = user_frames(frame)
         if frames:
