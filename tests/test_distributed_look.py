@@ -47,8 +47,13 @@ def test_a_stack_tells_where_a_task_is(client):
     future = client.submit(wait_there, begun, go, key="here", workers=["1"])
     second = client.submit(wait_there, other, go, key="there", workers=["0"])
     assert begun.wait(60) and other.wait(60)
-    stacks = client.call_stack(future)
-    ((address, by_key),) = stacks.items()
+    deadline = time.monotonic() + 60
+    while True:
+        stacks = client.call_stack(future)
+        ((address, by_key),) = stacks.items()
+        # It may still be on its way back from telling that it began.
+        if "begun.set()" not in by_key["here"][-1] or time.monotonic() > deadline:
+            break
     assert client.scheduler_info()["workers"][address]["name"] == "1"
     assert list(by_key) == ["here"] and "in wait_there" in by_key["here"][-1] and "go.wait(60)" in by_key["here"][-1]
     assert client.call_stack(keys=["here"]) == stacks

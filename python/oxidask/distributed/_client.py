@@ -12,8 +12,11 @@ from oxidask import _oxidask, config
 from oxidask.distributed import _context
 from oxidask.distributed._amm import ActiveMemoryManager
 from oxidask.distributed._async import in_thread, sync_or_async
+from oxidask.distributed._calls import Calls
 from oxidask.distributed._cluster import LocalCluster
+from oxidask.distributed._compute import Computations
 from oxidask.distributed._connect import Target, find_cluster
+from oxidask.distributed._datasets import Publishing
 from oxidask.distributed._future import seconds_of
 from oxidask.distributed._local import Local
 from oxidask.distributed._look import Look
@@ -21,8 +24,8 @@ from oxidask.distributed._members import Members
 from oxidask.distributed._notes import Notes
 from oxidask.distributed._preload import Preloaded
 from oxidask.distributed._questions import Questions
+from oxidask.distributed._results import Results
 from oxidask.distributed._watch import Watch
-from oxidask.distributed._work import Work
 from oxidask.errors import ClosedError
 
 __all__ = ["Client"]
@@ -42,7 +45,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-class Client(Work, Questions, Members, Look, Local, Watch, Notes):
+class Client(Calls, Results, Computations, Questions, Members, Look, Local, Watch, Publishing, Notes):
     """Connects to a cluster, and runs functions and collections on it.
 
     Parameters

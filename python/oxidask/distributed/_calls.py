@@ -1,34 +1,28 @@
-"""What a client has done: calls, results, collections."""
+"""What a client has done: calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from contextlib import nullcontext
 from typing import Any
 
-from oxidask import _oxidask
 from oxidask.distributed import _context
-from oxidask.distributed._async import awaited, in_thread, sync_or_async, until_done
-from oxidask.distributed._future import Future, seconds_of
+from oxidask.distributed._async import awaited, sync_or_async
+from oxidask.distributed._future import Future
 from oxidask.distributed._members import names_of
 from oxidask.distributed._pickling import collecting
-from oxidask.errors import CancelledError
 
-__all__ = ["Work"]
+__all__ = ["Calls"]
 
 
-class Work:
-    """The part of :class:`Client` that submits and gathers."""
+class Calls:
+    """The part of :class:`Client` that calls functions on the cluster."""
 
     _handle: Any
     _questions: Any
-    _address: str
     _asynchronous: bool
-    _timeout: float | None
     _is_async: Callable[[Any], bool]
-    _known_workers: Callable[[], dict[str, dict[str, Any]]]
     _note_names: Callable[[Iterable[str]], None]
-    _wait_until: Callable[..., None]
 
     def submit(
         self,
@@ -205,287 +199,6 @@ class Work:
 
         return annotate(**wishes)
 
-    def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:
-        """Waits for futures and replaces them by their results.
-
-        Parameters
-        ----------
-        futures : a future, or nested lists, tuples, sets and dicts of futures
-        errors : {"raise", "skip"}
-            Whether the first failed task raises, or failed ones are left out of
-            the lists they are in.
-
-        Returns
-        -------
-        The same structure with results.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     client.gather({"a": client.submit(abs, -1), "b": [client.scatter(2)]})
-        {'a': 1, 'b': [2]}
-        """
-        del direct
-        if errors not in ("raise", "skip"):
-            raise ValueError(f"errors is {errors!r}; it must be 'raise' or 'skip'")
-        if isinstance(futures, Iterable) and not isinstance(
-            futures, (list, tuple, set, frozenset, dict, str, bytes, Future)
-        ):
-            futures = list(futures)
-        if self._is_async(asynchronous):
-            return self._gather_async(futures, errors)
-        return self._gather(futures, errors)
-
-    async def _gather_async(self, futures: Any, errors: str) -> Any:
-        await until_done([future._live for future in _context.all_futures(futures)])
-        return await in_thread(self._gather, futures, errors)
-
-    def _gather(self, futures: Any, errors: str) -> Any:
-        found = _context.all_futures(futures)
-        for future in found:
-            if future.client is not self and future.client._address != self._address:
-                raise ValueError(f"Futures created by another client: {future!r} belongs to another cluster")
-        if errors == "skip" and found:
-            self._handle.wait([future._live for future in found], False, None)
-            found = [future for future in found if future.status == "finished"]
-        if any(future._collection is not None or future._reason is not None for future in found):
-            results = [future._result() for future in found]
-        else:
-            try:
-                results = self._handle.gather([self._own(future) for future in found])
-            except CancelledError:
-                for future in found:
-                    future._check_cancelled()
-                raise
-        if type(futures) is list and len(found) == len(futures) == len(results):
-            return results
-        by_id = {id(future): result for future, result in zip(found, results, strict=True)}
-        return _filled(futures, by_id)
-
-    def _own(self, future: Future) -> Any:
-        """A future's handle; one of another client of this cluster is claimed by this one, too."""
-        if future.client is self:
-            return future._live
-        (handle,) = self._handle.want([future._live.parts()])
-        return handle
-
-    def scatter(
-        self,
-        data: Any,
-        workers: Any = None,
-        broadcast: bool = False,
-        direct: Any = None,
-        hash: bool = True,
-        timeout: Any = None,
-        asynchronous: Any = None,
-    ) -> Any:
-        """Sends objects to the workers.
-
-        Parameters
-        ----------
-        data : list, tuple, set, dict, or any other object
-            The elements of containers are sent apart and spread over the workers.
-        workers : str or list of str, optional
-            Names or addresses of workers that may get them.
-        broadcast : bool
-            Whether every worker gets a copy.
-        hash : bool
-            Whether equal objects have equal keys and are sent once.
-
-        Returns
-        -------
-        Futures in the same container, or one future.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     table = client.scatter({"a": 1, "b": 2})
-        ...     client.submit(lambda t: t["a"] + t["b"], table).result()
-        3
-        """
-        del direct
-        return sync_or_async(
-            self._is_async(asynchronous), self._scatter, data, workers, bool(broadcast), hash, seconds_of(timeout)
-        )
-
-    def _scatter(self, data: Any, workers: Any, broadcast: bool, hash: bool, timeout: float | None) -> Any:
-        names = names_of(workers)
-        patience = self._timeout if timeout is None else timeout
-        if not self._handle.wait_for_workers(1, patience):
-            raise TimeoutError(f"no worker came to send data to within {patience} s")
-        if names:
-            known = set(self._known_workers())
-            if not known.intersection(names):
-                raise ValueError(f"none of the workers {names} is there\nhint: there are {sorted(known)}")
-
-        def send(objects: Iterable[Any]) -> list[Future]:
-            sent = list(objects)
-            futures = [Future._of(handle, self) for handle in self._handle.scatter(sent, names, broadcast, hash)]
-            for future, value in zip(futures, sent, strict=True):
-                future._type = type(value)
-            self._await_scattered([future._live for future in futures], names, broadcast, patience)
-            return futures
-
-        if isinstance(data, dict):
-            return dict(zip(data, send(data.values()), strict=True))
-        if isinstance(data, (list, tuple, set, frozenset)):
-            return type(data)(send(data))
-        if isinstance(data, Iterator):
-            return iter(send(data))
-        if isinstance(data, range):
-            return send(data)
-        return send([data])[0]
-
-    def _await_scattered(self, handles: list[Any], names: list[str], broadcast: bool, patience: float) -> None:
-        """Waits until workers have what was sent to them."""
-        self._handle.wait(handles, False, patience)
-        if not broadcast:
-            return
-
-        def is_everywhere() -> bool:
-            # Workers may come and go meanwhile.
-            there = {
-                worker["number"]
-                for worker in self._known_workers().values()
-                if not names or worker["name"] in names or worker["address"] in names
-            }
-            return all(there <= set(who) for who in self._questions.who_has(handles))
-
-        self._wait_until(is_everywhere, patience)
-
-    def compute(
-        self,
-        collections: Any,
-        sync: bool = False,
-        optimize_graph: bool = True,
-        workers: Any = None,
-        allow_other_workers: bool = False,
-        resources: dict[str, float] | None = None,
-        retries: int = 0,
-        priority: int = 0,
-        fifo_timeout: Any = None,
-        actors: Any = None,
-        traverse: bool = True,
-        **kwargs: Any,
-    ) -> Any:
-        """Starts to compute collections.
-
-        Parameters
-        ----------
-        collections : a collection, or a list or tuple of collections and others
-        sync : bool
-            Whether to wait for the results.
-        optimize_graph : bool
-            Whether to rewrite the plan before it runs.
-        workers, allow_other_workers, resources, retries, priority
-            As for :meth:`submit`; they hold for tasks made while this is called.
-
-        Returns
-        -------
-        A future for each collection, or with ``sync`` the results.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> from oxidask import delayed
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     client.compute(delayed(abs)(-1)).result()
-        1
-        """
-        del fifo_timeout, actors, traverse, kwargs
-        single = not isinstance(collections, (list, tuple))
-        items = [collections] if single else list(collections)
-        lazy = [_oxidask.is_lazy(item) for item in items]
-        wishes = self._wishes(workers, resources, retries, priority, allow_other_workers)
-        with wishes:
-            # A collection of several parts stays in parts on the workers.
-            held = [
-                self._persist_parts(item, optimize_graph) if is_lazy else None
-                for item, is_lazy in zip(items, lazy, strict=True)
-            ]
-            exprs = _oxidask.find_lazy(
-                tuple(
-                    item if parts is None else parts
-                    for item, parts, is_lazy in zip(items, held, lazy, strict=True)
-                    if is_lazy
-                ),
-                False,
-            )
-            handles = iter(self._handle.compute(exprs, optimize_graph))
-        answers = [
-            Future._of(next(handles), self, parts) if is_lazy else item
-            for item, parts, is_lazy in zip(items, held, lazy, strict=True)
-        ]
-        answer = answers[0] if single else answers
-        return self.gather(answer) if sync else answer
-
-    def _persist_parts(self, collection: Any, optimize_graph: bool) -> Any:
-        """The collection held in parts; nothing if it is a single value."""
-        if isinstance(collection, (_oxidask.Delayed, Future)):
-            return None
-        from oxidask.base import persist
-
-        return persist(collection, optimize_graph=optimize_graph, scheduler=self)[0]
-
-    def persist(
-        self,
-        collections: Any,
-        optimize_graph: bool = True,
-        workers: Any = None,
-        allow_other_workers: bool = False,
-        resources: dict[str, float] | None = None,
-        retries: int | None = None,
-        priority: int = 0,
-        fifo_timeout: Any = None,
-        actors: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Starts to compute collections and keeps their parts on the workers.
-
-        Parameters
-        ----------
-        collections : a collection, or a list or tuple of collections
-        optimize_graph, workers, allow_other_workers, resources, retries, priority
-            As for :meth:`compute`.
-
-        Returns
-        -------
-        The collections over the held results.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> from oxidask import delayed
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     held = client.persist(delayed(abs)(-1))
-        ...     (held + 1).compute()
-        2
-        """
-        del fifo_timeout, actors, kwargs
-        from oxidask.base import persist
-
-        single = not isinstance(collections, (list, tuple))
-        items = [collections] if single else list(collections)
-        with self._wishes(workers, resources, retries, priority, allow_other_workers):
-            held = persist(*items, optimize_graph=optimize_graph, scheduler=self)
-        return held[0] if single else list(held)
-
-    def normalize_collection(self, collection: Any) -> Any:
-        """The collection itself: what the cluster holds of it is found by its keys.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> from oxidask import delayed
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     one = delayed(1)
-        ...     client.normalize_collection(one) is one
-        True
-        """
-        return collection
-
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: Any = None, msg: Any = None
     ) -> Any:
@@ -531,38 +244,6 @@ class Work:
             future._reason = None
         self._handle.retry([future._live for future in found])
         return awaited(None) if self._is_async(asynchronous) else None
-
-    def get(self, dsk: Any, keys: Any, sync: bool = True, **kwargs: Any) -> Any:
-        """Computes keys of a graph in a dict.
-
-        Parameters
-        ----------
-        dsk : dict
-            Keys, and values or tasks: tuples that begin with a function.
-        keys : key or nested lists of keys
-        sync : bool
-            Whether to wait for the values; otherwise futures are answered.
-
-        Examples
-        --------
-        >>> from oxidask.distributed import Client
-        >>> with Client(n_workers=1, processes=False) as client:
-        ...     client.get({"x": 1, "y": (abs, -2)}, ["x", "y"])
-        (1, 2)
-        """
-        from oxidask import _graphs
-
-        with self._wishes(
-            kwargs.get("workers"),
-            kwargs.get("resources"),
-            kwargs.get("retries"),
-            kwargs.get("priority") or 0,
-            bool(kwargs.get("allow_other_workers")),
-        ):
-            if sync:
-                return sync_or_async(self._asynchronous, _graphs.get, dict(dsk), keys, self._handle.executor)
-            lazy = _graphs.delayed_results(dict(dsk), keys)
-            return [self.compute(one) for one in lazy] if isinstance(lazy, list) else self.compute(lazy)
 
     def get_executor(self, **kwargs: Any) -> Any:
         """A :class:`concurrent.futures.Executor` over this client.
@@ -723,22 +404,3 @@ def _keep_until_done(inside: list[Future], *futures: Future) -> None:
     for future in futures:
         # The callback holds them; the engine drops it once it was called.
         future._live.on_done(lambda kept=handles: None)
-
-
-def _filled(item: Any, results: dict[int, Any]) -> Any:
-    """The item with results in place of futures.
-
-    Those without a result are left out of containers.
-    """
-    if isinstance(item, Future):
-        return results.get(id(item))
-    if isinstance(item, dict):
-        return {key: _filled(value, results) for key, value in item.items() if _is_kept(value, results)}
-    if isinstance(item, (list, tuple, set, frozenset)):
-        kept = [_filled(value, results) for value in item if _is_kept(value, results)]
-        return type(item)(*kept) if hasattr(item, "_fields") else type(item)(kept)
-    return item
-
-
-def _is_kept(item: Any, results: dict[int, Any]) -> bool:
-    return not isinstance(item, Future) or id(item) in results
