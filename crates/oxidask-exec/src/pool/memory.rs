@@ -17,8 +17,9 @@ use std::time::Duration;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_millis(100);
-/// What threads and the allocator may take for themselves without being counted:
-/// so many bytes, or this share of a small limit.
+/// What threads, the allocator and interpreters of children may take for themselves
+/// without being counted: so many bytes, or, without children, this share of a
+/// small limit.
 const SLACK_BYTES: u64 = 64 << 20;
 const SLACK_SHARE: u64 = 16;
 /// Between two requests that the C library give back what is free.
@@ -165,7 +166,10 @@ impl<U: Uplink> Inner<U> {
         let used = own_bytes().map_or(0, |own| own.saturating_sub(baseline)).saturating_add(of_children);
         let (has_work, extra, total) = self.with(|now, node, _| {
             let resident = node.core().memory().0;
-            let slack = SLACK_BYTES.min(self.memory_limit / SLACK_SHARE);
+            let slack = match &self.child {
+                Some(_) => SLACK_BYTES,
+                None => SLACK_BYTES.min(self.memory_limit / SLACK_SHARE),
+            };
             let extra = used.saturating_sub(resident).saturating_sub(slack);
             node.process_memory(now, extra);
             node.tick(now);
