@@ -143,6 +143,9 @@ FUNCTIONS = {
     "or": lambda line: line.strip() or "empty",
     "chained": lambda line: 1 < len(line) < 10,
     "not": lambda line: not line.strip(),
+    "attribute": lambda line: int(line).real,
+    "attributes of json": lambda line: (json.loads(line).imag, json.loads(line)),
+    "attribute of a field": lambda line: json.loads(line)["a"].numerator,
     "partial": functools.partial(operator.add, "> "),
 }
 
@@ -151,6 +154,33 @@ FUNCTIONS = {
 def test_functions_on_awkward_lines(tmp_path, name):
     assert _native.term_of(FUNCTIONS[name]), "the function is recognised"
     compared(FUNCTIONS[name], AWKWARD, tmp_path)
+
+
+NUMBERS = [0, -7, 2**63 - 1, 2**63, -(2**70), True, False, 0.0, -0.0, 1.5, math.inf, math.nan, None, "1", (1, 2), [1]]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["real"], ["imag"], ["numerator"], ["denominator"], ["real", "imag"], ["real.imag.real"], ["upper"], ["a.b"]],
+    ids=", ".join,
+)
+def test_attributes_of_awkward_values(tmp_path, names):
+    getter = operator.attrgetter(*names)
+    for number, value in enumerate(NUMBERS):
+        want = outcome(lambda value: [getter(value)], value)
+        assert outcome(lambda value: db.from_sequence([value]).map(getter).compute(), value) == want, value
+        file = tmp_path / str(number)
+        file.write_text(json.dumps(value))
+        again = json.loads(file.read_text())
+        want = outcome(lambda value: [getter(value)], again)
+        lines = db.read_text(file).map(json.loads)
+        assert outcome(lambda _, lines=lines: lines.map(getter).compute(), None) == want, value
+
+
+def test_attributes_are_recognised():
+    assert _native.term_of(operator.attrgetter("real", "imag")) and _native.term_of(lambda x: x.real.imag)
+    with pytest.raises(_native._UnknownError):
+        _native.term_of(operator.attrgetter("upper"))
 
 
 @pytest.mark.parametrize("name", ["isdigit", "strip", "in", "startswith"])

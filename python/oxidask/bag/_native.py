@@ -47,6 +47,9 @@ _STRING_METHODS = [
     "isdigit",
 ]
 
+#: Attributes of numbers that are numbers.
+_NUMBER_ATTRIBUTES = {"real", "imag", "numerator", "denominator"}
+
 #: Functions of the engine by the Python object that they stand for.
 NAMES: dict[Any, str] = {
     json.loads: "json.loads",
@@ -218,6 +221,10 @@ def _call(function: Any, args: list[Term]) -> Term:
         (of,) = args
         items = [("item", of, _constant(key)) for key in function.__reduce__()[1]]
         return items[0] if len(items) == 1 else ("tuple", *items)
+    if isinstance(function, operator.attrgetter):
+        (of,) = args
+        values = [functools.reduce(_value_of, name.split("."), of) for name in function.__reduce__()[1]]
+        return values[0] if len(values) == 1 else ("tuple", *values)
     if isinstance(function, operator.methodcaller):
         maker, (name, *rest) = function.__reduce__()
         if maker is not operator.methodcaller:
@@ -229,6 +236,11 @@ def _call(function: Any, args: list[Term]) -> Term:
     if name == "str.split":
         return _method(args[0], "split", args[1:])
     return (name, *args)
+
+
+def _value_of(of: Term, name: str) -> Term:
+    """The value of an attribute."""
+    return ("attribute", of, ("const", name)) if name in _NUMBER_ATTRIBUTES else _unknown()
 
 
 def _method(of: Term, name: str, args: list[Term]) -> Term:
@@ -378,7 +390,9 @@ def _pop(stack: list[Term], n: int) -> list[Term]:
 
 def _value(term: Term) -> Term:
     """The term, unless it is an object or a method, which are no values of the engine."""
-    return _unknown() if term[0] in ("object", "method") else term  # type: ignore[no-any-return]
+    if term[0] == "method":
+        return _value_of(term[1], term[2])
+    return _unknown() if term[0] == "object" else term  # type: ignore[no-any-return]
 
 
 def _attribute(of: Term, name: str) -> Term:
