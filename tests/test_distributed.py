@@ -521,6 +521,15 @@ def test_memory_limit_spills(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["mine", "a-long-name" * 10])
+def test_a_local_directory_is_made_if_need_be_and_left_empty(tmp_path, name):
+    folder = tmp_path / "scratch" / name
+    with Client(n_workers=1, threads_per_worker=1, local_directory=str(folder)) as client:
+        assert client.submit(inc, 1).result() == 2
+        assert list(folder.iterdir())
+    assert not list(folder.iterdir())
+
+
 def test_scale(own_client):
     futures = own_client.map(inc, range(40))
     wait(futures)

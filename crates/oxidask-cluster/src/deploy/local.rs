@@ -122,6 +122,8 @@ pub struct LocalCluster {
     leaving: Mutex<Vec<String>>,
     folder: Mutex<Option<tempfile::TempDir>>,
     folder_path: PathBuf,
+    /// Where results are spilled: that folder, or the one that was asked for.
+    spill_dir: PathBuf,
     address: Address,
     next_name: Mutex<usize>,
 }
@@ -132,7 +134,11 @@ impl LocalCluster {
     /// # Errors
     /// If the folder cannot be made or a worker does not come up.
     pub fn start(options: LocalClusterOptions) -> Result<Self> {
-        let folder = make_folder(options.folder.as_deref())?;
+        let wanted = match &options.folder {
+            Some(folder) => folder.clone(),
+            None => config::get("temporary-directory")?.map_or_else(std::env::temp_dir, PathBuf::from),
+        };
+        let (folder, spill_dir) = make_folder(&wanted)?;
         let secret = Secret::random()?;
         secret.save(&folder.path().join("secret"))?;
         let address = if options.tcp {
@@ -159,6 +165,7 @@ impl LocalCluster {
             agents: Mutex::default(),
             leaving: Mutex::default(),
             folder_path: folder.path().to_owned(),
+            spill_dir,
             folder: Mutex::new(Some(folder)),
             address,
             next_name: Mutex::new(0),
@@ -347,7 +354,7 @@ impl LocalCluster {
         config.security = self.options.security.clone();
         config.n_threads = self.options.threads_per_worker;
         config.memory_limit = self.options.memory_limit;
-        config.spill_dir.clone_from(&self.folder_path);
+        config.spill_dir.clone_from(&self.spill_dir);
         config.child = self.options.child.as_ref().map(AgentConfig::child_fields).transpose()?;
         config.resources.clone_from(&self.options.resources);
         config.folder = Some(self.folder_path.clone());
@@ -361,14 +368,19 @@ impl Drop for LocalCluster {
     }
 }
 
-fn make_folder(parent: Option<&Path>) -> Result<tempfile::TempDir> {
-    let parent = match parent {
-        Some(parent) => parent.to_owned(),
-        None => config::get("temporary-directory")?.map_or_else(std::env::temp_dir, PathBuf::from),
-    };
+/// Makes the cluster's folder in `parent`; answers where results are spilled, too.
+/// The system does not take sockets whose paths are long, as those of scratch
+/// folders may be: then only spilled results lie in `parent`.
+fn make_folder(parent: &Path) -> Result<(tempfile::TempDir, PathBuf)> {
+    /// Bytes that are left of a socket's path for the names of folder and socket.
+    const PARENT_BYTES_MAX: usize = 64;
     let failed =
         |cause: std::io::Error| Error::io(format_args!("making a cluster's folder in {}", parent.display()), &cause);
-    let folder = tempfile::Builder::new().prefix("oxidask-").tempdir_in(&parent).map_err(failed)?;
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    let is_short = parent.as_os_str().len() <= PARENT_BYTES_MAX;
+    let home = if is_short { parent.to_owned() } else { std::env::temp_dir() };
+    let folder = tempfile::Builder::new().prefix("oxidask-").tempdir_in(home).map_err(failed)?;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    Ok(folder)
+    let spill_dir = if is_short { folder.path().to_owned() } else { parent.to_owned() };
+    Ok((folder, spill_dir))
 }

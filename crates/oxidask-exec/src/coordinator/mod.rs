@@ -43,6 +43,9 @@ pub struct Accepted {
     pub labels: Vec<(Arc<str>, u64)>,
 }
 
+/// The key of an input, and which part of it is read.
+pub type KeyedPart = (Key, u32);
+
 /// What a worker must know to run a task, beside the [`Order`].
 #[derive(Clone, Debug)]
 pub struct Job<H> {
@@ -287,10 +290,10 @@ impl<H: Clone> Coordinator<H> {
         self.attempts.of(task)
     }
 
-    /// What a live task runs, and the key and the part of each of its inputs, in order;
-    /// nothing if it stands for a value that a client brought.
+    /// What a live task runs, and its inputs in order; nothing if it stands for a
+    /// value that a client brought.
     #[must_use]
-    pub fn recipe(&self, task: TaskId) -> Option<(Job<H>, Vec<(Key, u32)>)> {
+    pub fn recipe(&self, task: TaskId) -> Option<(Job<H>, Vec<KeyedPart>)> {
         if self.rows[task.0 as usize].stage == NO_STAGE {
             return None;
         }
