@@ -8,6 +8,7 @@ mod coordinate;
 mod http;
 mod journal;
 mod members;
+mod paged;
 mod questions;
 mod recipe;
 mod requests;

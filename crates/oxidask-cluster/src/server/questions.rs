@@ -37,16 +37,15 @@ impl State {
                 keys.iter()
                     .map(|&key| {
                         let Some(task) = self.coordinator.task_of(key) else { return Vec::new() };
-                        let holders = self.workers.iter().filter(|(_, worker)| worker.holds.contains_key(&task));
+                        let holders = self.workers.iter().filter(|(_, worker)| worker.holds.contains(task));
                         holders.map(|(id, _)| id.0).collect()
                     })
                     .collect(),
             ),
             Question::HasWhat => {
                 let held = |worker: &WorkerSession| {
-                    let live =
-                        worker.holds.iter().filter(|(task, key)| self.coordinator.task_of(**key) == Some(**task));
-                    live.map(|(&task, _)| self.coordinator.name_of(task)).collect()
+                    let live = worker.holds.iter().filter(|(task, key)| self.coordinator.task_of(**key) == Some(*task));
+                    live.map(|(task, _)| self.coordinator.name_of(task)).collect()
                 };
                 Answer::HasWhat(self.workers.iter().map(|(id, worker)| (id.0, held(worker))).collect())
             }
@@ -123,8 +122,8 @@ impl State {
             .workers
             .values()
             .flat_map(|worker| worker.holds.iter())
-            .filter(|(task, key)| self.coordinator.task_of(**key) == Some(**task))
-            .map(|(&task, _)| task)
+            .filter(|(task, key)| self.coordinator.task_of(**key) == Some(*task))
+            .map(|(task, _)| task)
             .collect();
         held.sort_unstable();
         held.dedup();
@@ -200,7 +199,7 @@ impl State {
         let now = self.now();
         if names.is_empty() {
             let mut tasks: Vec<TaskId> =
-                self.clients.values().flat_map(|session| session.claims.keys().copied()).collect();
+                self.clients.values().flat_map(|session| session.claims.iter().map(|(task, _)| task)).collect();
             tasks.sort_unstable();
             tasks.dedup();
             self.coordinator.handle(now, SchedulerEvent::Cancel { tasks });

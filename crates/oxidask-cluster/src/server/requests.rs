@@ -65,14 +65,14 @@ impl State {
             FromClient::Cancel { keys, force } => {
                 let mut tasks = self.tasks_of(&keys);
                 let others = || self.clients.iter().filter(|(other, _)| **other != client);
-                tasks.retain(|task| force || !others().any(|(_, other)| other.claims.contains_key(task)));
+                tasks.retain(|task| force || !others().any(|(_, other)| other.claims.contains(*task)));
                 self.coordinator.handle(now, SchedulerEvent::Cancel { tasks });
             }
             FromClient::Retry { seq, keys } => {
                 let tasks = self.tasks_of(&keys);
                 if let Some(session) = self.clients.get_mut(&client) {
                     for task in &tasks {
-                        if let Some(claim) = session.claims.get_mut(task) {
+                        if let Some(claim) = session.claims.get_mut(*task) {
                             claim.seq = seq;
                         }
                     }
@@ -173,7 +173,6 @@ impl State {
         // Each submission claims a task once, however often it names it.
         wanted.sort_unstable();
         wanted.dedup_by_key(|(task, _)| *task);
-        session.claims.reserve(wanted.len());
         for (task, row) in wanted {
             session.claim(task, submission.tasks[row as usize].key, seq);
         }
@@ -211,11 +210,11 @@ impl State {
         let mut tasks = Vec::with_capacity(keys.len());
         for &(key, count) in keys {
             let Some(task) = self.coordinator.task_of(key) else { continue };
-            let Some(claim) = session.claims.get_mut(&task) else { continue };
+            let Some(claim) = session.claims.get_mut(task) else { continue };
             let count = count.min(claim.count);
             claim.count -= count;
             if claim.count == 0 {
-                session.claims.remove(&task);
+                session.claims.remove(task);
             }
             tasks.extend((0..count).map(|_| task));
         }
@@ -231,7 +230,7 @@ impl State {
     fn not_there(&mut self, now: Nanos, client: ClientId, key: Key, holder: WorkerId) {
         let Some(task) = self.coordinator.task_of(key) else { return };
         if let Some(worker) = self.workers.get_mut(&holder)
-            && worker.holds.remove(&task).is_some()
+            && worker.holds.remove(task).is_some()
         {
             // The worker may hold it after all, behind a broken connection: it
             // drops it, so that both sides agree again.

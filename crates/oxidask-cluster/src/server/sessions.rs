@@ -1,5 +1,6 @@
 //! What the scheduler knows of each connection.
 
+use super::paged::Paged;
 use crate::blobs::{KeptBlobs, SentBlobs};
 use crate::protocol::{
     FromWorker, Metrics, Outbox, ToClient, ToWorker, WireCompute, WireEnd, WireValue, WorkerInfo, WorkerIntro,
@@ -47,7 +48,7 @@ pub struct ClientSession {
     pub outlet: Outlet,
     pub outbox: Outbox<ToClient>,
     pub blobs: KeptBlobs,
-    pub claims: HashMap<TaskId, Claim>,
+    pub claims: Paged<Claim>,
     pub is_watching: bool,
     /// Submissions by graph number, while the client watches.
     pub graphs: HashMap<u64, u32>,
@@ -62,7 +63,7 @@ impl ClientSession {
             outlet,
             outbox: Outbox::default(),
             blobs: KeptBlobs::default(),
-            claims: HashMap::new(),
+            claims: Paged::default(),
             is_watching: false,
             graphs: HashMap::new(),
         }
@@ -70,7 +71,7 @@ impl ClientSession {
 
     /// Counts a claim of submission `seq`.
     pub fn claim(&mut self, task: TaskId, key: Key, seq: u32) {
-        let claim = self.claims.entry(task).or_insert(Claim { key, seq, count: 0 });
+        let claim = self.claims.get_or_insert_with(task, || Claim { key, seq, count: 0 });
         claim.seq = seq;
         claim.count += 1;
     }
@@ -78,7 +79,7 @@ impl ClientSession {
     /// Tells how a task ended; `value` is its result if that is small and came
     /// along just now.
     pub fn ended(&mut self, task: TaskId, end: TaskEnd, value: Option<&(String, Frames)>) {
-        let Some(claim) = self.claims.get(&task) else { return };
+        let Some(claim) = self.claims.get(task) else { return };
         let end = match end {
             TaskEnd::Done { holder, bytes } => {
                 let value = value.map(|(kind, frames)| self.outbox.frames(kind, frames.clone()));
@@ -137,7 +138,7 @@ pub struct WorkerSession {
     /// Results that are on their way to it without being computed there.
     expected: HashMap<TaskId, Key>,
     /// Results it holds, for questions; the core has its own, dense table.
-    pub holds: HashMap<TaskId, Key>,
+    pub holds: Paged<Key>,
     pub metrics: Metrics,
     pub heard: Instant,
     pub is_leaving: bool,
@@ -155,7 +156,7 @@ impl WorkerSession {
             stages: HashSet::new(),
             given: HashMap::new(),
             expected: HashMap::new(),
-            holds: HashMap::new(),
+            holds: Paged::default(),
             metrics: Metrics::default(),
             heard: Instant::now(),
             is_leaving: false,
@@ -165,23 +166,21 @@ impl WorkerSession {
     /// What it knows of tasks and results, to be written down; none while it has
     /// tasks to run.
     pub fn to_written(&self) -> Option<WrittenWork> {
-        let sorted = |of: &HashMap<TaskId, Key>| {
-            let mut all: Vec<(u32, Key)> = of.iter().map(|(task, &key)| (task.0, key)).collect();
-            all.sort_unstable();
-            all
-        };
+        let mut expected: Vec<(u32, Key)> = self.expected.iter().map(|(task, &key)| (task.0, key)).collect();
+        expected.sort_unstable();
+        let holds = self.holds.iter().map(|(task, &key)| (task.0, key)).collect();
         let mut stages: Vec<u32> = self.stages.iter().copied().collect();
         stages.sort_unstable();
-        let written = WrittenWork { stages, expected: sorted(&self.expected), holds: sorted(&self.holds) };
+        let written = WrittenWork { stages, expected, holds };
         self.given.is_empty().then_some(written)
     }
 
     /// Reads what was written down.
     pub fn read_written(&mut self, written: WrittenWork) {
-        let numbered = |all: Vec<(u32, Key)>| all.into_iter().map(|(task, key)| (TaskId(task), key)).collect();
+        let numbered = |(task, key): (u32, Key)| (TaskId(task), key);
         self.stages = written.stages.into_iter().collect();
-        self.expected = numbered(written.expected);
-        self.holds = numbered(written.holds);
+        self.expected = written.expected.into_iter().map(numbered).collect();
+        self.holds = written.holds.into_iter().map(numbered).collect();
     }
 
     pub fn info(&self, worker: WorkerId) -> WorkerInfo {
@@ -207,7 +206,7 @@ impl WorkerSession {
             Order::Retract { task, attempt } => ToWorker::Retract(task.0, attempt.0),
             Order::Abandon { task, attempt } => ToWorker::Abandon(task.0, attempt.0),
             Order::Free(task) => {
-                self.holds.remove(&task);
+                self.holds.remove(task);
                 self.expected.remove(&task);
                 ToWorker::Free(task.0)
             }
@@ -278,7 +277,7 @@ impl WorkerSession {
                 None
             }
             FromWorker::Dropped(task) => {
-                self.holds.remove(&TaskId(task));
+                self.holds.remove(TaskId(task));
                 None
             }
             FromWorker::Lent(_) => None,

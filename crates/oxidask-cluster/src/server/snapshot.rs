@@ -68,9 +68,7 @@ impl Snapshot {
 
 impl WrittenClient {
     fn of(id: ClientId, client: &ClientSession, blobs: &mut Blobs) -> Option<Self> {
-        let mut claims: Vec<(u32, Key, u32, u32)> =
-            client.claims.iter().map(|(task, claim)| (task.0, claim.key, claim.seq, claim.count)).collect();
-        claims.sort_unstable();
+        let claims = client.claims.iter().map(|(task, claim)| (task.0, claim.key, claim.seq, claim.count)).collect();
         let mut graphs: Vec<(u64, u32)> = client.graphs.iter().map(|(&graph, &seq)| (graph, seq)).collect();
         graphs.sort_unstable();
         Some(WrittenClient {

@@ -281,7 +281,7 @@ impl State {
                 Effect::Order { worker, order, job, keys } => {
                     let is_wanted = match &order {
                         oxidask_sched::Order::Compute(compute) => {
-                            self.clients.values().any(|client| client.claims.contains_key(&compute.task))
+                            self.clients.values().any(|client| client.claims.contains(compute.task))
                         }
                         _ => false,
                     };
