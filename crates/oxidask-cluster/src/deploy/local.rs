@@ -120,9 +120,9 @@ pub struct LocalCluster {
     agents: Mutex<Vec<(String, Agent)>>,
     /// Names of workers in this process that were asked to leave.
     leaving: Mutex<Vec<String>>,
-    folder: Mutex<Option<tempfile::TempDir>>,
+    folders: Mutex<Option<Folders>>,
     folder_path: PathBuf,
-    /// Where results are spilled: that folder, or the one that was asked for.
+    /// Where results are spilled: that folder, or one where the user wants it.
     spill_dir: PathBuf,
     address: Address,
     next_name: Mutex<usize>,
@@ -138,7 +138,7 @@ impl LocalCluster {
             Some(folder) => folder.clone(),
             None => config::get("temporary-directory")?.map_or_else(std::env::temp_dir, PathBuf::from),
         };
-        let (folder, spill_dir) = make_folder(&wanted)?;
+        let (folder, spill_dir) = make_folders(&wanted)?;
         let secret = Secret::random()?;
         secret.save(&folder.path().join("secret"))?;
         let address = if options.tcp {
@@ -165,8 +165,8 @@ impl LocalCluster {
             agents: Mutex::default(),
             leaving: Mutex::default(),
             folder_path: folder.path().to_owned(),
-            spill_dir,
-            folder: Mutex::new(Some(folder)),
+            spill_dir: spill_dir.as_ref().unwrap_or(&folder).path().to_owned(),
+            folders: Mutex::new(Some((folder, spill_dir))),
             address,
             next_name: Mutex::new(0),
         };
@@ -319,7 +319,7 @@ impl LocalCluster {
             nanny.stop(deadline);
         }
         // A file that cannot be deleted must not keep the rest from ending.
-        drop(self.folder.lock().take());
+        drop(self.folders.lock().take());
     }
 
     fn wait_for_start(&self) -> Result<()> {
@@ -368,19 +368,25 @@ impl Drop for LocalCluster {
     }
 }
 
-/// Makes the cluster's folder in `parent`; answers where results are spilled, too.
-/// The system does not take sockets whose paths are long, as those of scratch
-/// folders may be: then only spilled results lie in `parent`.
-fn make_folder(parent: &Path) -> Result<(tempfile::TempDir, PathBuf)> {
+/// The cluster's folder, and the one for spilled results if it is another.
+type Folders = (tempfile::TempDir, Option<tempfile::TempDir>);
+
+/// Makes the cluster's folder in `parent`. The system does not take sockets whose
+/// paths are long, as those of scratch folders may be: then only what is spilled
+/// lies in `parent`.
+fn make_folders(parent: &Path) -> Result<Folders> {
     /// Bytes that are left of a socket's path for the names of folder and socket.
     const PARENT_BYTES_MAX: usize = 64;
     let failed =
         |cause: std::io::Error| Error::io(format_args!("making a cluster's folder in {}", parent.display()), &cause);
-    std::fs::create_dir_all(parent).map_err(failed)?;
-    let is_short = parent.as_os_str().len() <= PARENT_BYTES_MAX;
-    let home = if is_short { parent.to_owned() } else { std::env::temp_dir() };
-    let folder = tempfile::Builder::new().prefix("oxidask-").tempdir_in(home).map_err(failed)?;
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    let spill_dir = if is_short { folder.path().to_owned() } else { parent.to_owned() };
-    Ok((folder, spill_dir))
+    let make = |parent: &Path| -> std::io::Result<tempfile::TempDir> {
+        std::fs::create_dir_all(parent)?;
+        let folder = tempfile::Builder::new().prefix("oxidask-").tempdir_in(parent)?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700))?;
+        Ok(folder)
+    };
+    if parent.as_os_str().len() <= PARENT_BYTES_MAX {
+        return Ok((make(parent).map_err(failed)?, None));
+    }
+    Ok((make(&std::env::temp_dir()).map_err(failed)?, Some(make(parent).map_err(failed)?)))
 }
