@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from oxidask.distributed import Client
 
-
 #: What is asked: the stacks of all threads.
 STACKS = '["stacks", {}]'
 

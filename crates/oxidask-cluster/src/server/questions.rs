@@ -174,10 +174,13 @@ impl State {
                 (retiring.backlog, retiring.moved) = (backlog, now);
             }
             let waited = now.saturating_sub(retiring.moved);
-            let stranded = match waited {
-                0..=RETIRE_PATIENCE => continue,
-                ..=STALL_PATIENCE => core.stranded_retirements(),
-                _ => retiring.workers.iter().map(|&(worker, _)| worker).collect(),
+            if waited <= RETIRE_PATIENCE {
+                continue;
+            }
+            let stranded = if waited <= STALL_PATIENCE {
+                core.stranded_retirements()
+            } else {
+                retiring.workers.iter().map(|&(worker, _)| worker).collect()
             };
             let stays = |worker: WorkerId| stranded.contains(&worker) && core.retirement_backlog(worker) > Some(0);
             kept.extend(retiring.workers.extract_if(.., |(worker, _)| stays(*worker)).map(|(worker, _)| worker));
