@@ -10,12 +10,13 @@ from typing import Any
 __all__ = ["Html", "colour_of", "lanes", "page", "table"]
 
 _STYLE = """
-body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; padding: 0 1em; color: #222 }
+body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1200px; padding: 0 1em; color: #222 }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
 table { border-collapse: collapse } th { font-weight: 600; border-bottom: 1px solid #bbb }
 td, th { padding: 2px 14px 2px 0; text-align: right; font-variant-numeric: tabular-nums }
 td:first-child, th:first-child { text-align: left }
-.bar { display: flex; height: 14px; width: 420px; background: #eee }
+td { white-space: nowrap }
+.bar { display: flex; height: 14px; width: 150px; background: #eee }
 .bar i { display: block; height: 14px } .key i { display: inline-block; width: 10px; height: 10px; margin: 0 4px 0 14px }
 figure { margin: 0; overflow-x: auto } .note { color: #666 }
 """
