@@ -128,7 +128,16 @@ pub struct Journal {
     bytes: u64,
     /// Bytes when it was made smaller last.
     least: u64,
+    /// When it may be made smaller again.
+    retry_at: Nanos,
 }
+
+/// Between two attempts to make a journal smaller: so long, or so many times what
+/// the last attempt took, so that this is never much of what the scheduler does.
+/// What could not be left out then, such as results that a client was about to
+/// release, mostly can soon after.
+const RETRY_NS: Nanos = 20_000_000;
+const RETRY_SHARE: Nanos = 50;
 
 impl Journal {
     /// Opens the journal in a folder, made if it is not there, and gives what it
@@ -174,7 +183,7 @@ impl Journal {
         };
         drop(reader);
         file.set_len(end).map_err(failed)?;
-        Ok(Journal { file, path, header, bytes: end, least: 0 })
+        Ok(Journal { file, path, header, bytes: end, least: 0, retry_at: 0 })
     }
 
     /// Bytes of the file.
@@ -183,11 +192,16 @@ impl Journal {
         self.bytes
     }
 
-    /// Whether it is beyond `limit`, and has grown enough since it was made smaller
-    /// to do so again.
+    /// Whether it is beyond `limit`, has grown since it was made smaller, and may be
+    /// made smaller again.
     #[must_use]
-    pub fn is_long(&self, limit: u64) -> bool {
-        self.bytes > limit && self.bytes > 2 * self.least
+    pub fn is_long(&self, now: Nanos, limit: u64) -> bool {
+        self.bytes > limit && self.bytes > self.least && now >= self.retry_at
+    }
+
+    /// An attempt to make it smaller that began at `began` has ended now.
+    pub fn tried(&mut self, began: Nanos, now: Nanos) {
+        self.retry_at = now + RETRY_NS.max(RETRY_SHARE * now.saturating_sub(began));
     }
 
     /// Begins anew with one record in place of all others.
@@ -205,7 +219,8 @@ impl Journal {
             .map_err(|cause| failed(cause.into()))?;
         (&file).write_all(&self.header).map_err(failed)?;
         let bytes = self.header.len() as u64;
-        let mut fresh = Journal { file, path: path.clone(), header: self.header.clone(), bytes, least: 0 };
+        let mut fresh =
+            Journal { file, path: path.clone(), header: self.header.clone(), bytes, least: 0, retry_at: self.retry_at };
         fresh.append(now, record, None)?;
         std::fs::rename(&path, &self.path).map_err(failed)?;
         fresh.path = std::mem::take(&mut self.path);
@@ -358,7 +373,7 @@ mod tests {
         assert_eq!(std::fs::metadata(folder.path().join("journal")).unwrap().len(), long);
         let before = std::fs::read(folder.path().join("journal")).unwrap();
         journal.replace(1000, &Record::Snapshot(Box::default())).unwrap();
-        assert!(journal.nbytes() < long / 10 && !journal.is_long(0));
+        assert!(journal.nbytes() < long / 10 && !journal.is_long(0, 0));
         journal.append(1001, &Record::Tick, None).unwrap();
         assert!(read(folder.path(), &build).unwrap_err().message().contains("another scheduler"));
         drop(journal);

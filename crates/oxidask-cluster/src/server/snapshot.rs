@@ -122,19 +122,22 @@ impl WrittenWorker {
 impl State {
     /// Makes a journal that has become long short again, if nothing runs.
     pub(super) fn compact_journal(&mut self) {
-        let limit = self.journal_limit;
-        if !self.journal.as_ref().is_some_and(|journal| journal.is_long(limit)) {
+        let (began, limit) = (self.now(), self.journal_limit);
+        if !self.journal.as_ref().is_some_and(|journal| journal.is_long(began, limit)) {
             return;
         }
         let Some(snapshot) = self.snapshot_at_rest() else { return };
         // What members have not acknowledged they soon will have.
-        if snapshot.unacknowledged_bytes() > limit / 2 {
-            return;
-        }
+        let is_short = snapshot.unacknowledged_bytes() <= limit / 2;
         let now = self.now();
         let Some(journal) = &mut self.journal else { return };
+        if !is_short {
+            return journal.tried(began, now);
+        }
         let record = Record::Snapshot(Box::new(snapshot));
-        if let Err(error) = journal.replace(now, &record) {
+        let replaced = journal.replace(now, &record);
+        journal.tried(began, now);
+        if let Err(error) = replaced {
             eprintln!("{error}\nThe scheduler goes on with the long journal.");
             return;
         }
