@@ -55,7 +55,7 @@ def totals(db, path):
 def groups(db, path):
     """How many records each zone has, by moving all of them."""
     records = db.read_text(path, blocksize=BLOCK).map(json.loads)
-    return dict(records.groupby("tz").map(lambda group: (group[0], len(group[1]))).compute())
+    return dict(records.groupby(operator.itemgetter("tz")).map(lambda group: (group[0], len(group[1]))).compute())
 
 
 def first(db, path):
