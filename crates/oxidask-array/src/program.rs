@@ -12,10 +12,24 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-/// A scalar instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the names are NumPy's")]
-pub enum Func {
+/// Defines the instructions and the list of them, which so cannot differ.
+macro_rules! funcs {
+    ($($name:ident,)*) => {
+        /// A scalar instruction.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "the names are NumPy's")]
+        pub enum Func {
+            $($name,)*
+        }
+
+        impl Func {
+            /// All of them, in the order of their definition.
+            pub const ALL: &'static [Func] = &[$(Func::$name,)*];
+        }
+    };
+}
+
+funcs! {
     Add,
     Subtract,
     Multiply,
@@ -85,79 +99,6 @@ pub enum Func {
 }
 
 impl Func {
-    /// All of them, in the order of their definition.
-    pub const ALL: [Func; 66] = {
-        use Func::*;
-        [
-            Add,
-            Subtract,
-            Multiply,
-            FloorDivide,
-            Remainder,
-            Fmod,
-            Power,
-            Maximum,
-            Minimum,
-            Fmax,
-            Fmin,
-            Divide,
-            Copysign,
-            Arctan2,
-            Hypot,
-            Logaddexp,
-            BitAnd,
-            BitOr,
-            BitXor,
-            LeftShift,
-            RightShift,
-            Equal,
-            NotEqual,
-            Less,
-            LessEqual,
-            Negative,
-            Absolute,
-            Sign,
-            Conjugate,
-            Square,
-            RealPart,
-            ImagPart,
-            Magnitude,
-            Invert,
-            Sqrt,
-            Reciprocal,
-            Exp,
-            Exp2,
-            Expm1,
-            Log,
-            Log2,
-            Log10,
-            Log1p,
-            Cbrt,
-            Sin,
-            Cos,
-            Tan,
-            Arcsin,
-            Arccos,
-            Arctan,
-            Sinh,
-            Cosh,
-            Tanh,
-            Arcsinh,
-            Arccosh,
-            Arctanh,
-            Floor,
-            Ceil,
-            Trunc,
-            Rint,
-            Isnan,
-            Isinf,
-            Isfinite,
-            Signbit,
-            Select,
-            Cast,
-        ]
-    };
-
     /// Which loop runs it.
     #[must_use]
     pub fn group(self) -> Group {
