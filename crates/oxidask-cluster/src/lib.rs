@@ -41,6 +41,7 @@ pub mod connect;
 pub mod constant;
 pub mod coordination;
 pub mod deploy;
+mod look_out;
 pub mod own_program;
 pub mod protocol;
 pub mod reader;

@@ -1,29 +1,20 @@
 //! Waiting for what the scheduler says, without missing it and without sleeping
-//! too soon.
-//!
-//! To wake a thread on a core that sleeps costs tens of microseconds, which is
-//! as much as all the rest of a short call. Who waits for a result therefore looks
-//! out for it a moment before it sleeps, as long as results have been coming that
-//! fast; it lets whoever else wants the core have it meanwhile.
+//! too soon; see [`LookOut`].
 
+use crate::look_out::LookOut;
 use parking_lot::{Condvar, MutexGuard};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-/// Longest that a caller looks out before it sleeps.
-const LOOK_OUT: Duration = Duration::from_micros(500);
 /// How often it does nothing before it offers the core to others.
 const GLANCES: u32 = 32;
-/// Nobody looks out while waits take longer than this, in microseconds.
-const SHORT_US: u32 = 1_000;
 
 /// Tells those who wait that something has changed.
 #[derive(Default)]
 pub struct News {
     changed: Condvar,
     n_told: AtomicU64,
-    /// Microseconds that callers waited of late.
-    mean_wait_us: AtomicU32,
+    look_out: LookOut,
 }
 
 /// One caller's wait, which may be for several pieces of news.
@@ -53,9 +44,9 @@ impl Waiting<'_> {
         if self.began.is_none() {
             let now = Instant::now();
             self.began = Some(now);
-            if self.news.mean_wait_us.load(Ordering::Relaxed) < SHORT_US {
+            if self.news.look_out.is_worth_it() {
                 let seen = self.news.n_told.load(Ordering::Acquire);
-                let end = until.map_or(now + LOOK_OUT, |until| until.min(now + LOOK_OUT));
+                let end = until.map_or(now + LookOut::LONGEST, |until| until.min(now + LookOut::LONGEST));
                 MutexGuard::unlocked(guard, || {
                     while self.news.n_told.load(Ordering::Acquire) == seen && Instant::now() < end {
                         (0..GLANCES).for_each(|_| std::hint::spin_loop());
@@ -77,11 +68,9 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(began) = self.began else { return };
-        let waited = began.elapsed().as_micros().min(2 * u128::from(SHORT_US)) as u32;
-        // Two callers may overwrite each other's update, which costs one sample.
-        let mean = self.news.mean_wait_us.load(Ordering::Relaxed);
-        self.news.mean_wait_us.store((3 * mean + waited) / 4, Ordering::Relaxed);
+        if let Some(began) = self.began {
+            self.news.look_out.waited(began.elapsed());
+        }
     }
 }
 
@@ -90,17 +79,20 @@ mod tests {
     use super::*;
     use parking_lot::Mutex;
     use std::sync::Arc;
+    use std::time::Duration;
 
     #[test]
     fn who_waits_hears_of_every_change_whether_it_looks_out_or_sleeps() {
-        for mean in [0, 10 * SHORT_US] {
+        for looks_out in [true, false] {
             let shared = Arc::new((News::default(), Mutex::new(0_u32)));
             let other = shared.clone();
             const TURNS: u32 = 2_000;
             // Two threads take turns: each makes the number odd or even.
             let turn = move |shared: &(News, Mutex<u32>), own: u32| {
                 for _ in 0..TURNS {
-                    shared.0.mean_wait_us.store(mean, Ordering::Relaxed);
+                    if !looks_out {
+                        (0..10).for_each(|_| shared.0.look_out.waited(Duration::from_secs(1)));
+                    }
                     let mut number = shared.1.lock();
                     let mut waiting = shared.0.waiting();
                     while *number % 2 != own {

@@ -18,6 +18,7 @@ mod snapshot;
 mod state;
 
 use crate::connect::{self, Address, Introduced, Listener};
+use crate::look_out::LookOut;
 use crate::protocol::{Build, ClusterInfo, Role, SessionHello};
 use crate::security::Credentials;
 use crate::wire::Inlet;
@@ -28,6 +29,7 @@ use state::{Member, State};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -78,6 +80,10 @@ struct Shared {
     /// Told when workers come or go, or the cluster is to end.
     changed: Condvar,
     closing: Notify,
+    /// Packets that members sent.
+    n_taken: AtomicU64,
+    /// Told of each of them.
+    taken: Notify,
 }
 
 impl Server {
@@ -102,7 +108,13 @@ impl Server {
         if let Some(folder) = &options.journal {
             state.restore(folder, &Build::current())?;
         }
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), closing: Notify::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            closing: Notify::new(),
+            n_taken: AtomicU64::new(0),
+            taken: Notify::new(),
+        });
         let serving = shared.clone();
         let thread = std::thread::Builder::new()
             .name("oxidask-scheduler".to_owned())
@@ -209,6 +221,8 @@ impl Drop for Server {
 }
 
 async fn serve(shared: Arc<Shared>, listener: Listener, pages: Option<TcpListener>, credentials: Credentials) {
+    // As a task of its own, which a packet wakes more cheaply than all of this.
+    tokio::spawn(look_out(shared.clone()));
     let sessions = shared.clone();
     let accepting = listener.serve(credentials, move |introduced| session(sessions.clone(), introduced));
     let ticking = async {
@@ -242,6 +256,27 @@ async fn serve(shared: Arc<Shared>, listener: Listener, pages: Option<TcpListene
         () = probing => {}
         () = showing => {}
         () = shared.closing.notified() => {}
+    }
+}
+
+/// Keeps this thread from sleeping while somebody makes one short call after the
+/// other, each of which it would have to be woken for twice. While there is more
+/// work than that, what members say is waiting here anyway, and their tasks need
+/// the cores.
+async fn look_out(shared: Arc<Shared>) {
+    let look_out = LookOut::default();
+    let mut n_seen = 0;
+    loop {
+        let began = Instant::now();
+        if look_out.is_worth_it() && shared.state.lock().is_nearly_idle() {
+            while shared.n_taken.load(Ordering::Relaxed) == n_seen && began.elapsed() < LookOut::LONGEST {
+                tokio::task::yield_now().await;
+                std::thread::yield_now();
+            }
+        }
+        shared.taken.notified().await;
+        n_seen = shared.n_taken.load(Ordering::Relaxed);
+        look_out.waited(began.elapsed());
     }
 }
 
@@ -316,6 +351,8 @@ async fn follow(shared: &Shared, member: Member, mut inlet: Inlet) {
             state.expel(member);
             break;
         }
+        shared.n_taken.fetch_add(1, Ordering::Relaxed);
+        shared.taken.notify_one();
         if state.is_shut_down() {
             shared.changed.notify_all();
         }

@@ -192,6 +192,13 @@ impl State {
         if self.coordinator.n_tasks() > 0 { Duration::ZERO } else { self.last_busy.elapsed() }
     }
 
+    /// Whether workers have at most one task to run.
+    pub fn is_nearly_idle(&self) -> bool {
+        let mut given = self.workers.values().map(|worker| worker.given.len());
+        self.coordinator.core().n_queued() == 0
+            && given.try_fold(0, |sum, n| Some(sum + n).filter(|&sum| sum <= 1)).is_some()
+    }
+
     /// How many workers the present work is worth if it shall end within `target`,
     /// and how many are there and stay.
     pub(super) fn desired_workers(&self, target: Duration) -> (usize, usize) {
