@@ -14,6 +14,8 @@ from oxidask.distributed._pickling import collecting
 
 __all__ = ["Calls"]
 
+_NO_WISHES: nullcontext[None] = nullcontext()
+
 
 class Calls:
     """The part of :class:`Client` that calls functions on the cluster."""
@@ -183,6 +185,8 @@ class Calls:
 
     @staticmethod
     def _wishes(workers: Any, resources: Any, retries: int | None, priority: int, allow_other_workers: bool) -> Any:
+        if workers is None and not (resources or retries or priority):
+            return _NO_WISHES
         wishes: dict[str, Any] = {}
         if workers is not None:
             wishes["workers"] = names_of(workers)
@@ -193,8 +197,6 @@ class Calls:
             wishes["retries"] = retries
         if priority:
             wishes["priority"] = priority
-        if not wishes:
-            return nullcontext()
         from oxidask.base import annotate
 
         return annotate(**wishes)
@@ -364,7 +366,11 @@ def _named_calls(prefix: str, func: Any, calls: list[Any], kwargs: Any, pure: bo
 
 def _warn_if_large(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Warns of arguments that would better have been scattered."""
-    size = sum(_size(arg) for arg in args) + sum(_size(arg) for arg in kwargs.values())
+    size = 0
+    for arg in args:
+        size += _size(arg)
+    for arg in kwargs.values():
+        size += _size(arg)
     if size < _SMALL:
         return
     import warnings
@@ -386,8 +392,14 @@ def _warn_if_large(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 _SMALL = 1_000_000
 
 
+#: Arguments of these types are small.
+_PLAIN = frozenset({int, float, bool, complex, type(None)})
+
+
 def _size(value: Any) -> int:
     kind = type(value)
+    if kind in _PLAIN:
+        return 0
     if kind is bytes or kind is str or kind is bytearray:
         return len(value)
     if kind.__module__.startswith(("numpy", "pandas")):

@@ -131,6 +131,8 @@ pub struct WorkerSession {
     pub intro: WorkerIntro,
     pub outlet: Outlet,
     pub outbox: Outbox<ToWorker>,
+    /// Whether there is a task in the outbox.
+    pub has_work: bool,
     pub blobs: SentBlobs,
     stages: HashSet<u32>,
     /// Tasks it was given and has not reported on.
@@ -152,6 +154,7 @@ impl WorkerSession {
             intro,
             outlet,
             outbox: Outbox::default(),
+            has_work: false,
             blobs: SentBlobs::default(),
             stages: HashSet::new(),
             given: HashMap::new(),
@@ -200,6 +203,7 @@ impl WorkerSession {
                 self.stage(&job);
                 // What is fetched for a task stays as a copy.
                 self.expected.extend(compute.fetch.iter().map(|from| from.piece.task).zip(keys.iter().copied()));
+                self.has_work = true;
                 self.given.insert(compute.task, Given { attempt: compute.attempt.0, job: job.clone() });
                 ToWorker::Compute(Box::new(wire_compute(compute, &job, &keys, is_wanted)))
             }
@@ -300,6 +304,7 @@ impl WorkerSession {
 
     /// Sends what was put into the outbox.
     pub fn flush(&mut self) {
+        self.has_work = false;
         if self.outbox.is_empty() {
             return;
         }

@@ -321,6 +321,9 @@ impl State {
             self.coordinate();
             return self.carry_out();
         }
+        // Tasks go first: whoever is told something may begin at once on this very
+        // core, and what is freed can wait for what is to be computed.
+        self.workers.values_mut().filter(|session| session.has_work).for_each(WorkerSession::flush);
         for session in self.workers.values_mut() {
             session.flush();
         }
