@@ -116,3 +116,26 @@ def test_one_query_leaves_no_trace_in_the_partitions_of_the_plan() -> None:
     assert lazy.npartitions == 5
     parts = [part.compute(scheduler="threads") for part in lazy.partitions]
     same(pd.concat(parts), lazy.compute(scheduler="sync"))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "Int64", "bool", "float32", "str"])
+@pytest.mark.parametrize("values", [[1.0, None, 3.0], [1.0, 2.0], [-1, 300], [True, False]])
+def test_a_column_is_converted_as_pandas_converts_it(dtype: str, values: list[object]) -> None:
+    ours, theirs = dd.from_pandas(pd.DataFrame({"a": values}), npartitions=2), pd.DataFrame({"a": values})
+    try:
+        expected = theirs.astype({"a": dtype})
+    except ValueError:
+        with pytest.raises(ValueError, match="column 'a' has missing values, which cannot be converted to "):
+            ours.astype({"a": dtype}).compute()
+        with pytest.raises(ValueError, match="fillna"):
+            ours.a.astype(dtype).sum().compute()
+        return
+    pd.testing.assert_frame_equal(ours.astype({"a": dtype}).compute(), expected)
+    pd.testing.assert_series_equal(ours.a.astype(dtype).compute(), expected.a)
+    assert ours.a.astype(dtype).dtype == expected.a.dtype
+
+
+def test_a_fraction_that_no_whole_number_of_the_type_is_near_is_an_error() -> None:
+    for value in (300.0, np.inf):
+        with pytest.raises(ValueError, match="'a'"):
+            dd.from_pandas(pd.DataFrame({"a": [value]}), npartitions=1).a.astype("uint8").compute()

@@ -9,6 +9,7 @@ use crate::dtype::{DType, Scalar};
 use crate::expression::{Binary, ColExpr, Time, Unary};
 use crate::text::text;
 use oxidask_core::{Error, Result};
+use polars::chunked_array::cast::CastOptions;
 use polars::lazy::dsl::{Expr, col, lit, when};
 use polars::prelude::*;
 use std::borrow::Cow;
@@ -243,15 +244,50 @@ fn modulo(x: Expr, y: Expr, floats: bool) -> Expr {
     if floats { x.clone() - (x / y.clone()).floor() * y } else { x.clone() - x.floor_div(y.clone()) * y }
 }
 
+/// Converts as pandas does, save that a fraction beyond the whole numbers of the new
+/// type is an error: what NumPy makes of it depends on the machine.
 fn cast(expr: Expr, from: DType, to: &DType) -> Result<Expr> {
     let target = to.to_polars()?;
     Ok(match (&from, to) {
-        (DType::F32 | DType::F64, to) if to.is_integer() => expr.strict_cast(target),
+        // Whole numbers wrap, as in NumPy.
+        (from, to) if from.is_integer() && to.is_integer() => {
+            without_missing(expr.cast_with_options(target, CastOptions::Overflowing), to)
+        }
+        (_, to) if to.is_integer() => without_missing(expr.strict_cast(target), to),
+        // A missing number is not zero.
+        (DType::F32 | DType::F64, DType::Bool) => expr.strict_cast(target).fill_null(lit(true)),
         (DType::Bool, DType::Str) => {
             when(expr.clone()).then(lit("True")).when(expr.not()).then(lit("False")).otherwise(lit(NULL))
         }
         _ => expr.strict_cast(target),
     })
+}
+
+/// The same whole numbers, or an error if one is missing, as none can be.
+fn without_missing(numbers: Expr, to: &DType) -> Expr {
+    let to = to.to_string();
+    numbers.map(
+        move |column| {
+            if column.null_count() == 0 {
+                return Ok(column);
+            }
+            Err(PolarsError::ComputeError(
+                format!(
+                    "column '{}' has missing values, which cannot be converted to {to}\nhint: fill them first, as \
+                     with fillna(0), or ask for the type '{}', which has missing values",
+                    column.name(),
+                    nullable_name(&to),
+                )
+                .into(),
+            ))
+        },
+        |_, field| Ok(field.clone()),
+    )
+}
+
+/// How pandas calls the type of whole numbers that has missing values.
+fn nullable_name(name: &str) -> String {
+    name.replace("uint", "UInt").replace("int", "Int")
 }
 
 fn is_in(expr: Expr, values: &[Scalar]) -> Result<Expr> {

@@ -365,7 +365,7 @@ class DataFrame(FrameStatistics, FrameJoined, FrameOut):
         from oxidask.dataframe.categorical import converted_meta
 
         wanted = list(dtypes.values()) if isinstance(dtypes, Mapping) else [dtypes]
-        if not any(_is_category(dtype) for dtype in wanted):
+        if not any(is_pandas_own(dtype) for dtype in wanted):
             answer = native_form(self, "astype", (dtypes,), {})
             if answer is not NOT_NATIVE:
                 return answer  # type: ignore[no-any-return]
@@ -561,8 +561,14 @@ def _is_lazy_array(value: Any) -> bool:
     return module is not None and isinstance(value, module.Array)
 
 
-def _is_category(dtype: Any) -> bool:
-    return isinstance(dtype, pd.CategoricalDtype) or (isinstance(dtype, str) and dtype == "category")
+def is_pandas_own(dtype: Any) -> bool:
+    """Whether only pandas has the type: categories, and numbers beside a mask of which are missing."""
+    try:
+        dtype = pd.api.types.pandas_dtype(dtype)
+    except TypeError:
+        return False
+    others = (pd.DatetimeTZDtype, pd.StringDtype, pd.ArrowDtype)
+    return isinstance(dtype, pd.api.extensions.ExtensionDtype) and not isinstance(dtype, others)
 
 
 add_elementwise(DataFrame, pd.DataFrame, EACH_FRAME)

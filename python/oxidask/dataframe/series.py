@@ -186,6 +186,13 @@ class Series(SeriesStatistics, Rows):
             Such as ``"float64"``, ``int``, ``"str"``, ``"category"``. Categories that
             are not given are not known afterwards.
 
+        Raises
+        ------
+        ValueError
+            When it is computed, if a missing value would have to become a whole number,
+            or a fraction one that its type does not have (where NumPy's answer depends
+            on the machine).
+
         Examples
         --------
         >>> import oxidask.dataframe as dd
@@ -193,9 +200,9 @@ class Series(SeriesStatistics, Rows):
         [1.0, 2.0]
         """
         from oxidask.dataframe.categorical import converted_meta
-        from oxidask.dataframe.frame import _is_category
+        from oxidask.dataframe.frame import is_pandas_own
 
-        if not _is_category(dtypes):
+        if not is_pandas_own(dtypes):
             answer = native_form(self, "astype", (dtypes,), {})
             if answer is not NOT_NATIVE:
                 return answer
