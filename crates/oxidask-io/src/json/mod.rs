@@ -25,7 +25,11 @@ pub struct Beyond;
 
 /// A value as it stands in the text, checked and not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Raw<'a>(&'a str);
+pub struct Raw<'a> {
+    text: &'a str,
+    /// Whether it is a string that may have escapes.
+    has_escapes: bool,
+}
 
 /// What a [`Raw`] is.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,22 +122,22 @@ pub fn build<B: Build>(text: &str, build: &mut B) -> Result<B::Value, B::Error> 
 }
 
 impl<'a> Raw<'a> {
-    /// The value of a text that [`parse`] answered before. A wrong one would make
+    /// The object or array of a text that [`parse`] answered before. A wrong one would make
     /// errors where it is looked into, or other values, but nothing worse.
     pub(crate) fn checked(text: &'a str) -> Self {
-        Raw(text)
+        Raw { text, has_escapes: false }
     }
 
     /// The text.
     #[must_use]
     pub fn text(self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// Whether it is an object.
     #[must_use]
     pub fn is_object(self) -> bool {
-        self.0.starts_with('{')
+        self.text.starts_with('{')
     }
 
     /// The value, decoded one level deep.
@@ -141,17 +145,48 @@ impl<'a> Raw<'a> {
     /// # Errors
     /// [`Beyond`] if it has no equal in Rust.
     pub fn decode(self) -> Result<Json<'a>, Beyond> {
-        match self.0.as_bytes().first() {
+        match self.text.as_bytes().first() {
             Some(b'{') => Ok(Json::Object(self)),
             Some(b'[') => Ok(Json::Array(self)),
-            Some(b'"') => Ok(Json::Str(Text::scanned(self.0).decode()?)),
+            Some(b'"') => Ok(Json::Str(Text::scanned(self.text, self.has_escapes).decode()?)),
             Some(b'n') => Ok(Json::Null),
             Some(b't') => Ok(Json::Bool(true)),
             Some(b'f') => Ok(Json::Bool(false)),
             Some(b'N') => Ok(Json::Float(f64::NAN)),
             Some(b'I') => Ok(Json::Float(f64::INFINITY)),
-            _ => number_of(self.0),
+            _ => number_of(self.text),
         }
+    }
+
+    /// The value, if it is a whole number of 64 bits.
+    #[must_use]
+    pub fn whole(self) -> Option<i64> {
+        match self.text.as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => match number_of(self.text) {
+                Ok(Json::Int(value)) => Some(value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether Python takes the value for true.
+    ///
+    /// # Errors
+    /// [`Beyond`] if it is a number that has no equal in Rust.
+    pub fn is_true(self) -> Result<bool, Beyond> {
+        let bytes = self.text.as_bytes();
+        Ok(match bytes.first() {
+            Some(b'"') => bytes.len() > 2,
+            Some(b'{' | b'[') => !bytes[1..bytes.len() - 1].iter().all(u8::is_ascii_whitespace),
+            Some(b'n' | b'f') => false,
+            Some(b't' | b'N' | b'I') => true,
+            _ => match number_of(self.text)? {
+                Json::Int(value) => value != 0,
+                Json::Float(value) => value != 0.0,
+                _ => return Err(Beyond),
+            },
+        })
     }
 
     /// The value of a key of an object, if it has the key.
@@ -175,7 +210,7 @@ impl<'a> Raw<'a> {
     /// # Errors
     /// [`Beyond`] if Python has to be asked; whatever `see` answers.
     pub fn each_member(self, mut see: impl FnMut(Cow<'a, str>, Raw<'a>) -> Result<(), Beyond>) -> Result<(), Beyond> {
-        Scanner::new(self.0).members(1, |key, scanner| {
+        Scanner::new(self.text).members(1, |key, scanner| {
             let key = key.decode()?;
             see(key, scanner.value(1)?)
         })
@@ -186,7 +221,7 @@ impl<'a> Raw<'a> {
     /// # Errors
     /// [`Beyond`] if Python has to be asked; whatever `see` answers.
     pub fn each_element(self, mut see: impl FnMut(Raw<'a>) -> Result<(), Beyond>) -> Result<(), Beyond> {
-        Scanner::new(self.0).elements(1, |scanner| see(scanner.value(1)?))
+        Scanner::new(self.text).elements(1, |scanner| see(scanner.value(1)?))
     }
 }
 

@@ -21,9 +21,9 @@ impl<'a> Scanner<'a> {
         Scanner { text, at: 0 }
     }
 
-    /// The text between two places that lie outside of strings.
+    /// The object or array between two places.
     pub fn raw(&self, start: usize, end: usize) -> Raw<'a> {
-        Raw(&self.text[start..end])
+        Raw { text: &self.text[start..end], has_escapes: false }
     }
 
     #[inline]
@@ -31,14 +31,15 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes over `literal`, if that comes next.
+    /// What comes next.
     #[inline]
-    pub fn skip_literal(&mut self, literal: &[u8]) -> bool {
-        let is_next = self.text.as_bytes()[self.at..].starts_with(literal);
-        if is_next {
-            self.at += literal.len();
-        }
-        is_next
+    pub fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    /// Whether a line ended between `start` and here.
+    pub fn has_line_end_since(&self, start: usize) -> bool {
+        self.text.as_bytes()[start..self.at].contains(&b'\n')
     }
 
     #[inline]
@@ -58,7 +59,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self, word: &str) -> Result<(), Beyond> {
-        if self.skip_literal(word.as_bytes()) { Ok(()) } else { Err(Beyond) }
+        if !self.rest().starts_with(word.as_bytes()) {
+            return Err(Beyond);
+        }
+        self.at += word.len();
+        Ok(())
     }
 
     /// Nothing but white space follows.
@@ -77,16 +82,28 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn value(&mut self, depth: u32) -> Result<Raw<'a>, Beyond> {
         let start = self.at;
-        self.skip(depth)?;
-        Ok(Raw(&self.text[start..self.at]))
+        let has_escapes = self.skip(depth)?;
+        Ok(Raw { text: &self.text[start..self.at], has_escapes })
     }
 
-    fn skip(&mut self, depth: u32) -> Result<(), Beyond> {
+    /// Goes over the value that begins here; answers whether it is a string with
+    /// escapes.
+    ///
+    /// # Errors
+    /// [`Beyond`] if Python has to be asked.
+    #[inline]
+    pub fn skip(&mut self, depth: u32) -> Result<bool, Beyond> {
         match self.peek().ok_or(Beyond)? {
-            b'"' => self.string().map(|_| ()),
-            b'-' | b'0'..=b'9' => self.number(),
-            b'{' => self.members(depth + 1, |_, scanner| scanner.skip(depth + 1)),
-            b'[' => self.elements(depth + 1, |scanner| scanner.skip(depth + 1)),
+            b'"' => self.skip_string(),
+            b'-' | b'0'..=b'9' => self.number().map(|()| false),
+            _ => self.skip_other(depth).map(|()| false),
+        }
+    }
+
+    fn skip_other(&mut self, depth: u32) -> Result<(), Beyond> {
+        match self.peek().ok_or(Beyond)? {
+            b'{' => self.members(depth + 1, |_, scanner| scanner.skip(depth + 1).map(drop)),
+            b'[' => self.elements(depth + 1, |scanner| scanner.skip(depth + 1).map(drop)),
             _ => self.named(),
         }
     }
@@ -136,7 +153,7 @@ impl<'a> Scanner<'a> {
             }
             _ => {
                 self.named()?;
-                build.scalar(Raw(&self.text[start..self.at]).decode()?)
+                build.scalar(self.raw(start, self.at).decode()?)
             }
         }
     }
@@ -203,27 +220,35 @@ impl<'a> Scanner<'a> {
     /// [`Beyond`] if it does not end, or has a control character.
     #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, Beyond> {
-        self.take(b'"')?;
-        let start = self.at;
-        self.at += plain_bytes(&self.text.as_bytes()[start..]);
-        if self.peek() == Some(b'"') {
-            let raw = &self.text[start..self.at];
-            self.at += 1;
-            return Ok(Text { raw, has_escapes: false });
-        }
-        self.escaped(start)
+        let start = self.at + 1;
+        let has_escapes = self.skip_string()?;
+        Ok(Text { raw: &self.text[start..self.at - 1], has_escapes })
     }
 
-    /// The rest of a string that begins at `start` and has an escape here.
-    fn escaped(&mut self, start: usize) -> Result<Text<'a>, Beyond> {
+    /// Goes over a string; answers whether it has escapes.
+    #[inline]
+    fn skip_string(&mut self) -> Result<bool, Beyond> {
+        self.take(b'"')?;
+        let start = self.at;
+        self.at += plain_bytes(self.rest());
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.escaped(start).map(|()| true)
+    }
+
+    /// Goes over the rest of a string that begins at `start` and has an escape
+    /// here.
+    #[cold]
+    fn escaped(&mut self, start: usize) -> Result<(), Beyond> {
         loop {
             match self.peek().ok_or(Beyond)? {
                 b'"' => {
                     let raw = &self.text[start..self.at];
                     self.at += 1;
                     // Wrong escapes are errors even where nobody reads the string.
-                    check_escapes(raw)?;
-                    return Ok(Text { raw, has_escapes: true });
+                    return check_escapes(raw);
                 }
                 b'\\' => {
                     // What follows a backslash ends no string.
@@ -234,7 +259,7 @@ impl<'a> Scanner<'a> {
                 }
                 _ => return Err(Beyond),
             }
-            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
+            self.at += plain_bytes(self.rest());
         }
     }
 

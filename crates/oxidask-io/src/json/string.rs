@@ -13,9 +13,8 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// A string that was scanned before, of its text with quotes.
-    pub(super) fn scanned(quoted: &'a str) -> Self {
-        let raw = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-        Text { raw, has_escapes: memchr::memchr(b'\\', raw.as_bytes()).is_some() }
+    pub(super) fn scanned(quoted: &'a str, has_escapes: bool) -> Self {
+        Text { raw: quoted.get(1..quoted.len() - 1).unwrap_or_default(), has_escapes }
     }
 
     /// The string, if it stands there as it is.

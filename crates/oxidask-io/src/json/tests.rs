@@ -111,6 +111,52 @@ fn records_are_read_alike_whatever_the_shape_of_the_one_before() {
 }
 
 #[test]
+fn a_record_like_the_one_before_tells_where_its_line_ends() {
+    let keys = ["b".to_owned()];
+    let mut records = Records::new(&keys[..]);
+    let mut found = Vec::new();
+    let first = r#"{"a": [1, 2], "b": "x"}"#;
+    assert_eq!(records.read_first(first, &mut found), None);
+    records.read(first, &mut found).unwrap();
+    let second = r#"{"a": {"é": 1}, "b": "\u0041"}"#;
+    let text = format!("{second}\nrest");
+    found.clear();
+    let (raw, len) = records.read_first(&text, &mut found).unwrap();
+    assert_eq!((raw.text(), len), (second, second.len() + 1));
+    assert_eq!(found[0].unwrap().decode(), Ok(Json::Str("A".into())));
+    assert_eq!(records.read_first(second, &mut found).unwrap().1, second.len());
+    // None of these is one line by itself.
+    for text in [
+        "{\"a\": [1,\n2], \"b\": 1}\n",
+        "{\"a\": 1, \"b\": {\n}}\n",
+        "\n{\"a\": 1, \"b\": 1}\n",
+        "{\"a\": 1, \"b\": 1} \n",
+        "{\"a\": 1, \"b\": 1}x\n",
+        "{\"a\": 1, \"b\": \"\n\"}",
+        "{\"a\": 1, \"b\": 1",
+        "",
+    ] {
+        found.clear();
+        assert_eq!((records.read_first(text, &mut found), found.len()), (None, 0), "{text}");
+    }
+    // Nor is a shape that has a line end of its own.
+    let spread = "{\"a\": 1,\n\"b\": 1}";
+    records.read(spread, &mut found).unwrap();
+    found.clear();
+    assert_eq!(records.read_first(spread, &mut found), None);
+}
+
+#[test]
+fn what_python_takes_for_true() {
+    for text in ["\"x\"", "\"\\n\"", "[0]", "{\"a\": 0}", "true", "NaN", "-Infinity", "1", "-0.5", "1e999"] {
+        assert_eq!(parse(text).unwrap().is_true(), Ok(true), "{text}");
+    }
+    for text in ["\"\"", "[ ]", "{}", "false", "null", "0", "-0", "0.0", "-0e3"] {
+        assert_eq!(parse(text).unwrap().is_true(), Ok(false), "{text}");
+    }
+}
+
+#[test]
 fn plain_stretches_end_wherever_something_special_is() {
     for len in 0..40 {
         for place in 0..len {

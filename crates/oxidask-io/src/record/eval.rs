@@ -23,6 +23,13 @@ pub(super) struct Known<'k, 'a> {
     pub found: &'k [Option<Raw<'a>>],
 }
 
+impl Known<'_, '_> {
+    /// Where the value of a key is, of the record whose values begin at `first`.
+    fn place(&self, first: u32, key: &str) -> Option<usize> {
+        Some(first as usize + self.keys.iter().position(|known| known == key)?)
+    }
+}
+
 /// Computes a term.
 pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], known: Known<'_, 'a>) -> Answer<'a> {
     match term {
@@ -39,7 +46,7 @@ pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], known: Known<'_, 'a>) 
         Term::Call(Function::Item | Function::Get | Function::Pluck, terms) => item(term, terms, args, known),
         Term::Call(function, terms) => match &terms[..] {
             [one] => unary(*function, eval(one, args, known)?),
-            [one, two] => match of_whole(*function, one, two, args) {
+            [one, two] => match of_whole(*function, one, two, args, known) {
                 Some(value) => Ok(value),
                 None => binary(*function, eval(one, args, known)?, eval(two, args, known)?),
             },
@@ -54,8 +61,14 @@ pub(super) fn eval<'a>(term: &'a Term, args: &[Cell<'a>], known: Known<'_, 'a>) 
 /// A function of two whole numbers, which are most of what is computed, without
 /// cells in between; none if there are others, or the result is too large.
 #[inline]
-fn of_whole<'a>(function: Function, one: &Term, two: &Term, args: &[Cell<'_>]) -> Option<Cell<'a>> {
-    let (a, b) = (whole(one, args)?, whole(two, args)?);
+fn of_whole<'a>(
+    function: Function,
+    one: &Term,
+    two: &Term,
+    args: &[Cell<'_>],
+    known: Known<'_, '_>,
+) -> Option<Cell<'a>> {
+    let (a, b) = (whole(one, args, known)?, whole(two, args, known)?);
     Some(match function {
         Function::Eq => Cell::Bool(a == b),
         Function::Ne => Cell::Bool(a != b),
@@ -68,15 +81,22 @@ fn of_whole<'a>(function: Function, one: &Term, two: &Term, args: &[Cell<'_>]) -
 }
 
 /// The value of a term that is a whole number, if it is.
-fn whole(term: &Term, args: &[Cell<'_>]) -> Option<i64> {
+fn whole(term: &Term, args: &[Cell<'_>], known: Known<'_, '_>) -> Option<i64> {
     match term {
         Term::Arg(number) => match args.get(*number as usize)? {
             Cell::Int(value) => Some(*value),
             _ => None,
         },
         Term::Const(Scalar::Int(value)) => Some(*value),
+        Term::Call(Function::Item, terms) => match &terms[..] {
+            [Term::Arg(number), Term::Const(Scalar::Str(key))] => match args.get(*number as usize)? {
+                Cell::Json(_, Some(first)) => (*known.found.get(known.place(*first, key)?)?)?.whole(),
+                _ => None,
+            },
+            _ => None,
+        },
         Term::Call(function, terms) => match &terms[..] {
-            [one, two] => arithmetic_of_whole(*function, whole(one, args)?, whole(two, args)?),
+            [one, two] => arithmetic_of_whole(*function, whole(one, args, known)?, whole(two, args, known)?),
             _ => None,
         },
         _ => None,
@@ -108,7 +128,7 @@ fn item<'a>(call: &'a Term, terms: &'a [Term], args: &[Cell<'a>], known: Known<'
     };
     let found = match (container, key) {
         (Cell::Json(raw, record), Scalar::Str(key)) if raw.is_object() => {
-            let place = record.and_then(|first| Some(first as usize + known.keys.iter().position(|k| **k == **key)?));
+            let place = record.and_then(|first| known.place(first, key));
             let found = match place.and_then(|place| known.found.get(place)) {
                 Some(found) => *found,
                 None => raw.get(key)?,

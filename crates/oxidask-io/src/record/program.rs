@@ -177,6 +177,46 @@ impl<'a> Run<'a> {
         self.element(Cell::Str(line.into()))
     }
 
+    /// Takes the line that a text of many begins with, if it is a JSON record
+    /// like the one before, which tells where it ends without anybody looking for
+    /// that; answers its length, its end (`\n`) included. None if the line has to
+    /// be cut off and taken by [`Run::line`]; there are no cells, then.
+    pub fn first_record(&mut self, text: &'a str) -> Option<usize> {
+        self.cells.clear();
+        self.found.clear();
+        let Some(Work::Loads(_)) = self.works.first() else { return None };
+        let (raw, len) = self.records.read_first(text, &mut self.found)?;
+        let done = self.of_record(1, raw);
+        if done.is_err() {
+            self.cells.clear();
+        }
+        done.is_ok().then_some(len)
+    }
+
+    /// Does the work from place `at` on with the line's record, whose values are
+    /// the first that were found. Steps that need one of them each pass no cells.
+    #[inline]
+    fn of_record(&mut self, mut at: usize, record: Raw<'a>) -> Result<(), Beyond> {
+        loop {
+            let (place, wanted) = match self.works.get(at) {
+                Some(Work::Keep(_, Some(place), wanted)) => (*place, Some(*wanted)),
+                Some(Work::Map(_, Some(place))) => (*place, None),
+                _ => break,
+            };
+            let Some(raw) = self.found[place] else { break };
+            match wanted {
+                None if at + 1 == self.works.len() => {
+                    self.cells.push(Cell::of_json(raw)?);
+                    return Ok(());
+                }
+                None => return self.push(at + 1, Cell::of_json(raw)?),
+                Some(wanted) if raw.is_true()? == wanted => at += 1,
+                Some(_) => return Ok(()),
+            }
+        }
+        self.push(at, Cell::Json(record, Some(0)))
+    }
+
     /// Takes the next element, as [`Run::line`] takes a line.
     ///
     /// # Errors
@@ -221,45 +261,45 @@ impl<'a> Run<'a> {
     }
 
     /// Does the work from place `at` on.
-    fn push(&mut self, at: usize, cell: Cell<'a>) -> Result<(), Beyond> {
-        let Some(work) = self.works.get(at).copied() else {
-            self.cells.push(cell);
-            return Ok(());
-        };
-        match (work, cell) {
-            (Work::Loads(_), Cell::Str(Cow::Borrowed(line))) => {
-                let record = self.record(line)?;
-                self.push(at + 1, record)
-            }
-            (Work::Words(_), Cell::Str(text)) => self.words(at + 2, text),
-            (Work::Map(term, place), cell) => {
-                let made = match self.known(&cell, place) {
+    fn push(&mut self, mut at: usize, mut cell: Cell<'a>) -> Result<(), Beyond> {
+        while let Some(work) = self.works.get(at).copied() {
+            at += 1;
+            cell = match (work, cell) {
+                (Work::Loads(_), Cell::Str(Cow::Borrowed(line))) => self.record(line)?,
+                (Work::Words(_), Cell::Str(text)) => return self.words(at + 1, text),
+                (Work::Map(term, place), cell) => match self.known(&cell, place) {
                     Some(raw) => Cell::of_json(raw)?,
                     None => self.eval(term, &[cell])?,
-                };
-                self.push(at + 1, made)
-            }
-            (Work::Loads(term) | Work::Words(term), cell) => {
-                let made = self.eval(term, &[cell])?;
-                self.push(at + 1, made)
-            }
-            (Work::Keep(term, place, wanted), cell) => {
-                let is_true = match self.known(&cell, place) {
-                    Some(raw) => Cell::of_json(raw)?.is_true(),
-                    None => self.eval(term, std::slice::from_ref(&cell))?.is_true(),
-                };
-                if is_true == wanted { self.push(at + 1, cell) } else { Ok(()) }
-            }
-            (Work::Flatten, Cell::Str(text)) => {
-                let base = text.as_ptr() as usize;
-                for symbol in text.split("").filter(|symbol| !symbol.is_empty()) {
-                    let start = symbol.as_ptr() as usize - base;
-                    self.push(at + 1, Cell::Str(text::slice(&text, start, start + symbol.len())))?;
+                },
+                (Work::Loads(term) | Work::Words(term), cell) => self.eval(term, &[cell])?,
+                (Work::Keep(term, place, wanted), cell) => {
+                    let is_true = match self.known(&cell, place) {
+                        Some(raw) => raw.is_true()?,
+                        None => self.eval(term, std::slice::from_ref(&cell))?.is_true(),
+                    };
+                    if is_true != wanted {
+                        return Ok(());
+                    }
+                    cell
                 }
-                Ok(())
-            }
-            (Work::Flatten, other) => other.elements()?.into_iter().try_for_each(|cell| self.push(at + 1, cell)),
+                (Work::Flatten, cell) => return self.flatten(at, cell),
+            };
         }
+        self.cells.push(cell);
+        Ok(())
+    }
+
+    /// Does the work from place `next` on with each element of a cell.
+    fn flatten(&mut self, next: usize, cell: Cell<'a>) -> Result<(), Beyond> {
+        let Cell::Str(text) = cell else {
+            return cell.elements()?.into_iter().try_for_each(|cell| self.push(next, cell));
+        };
+        let base = text.as_ptr() as usize;
+        for symbol in text.split("").filter(|symbol| !symbol.is_empty()) {
+            let start = symbol.as_ptr() as usize - base;
+            self.push(next, Cell::Str(text::slice(&text, start, start + symbol.len())))?;
+        }
+        Ok(())
     }
 
     /// Words are passed on one by one, without a list of them.

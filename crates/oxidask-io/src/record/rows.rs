@@ -94,7 +94,7 @@ pub(super) fn check(mut bytes: &[u8]) -> Option<()> {
 
 fn has_json_only(cell: &Cell<'_>) -> bool {
     match cell {
-        Cell::Json(raw, _) => parse(raw.text()).is_ok_and(|whole| whole == *raw),
+        Cell::Json(raw, _) => parse(raw.text()).is_ok_and(|whole| whole.text() == raw.text()),
         Cell::List(cells) | Cell::Tuple(cells) => cells.iter().all(has_json_only),
         _ => true,
     }

@@ -9,7 +9,6 @@ use crate::error::OrError;
 use crate::value::{from_value, to_value};
 use oxidask_core::registry::OpCodec;
 use oxidask_core::{EncodedOp, Error, Op, Parts, Result, Value};
-use oxidask_io::lines;
 use oxidask_io::record::{self, Beyond, Case, Cell, Groups, Pieces, Program, Reduction, Run, Sharded, Tally, Term};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -140,11 +139,19 @@ impl NativeOp {
 
     fn chunk(&self, text: &str, line_end: &str, state: &mut State, asked: &mut Asked) -> Result<(), Stop> {
         let mut run = self.program.start();
-        for line in lines(text, line_end) {
-            if self.is_full(state) {
-                break;
-            }
+        let mut rest = text;
+        while !rest.is_empty() && !self.is_full(state) {
             asked.lines += 1;
+            if line_end == "\n"
+                && let Some(len) = run.first_record(rest)
+            {
+                run.cells().iter().try_for_each(|cell| self.push(state, cell, &run))?;
+                rest = &rest[len..];
+                continue;
+            }
+            let end = oxidask_io::find(rest.as_bytes(), line_end.as_bytes(), 0);
+            let (line, behind) = rest.split_at(end.map_or(rest.len(), |at| at + line_end.len()));
+            rest = behind;
             if run.line(line).is_ok() {
                 run.cells().iter().try_for_each(|cell| self.push(state, cell, &run))?;
                 continue;
