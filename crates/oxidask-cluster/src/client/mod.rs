@@ -372,7 +372,7 @@ impl Inner {
     /// Tells the scheduler which claims are no longer needed.
     fn send_releases(&self) {
         let sending = self.sending.lock();
-        let releases = std::mem::take(&mut self.table.lock().releases);
+        let releases = self.table.lock().take_releases();
         if releases.is_empty() {
             return;
         }

@@ -57,8 +57,8 @@ impl Inner {
             let seq = table.seq;
             table.entries.reserve(keys.len());
             let distinct: Vec<Key> = keys.iter().copied().filter(|&key| table.claim(key, seq)).collect();
-            // Releases of before must not follow: they would take the new claims.
-            (seq, distinct, std::mem::take(&mut table.releases))
+            let releases = table.releases_before(&distinct);
+            (seq, distinct, releases)
         };
         if sending.is_watching {
             self.graphs.lock().insert(seq, RunningGraph { n_pending: distinct.len(), error: None });

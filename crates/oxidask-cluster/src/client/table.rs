@@ -115,7 +115,7 @@ pub struct Table {
     /// The newest submission.
     pub seq: u32,
     /// Claims that no future needs any more, not yet told.
-    pub releases: Vec<(Key, u32)>,
+    releases: HashMap<Key, u32>,
     /// Why the connection ended.
     pub closed: Option<Error>,
 }
@@ -146,7 +146,19 @@ impl Table {
             return None;
         }
         let entry = self.entries.remove(&key)?;
-        self.releases.push((key, entry.n_claims));
+        *self.releases.entry(key).or_default() += entry.n_claims;
         Some(entry)
+    }
+
+    /// What is to be told before any of `keys` is claimed anew: otherwise a result
+    /// that was given up would be the new one's, or the failure.
+    pub fn releases_before(&mut self, keys: &[Key]) -> Vec<(Key, u32)> {
+        let is_claimed_anew = !self.releases.is_empty() && keys.iter().any(|key| self.releases.contains_key(key));
+        if is_claimed_anew { self.take_releases() } else { Vec::new() }
+    }
+
+    /// What nobody has told the scheduler yet.
+    pub fn take_releases(&mut self) -> Vec<(Key, u32)> {
+        std::mem::take(&mut self.releases).into_iter().collect()
     }
 }
