@@ -260,10 +260,12 @@ def round(a: Any, decimals: int = 0) -> Array:
     >>> round([1.25, 2.75], 1).compute()
     array([1.2, 2.8])
     """
+    from oxidask.array.ufunc import _is_rows, rint  # type: ignore[attr-defined]
+
+    if _is_rows(a):
+        return a.round(decimals)  # type: ignore[no-any-return]
     a = asanyarray(a)
     if decimals == 0 and a.dtype.kind == "f":
-        from oxidask.array.ufunc import rint  # type: ignore[attr-defined]
-
         return rint(a)
     return elemwise(Round(decimals), a)
 

@@ -367,8 +367,10 @@ def clip(a: Any, min: Any = None, max: Any = None, out: Any = None, *, a_min: An
     """
     from oxidask.array.core import _into, _is_native_operand, _operand, _wrap, native
 
-    a = asanyarray(a)
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    if _is_rows(a):
+        return a.clip(low, high)  # type: ignore[no-any-return]
+    a = asanyarray(a)
     if low is None and high is None:
         return _into(out, a)  # type: ignore[no-any-return]
     if native(a) and all(b is None or _is_native_operand(b) for b in (low, high)):

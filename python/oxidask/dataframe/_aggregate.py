@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from oxidask.dataframe import _rows
+from oxidask.dataframe._reductions import masked_like
 
 __all__ = ["Aggregation", "TreeAggregation", "name_of", "parts_of"]
 
@@ -158,7 +159,7 @@ class TreeAggregation:
         if part in ("first", "last"):
             return getattr(grouped, part)()
         answer = getattr(grouped, JOINS.get(part, part))()
-        if part in ("count", "size") and answer.dtype != "int64" and answer.dtype.kind in "iuf":
+        if part in ("count", "size") and isinstance(answer.dtype, np.dtype) and answer.dtype.kind in "iuf":
             answer = answer.astype("int64")
         return answer
 
@@ -185,7 +186,8 @@ class TreeAggregation:
         }
         columns = [self._end(joined, column, func) for column, func in self.specs]
         if isinstance(self.shape, pd.Series):
-            return columns[0].rename(self.shape.name)
+            return masked_like(columns[0], self.shape.dtype).rename(self.shape.name)
+        columns = [masked_like(column, dtype) for column, dtype in zip(columns, self.shape.dtypes, strict=True)]
         if not columns:
             return self.shape
         frame = pd.concat(dict(enumerate(columns)), axis=1)

@@ -23,7 +23,7 @@ def is_broadcast(one: Any, others: Sequence[Any]) -> bool:
     """Whether a column of one partition is indexed by the columns of a frame, as ``df.mean()`` is."""
     if one._kind == "scalar":
         return True
-    if one._kind != "series" or one.npartitions != 1 or not getattr(one, "_broadcast", False):
+    if one._kind != "series" or one.npartitions != 1 or not one._broadcast:
         return False
     return any(other._kind == "frame" for other in others)
 

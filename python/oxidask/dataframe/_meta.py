@@ -116,7 +116,7 @@ def _index(meta: pd.Index) -> pd.Index:
     if isinstance(meta, pd.RangeIndex):
         return pd.RangeIndex(2, name=name)
     if isinstance(meta, pd.MultiIndex):
-        levels = [nonempty(level) for level in meta.levels]
+        levels = [nonempty(level).unique() for level in meta.levels]
         codes = [[0] * len(level[:1]) + [1 if len(level) > 1 else 0] for level in levels]
         return pd.MultiIndex(levels=levels, codes=codes, names=meta.names)
     if isinstance(meta, pd.DatetimeIndex):
@@ -200,7 +200,10 @@ def emulate(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 def _made_up(arg: Any) -> Any:
     if hasattr(arg, "_meta"):
-        return nonempty(arg._meta)
+        made = nonempty(arg._meta)
+        labels = getattr(arg, "_broadcast", ())
+        # A row for every column of a frame meets the columns of that frame by their names.
+        return made.iloc[[0] * len(labels)].set_axis(pd.Index(list(labels))) if labels else made
     if isinstance(arg, list) and any(hasattr(item, "_meta") for item in arg):
         return [_made_up(item) for item in arg]
     if isinstance(arg, dict) and any(hasattr(item, "_meta") for item in arg.values()):

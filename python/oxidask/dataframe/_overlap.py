@@ -228,6 +228,8 @@ def _bounded(own: pd.Series, state: Any, name: str, skipna: bool) -> pd.Series:
     if pd.isna(state):
         return own if skipna else own.where(pd.Series(False, index=own.index))
     better = own < state if name == "cummax" else own > state
+    # A missing value is not better: it stays, and is no reason to put another in its place.
+    better = better.fillna(False).astype(bool)
     return own.mask(better, state).astype(own.dtype) if bool(better.any()) else own
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from oxidask.dataframe import _rows
 from oxidask.dataframe._methods import finished
-from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form, split_every_of
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, labelled, native_form, split_every_of
 
 __all__ = ["add_reductions"]
 
@@ -112,7 +112,7 @@ class Simple:
 
 def _held(value: Any, column: Any, name: str) -> Any:
     """A value as a column of one row, of the same type where that can hold it."""
-    if name in ("min", "max") or isinstance(column.dtype, pd.DatetimeTZDtype):
+    if name in ("min", "max"):
         try:
             return pd.Series([value], dtype=column.dtype)
         except (TypeError, ValueError):
@@ -121,7 +121,19 @@ def _held(value: Any, column: Any, name: str) -> Any:
         return pd.Series([value], dtype=column.dtype if isinstance(value, str) else object)
     if value is pd.NA:
         return pd.Series([value], dtype=column.dtype)
-    return pd.Series([value])
+    made = pd.Series([value])
+    return made if name == "count" else masked_like(made, column.dtype)
+
+
+#: The nullable types, by the kind of values that they hold.
+_MASKED = {"i": "Int64", "u": "UInt64", "f": "Float64", "b": "boolean"}
+
+
+def masked_like(made: pd.Series, dtype: Any) -> pd.Series:
+    """Values that were made of a column of this type: nullable if that is, as pandas has it."""
+    if not isinstance(dtype, pd.core.dtypes.dtypes.BaseMaskedDtype) or not isinstance(made.dtype, np.dtype):
+        return made
+    return made.astype(_MASKED[made.dtype.kind]) if made.dtype.kind in _MASKED else made
 
 
 class Moments:
@@ -229,7 +241,7 @@ def reduce_rows(
         return _of_all(self, name, skipna, numeric_only, split_every, more)
     args = {"skipna": skipna, "numeric_only": numeric_only}
     # Pandas' own call on made-up rows decides the meta, and raises what is wrong.
-    meta = _reduced_meta(self, name, args, more)
+    meta, labels = _reduced_meta(self, name, args, more)
     ddof = int(more.get("ddof", 1))
     plain = _answers_natively(self, name, skipna, more)
     if not plain and numeric_only and self._kind == "frame" and self._native is not None:
@@ -243,12 +255,9 @@ def reduce_rows(
             kwargs["ddof"] = ddof
         answer = native_form(self, name, (), kwargs)
         if answer is not NOT_NATIVE:
-            object.__setattr__(answer, "_broadcast", self._kind == "frame")
-            return answer
+            return labelled(answer, labels)
     made = _reduced(self, name, skipna, numeric_only, split_every, more, meta)
-    if self._kind == "frame":
-        object.__setattr__(made, "_broadcast", True)
-    return made
+    return labelled(made, labels)
 
 
 def _of_all(self: Any, name: str, skipna: bool, numeric_only: bool, split_every: Any, more: dict[str, Any]) -> Any:
@@ -274,10 +283,11 @@ def _answers_natively(self: Any, name: str, skipna: bool, more: dict[str, Any]) 
     return name == "count" or all(_is_plain(dtype) for dtype in metas) or name in ("min", "max")
 
 
-def _reduced_meta(self: Any, name: str, args: dict[str, Any], more: dict[str, Any]) -> Any:
+def _reduced_meta(self: Any, name: str, args: dict[str, Any], more: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """The meta of a reduction, and the columns of a frame that label its rows."""
     sample = self._meta_nonempty
     if self._kind == "index":
-        return getattr(sample, name)() if name != "count" else 1
+        return (getattr(sample, name)() if name != "count" else 1), ()
     kwargs = {**args, **more}
     if self._kind == "series":
         kwargs.pop("numeric_only")
@@ -286,7 +296,7 @@ def _reduced_meta(self: Any, name: str, args: dict[str, Any], more: dict[str, An
     if name in ("any", "all"):
         kwargs.pop("numeric_only", None)
     answer = getattr(sample, name)(**kwargs)
-    return answer.iloc[:0] if isinstance(answer, pd.Series) else answer
+    return (answer.iloc[:0], tuple(answer.index)) if isinstance(answer, pd.Series) else (answer, ())
 
 
 def _reduced(

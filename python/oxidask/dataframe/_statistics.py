@@ -10,7 +10,7 @@ import pandas as pd
 from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import empty, emulate
-from oxidask.dataframe._reductions import Whole, _is_plain
+from oxidask.dataframe._reductions import Whole, _is_plain, _numeric
 from oxidask.dataframe._statistics_steps import (
     Counts,
     _count_hashed,
@@ -25,7 +25,7 @@ from oxidask.dataframe._statistics_steps import (
     _Mode,
     _Where,
 )
-from oxidask.dataframe.core import NOT_NATIVE, elemwise, native_form, split_every_of
+from oxidask.dataframe.core import NOT_NATIVE, elemwise, labelled, native_form, split_every_of
 
 __all__ = ["FrameStatistics", "SeriesStatistics", "memory_usage"]
 
@@ -120,13 +120,18 @@ def pairs(
     if min_periods < 2 and not corr and not scalar:
         min_periods = 2
     if numeric_only:
-        frame = frame.select_dtypes(include=["number", "bool"])
+        frame = frame.select_dtypes(include=["number", "bool"], exclude=["timedelta"])
     step = _Pairs(corr, int(min_periods), ddof, scalar)
     meta = emulate(_rows.call, frame, "corr" if corr else "cov")
     return frame._tree(
         "corr" if corr else "cov", step.chunk, step.last, combine=step.join,
         meta=1.0 if scalar else meta, split_every=split_every,
     )  # fmt: skip
+
+
+def _numbers_of(frame: Any, numeric_only: bool) -> Any:
+    """The columns of which quantiles are made."""
+    return _numeric(frame._meta).columns if numeric_only else frame._meta.columns
 
 
 class FrameStatistics:
@@ -151,10 +156,10 @@ class FrameStatistics:
         if dropna and not split_every:
             answer = native_form(self, "nunique", (), {})
             if answer is not NOT_NATIVE:
-                return answer
+                return labelled(answer, self._meta.columns)
         meta = pd.Series(1, index=self._meta.columns).iloc[:0]
         step = _CountDistinct(dropna)
-        return self._tree(
+        made = self._tree(
             "nunique",
             _distinct_columns,
             step.of_columns,
@@ -162,6 +167,7 @@ class FrameStatistics:
             meta=meta,
             split_every=split_every or None,
         )
+        return labelled(made, self._meta.columns)
 
     def nunique_approx(self: Any, split_every: Any = None) -> Any:
         """How many distinct rows there are, by their hashes."""
@@ -182,7 +188,7 @@ class FrameStatistics:
         if axis in (1, "columns"):
             return self._each("quantile", q, axis=1, numeric_only=numeric_only)
         made = self._gathered("quantile", Whole("quantile", {"q": _list(q), "numeric_only": numeric_only}))
-        return _with_shares(made, q)
+        return labelled(_with_shares(made, q), _numbers_of(self, numeric_only))
 
     def median(self: Any, axis: Any = 0, numeric_only: bool = False, method: str = "default") -> Any:
         """The exact median of every column."""
@@ -190,9 +196,9 @@ class FrameStatistics:
         if axis in (1, "columns"):
             return self._each("median", axis=1, numeric_only=numeric_only)
         answer = native_form(self, "median", (), {"numeric_only": numeric_only}) if _plain(self) else NOT_NATIVE
-        if answer is not NOT_NATIVE:
-            return answer
-        return self._gathered("median", Whole("median", {"numeric_only": numeric_only}))
+        if answer is NOT_NATIVE:
+            answer = self._gathered("median", Whole("median", {"numeric_only": numeric_only}))
+        return labelled(answer, _numbers_of(self, numeric_only))
 
     def median_approximate(self: Any, axis: Any = 0, method: str = "default", numeric_only: bool = False) -> Any:
         """The median; here it is exact."""

@@ -73,6 +73,7 @@ STRINGS = [
 
 #: Parts of times, which are attributes.
 TIME_PARTS = [
+    "components",
     "date",
     "day",
     "day_of_week",
@@ -124,7 +125,7 @@ TIMES = [
     "tz_convert",
     "tz_localize",
     "as_unit",
-    "components",
+    "to_pydatetime",
 ]
 
 #: What regular expressions mean differs between the engine and Python.

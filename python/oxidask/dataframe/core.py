@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,14 @@ def elemwise(
     divisions = lead.divisions if plan.n == lead.npartitions else None
     if divisions is not None and lead._kind == "index" and isinstance(meta, pd.Index):
         divisions = moved_divisions(func, lead, args, kwargs)
-    return new(plan, meta, divisions)
+    return labelled(new(plan, meta, divisions), lead._broadcast)
+
+
+def labelled(made: Any, columns: Iterable[Any]) -> Any:
+    """``made``, which meets a frame column by column if it is a row for every one of these columns."""
+    if made._kind == "series":
+        object.__setattr__(made, "_broadcast", tuple(columns))
+    return made
 
 
 def moved_divisions(func: Callable[..., Any], index: Collection, args: Any, kwargs: Any) -> Any:
@@ -193,7 +200,7 @@ def _lead(args: Any, kwargs: dict[str, Any]) -> Collection:
     lazy = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, Collection)]
     if not lazy:
         raise TypeError("a frame or a column is needed among the arguments")
-    rows = [one for one in lazy if one._kind != "scalar" and not getattr(one, "_broadcast", False)] or lazy
+    rows = [one for one in lazy if one._kind != "scalar" and not one._broadcast] or lazy
     return max(rows, key=lambda one: one.npartitions)
 
 
@@ -276,7 +283,8 @@ class Collection(base.DaskMethodsMixin):
     _adopted: Any = None
     _deferred: Any = None
     _top: Any = None
-    _broadcast = False
+    #: Of the rows of a reduction of a frame, the columns of that frame that label them.
+    _broadcast: tuple[Any, ...] = ()
 
     @classmethod
     def _over(cls, plan: Plan, meta: Any, divisions: tuple[Any, ...]) -> Any:

@@ -52,8 +52,8 @@ class FrameOut(Rows):
         return _pandas.partition_of(self.compute()).__arrow_c_stream__(requested_schema)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        del copy
-        return np.asarray(self.compute(), dtype=dtype)
+        # Pandas' own values may be read-only; who asks for a copy wants to write to it.
+        return np.array(self.compute(), dtype=dtype, copy=True if copy else None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if kwargs.get("out"):

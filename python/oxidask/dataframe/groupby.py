@@ -74,6 +74,9 @@ class _GroupBy:
     ) -> None:  # fmt: skip
         self.obj, self._slice = obj, slice
         self.by = self._keys(by)
+        if any(isinstance(key, pd.Grouper) and key.freq is not None for key in self.by) and obj.npartitions > 1:
+            # Spans of time begin at the first of all rows, and those without rows are part of the answer.
+            self.obj = obj = obj.repartition(npartitions=1)
         self.group_keys, self.sort, self.observed, self.dropna = group_keys, sort, observed, dropna
         # Pandas checks keys and the selection on made-up rows.
         self._meta = _group(
@@ -300,6 +303,11 @@ class _GroupBy:
             raise TypeError("Must provide 'func' or tuples of 'column, aggfunc'.")
         if isinstance(arg, str) and arg == "size" and not kwargs:
             return self.size(split_every=split_every, split_out=split_out)
+        if arg is not None and kwargs:
+            # Beside a function, keywords are arguments of that function.
+            if isinstance(arg, str) and hasattr(type(self), arg):
+                return getattr(self, arg)(split_every=split_every, split_out=split_out, **kwargs)
+            return self._whole("agg", (arg,), kwargs, split_out=split_out)
         self._check_columns(arg, kwargs)
         shown_arg, shown_kwargs = _shown(arg), {key: _shown(value) for key, value in kwargs.items()}
         call = _Method(self._flags, self._slice, "agg", () if arg is None else (shown_arg,), shown_kwargs)

@@ -139,8 +139,8 @@ class Index(Series):
         return elemwise(_part_of, self, name, _label=name, _meta=meta)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        del copy
-        return np.asarray(self.compute(), dtype=dtype)
+        # Pandas' own values may be read-only; who asks for a copy wants to write to it.
+        return np.array(self.compute(), dtype=dtype, copy=True if copy else None)
 
     def __repr__(self) -> Any:
         from oxidask.dataframe._formatting import bounds_of, title

@@ -50,7 +50,7 @@ def _bins(divisions: Any, rule: Any, closed: Any, label: Any) -> tuple[list[Any]
     kept = sorted({p for p in inner if 0 < p < len(starts)})
     right = _closes_right(rule, closed)
     # A span of days that is closed on the right ends with its last day, others with their last instant.
-    step = pd.Timedelta(1, unit=ends.unit) if isinstance(rule, pd.offsets.Tick) else pd.Timedelta(1, unit="D")
+    step = pd.Timedelta(1, unit=ends.unit if isinstance(rule, (pd.offsets.Tick, pd.offsets.Day)) else "D")
     cuts = [divisions[0], *[starts[p] + step if right else starts[p] for p in kept], divisions[-1]]
     out = [after[0], *[after[p] for p in kept], after[-1]]
     return cuts, out

@@ -12,7 +12,7 @@ from oxidask.dataframe import _rows
 from oxidask.dataframe._collection import new
 from oxidask.dataframe._meta import emulate
 from oxidask.dataframe._reductions import Whole
-from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, native_form
+from oxidask.dataframe.core import NOT_NATIVE, Collection, elemwise, labelled, native_form
 from oxidask.dataframe.rows_along import RowsAlong
 from oxidask.dataframe.rows_moved import RowsMoved
 
@@ -342,7 +342,7 @@ class Rows(RowsAlong, RowsMoved):
         meta = own_meta(_reduced_once, label, (self, first, last), {}) if meta is None else make_meta(meta)
         made = self._tree(label, first, last, combine=middle, meta=meta, split_every=split_every)
         if isinstance(meta, pd.Series) and self._kind == "frame":
-            object.__setattr__(made, "_broadcast", True)
+            labelled(made, self._meta.columns)
         return made
 
     # -- partitions ---------------------------------------------------------------------

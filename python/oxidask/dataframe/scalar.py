@@ -62,8 +62,8 @@ class Scalar(Collection):
         return self._plan.delayed(optimize_graph)[0]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        del copy
-        return np.asarray(self.compute(), dtype=dtype)
+        # Pandas' own values may be read-only; who asks for a copy wants to write to it.
+        return np.array(self.compute(), dtype=dtype, copy=True if copy else None)
 
     def __repr__(self) -> str:
         return f"<oxidask Scalar: type={type(self._meta).__name__}, dtype={self.dtype}>"

@@ -321,8 +321,8 @@ class Series(SeriesStatistics, Rows):
         return SeriesGroupBy.of_series(self, by, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        del copy
-        return np.asarray(self.compute(), dtype=dtype)
+        # Pandas' own values may be read-only; who asks for a copy wants to write to it.
+        return np.array(self.compute(), dtype=dtype, copy=True if copy else None)
 
     def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
         if kwargs.get("out"):
