@@ -207,10 +207,11 @@ def main() -> None:
         ):
             runs = {peer: partial(getattr(work, name), size) for peer, work in contenders.items()}
             compare(title.format(size), runs, rounds=3 if options.short else 5)
-        for n_calls in (10_000, 100_000) if options.short else (10_000, 100_000, 1_000_000):
-            alone(ours, n_calls)
     if ray is not None:
         ray.close()
+    with oxidask.distributed.Client(**WORKERS) as ours:
+        for n_calls in (10_000, 100_000) if options.short else (10_000, 100_000, 1_000_000):
+            alone(ours, n_calls)
 
 
 if __name__ == "__main__":
